@@ -1,0 +1,88 @@
+//! The figures of a scored text: plain numbers, no tensor. This is all that the statistics see of a model.
+
+use std::ops::Range;
+
+/// The tilts s at which the cumulant generating function of every token's surprisal is evaluated.
+///
+/// The best tilt against a gap of `g` nat a token at a varentropy of `v` nat² a token is about `g/v`, so a text
+/// with total varentropy V is best tested at `s ≈ sqrt(2 ln(1/alpha) / V)`: 0.8 for V = 10 and 0.008 for
+/// V = 10⁵. Powers of two between 1/128 and 1/2 of both signs, with 3/4 at the ends, cover that range so that no
+/// text lies further than a factor √2 from a tilt; and they let all `exp((1-s)·b·l)` be made from one exponential
+/// by multiplications (see `scoring::kernel`).
+pub const TILTS: [f64; 16] = [
+    0.75,
+    0.5,
+    0.25,
+    0.125,
+    0.0625,
+    0.03125,
+    0.015625,
+    0.0078125,
+    -0.0078125,
+    -0.015625,
+    -0.03125,
+    -0.0625,
+    -0.125,
+    -0.25,
+    -0.5,
+    -0.75,
+];
+
+/// The number of [`TILTS`].
+pub const TILT_COUNT: usize = TILTS.len();
+
+/// What one row of logits says of the token seen, at one inverse temperature b. All figures are in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenStats {
+    /// `Z(b) - b·l(x)`, in nats.
+    pub surprisal: f64,
+    /// `Z(b) - b·Z'(b)`: the mean of the surprisal under the model, in nats.
+    pub entropy: f64,
+    /// `b²·Z''(b)`: the variance of the surprisal under the model, in nats².
+    pub varentropy: f64,
+    /// Logarithm of the model's mass on tokens that begin with a space: how likely it holds that a word ends here.
+    pub ln_space_mass: f64,
+    /// `ψ(s) = ln E exp(s·(surprisal - entropy))` under the model, at each of [`TILTS`], in nats.
+    pub cgf: [f64; TILT_COUNT],
+}
+
+/// What one model says of one text.
+///
+/// `spans` covers the text from its first byte to its last without a gap. `ranks` holds one entry a scored token,
+/// and `stats` one a scored token and inverse temperature, all temperatures of a token side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextScores {
+    /// The name of the model that scored the text.
+    pub model: String,
+    /// The number of symbols in the model's vocabulary (K of the closed-form bound).
+    pub vocab: usize,
+    /// Token ids of the whole text.
+    pub ids: Vec<u32>,
+    /// Byte span of every token in the text.
+    pub spans: Vec<Range<usize>>,
+    /// Index of the first token that was scored: 0 where the model has a beginning-of-text token, else 1.
+    pub first_scored: usize,
+    /// The inverse temperatures of `stats`.
+    pub betas: Vec<f64>,
+    /// Rank of every scored token, 1 for the likeliest.
+    pub ranks: Vec<u32>,
+    /// `(scored tokens, betas)`, row-major.
+    pub stats: Vec<TokenStats>,
+}
+
+impl TextScores {
+    /// The number of tokens that were scored.
+    pub fn scored(&self) -> usize {
+        self.ranks.len()
+    }
+
+    /// The figures of every scored token at the inverse temperature `betas[beta]`, in the order of the text.
+    pub fn at(&self, beta: usize) -> impl ExactSizeIterator<Item = &TokenStats> + Clone {
+        self.stats.iter().skip(beta).step_by(self.betas.len().max(1))
+    }
+
+    /// The index of an inverse temperature in `betas`.
+    pub fn beta_index(&self, beta: f64) -> Option<usize> {
+        self.betas.iter().position(|b| (b - beta).abs() < 1e-12)
+    }
+}

@@ -1,0 +1,5 @@
+//! From evidence to a confidence set.
+
+mod report;
+
+pub use report::*;

@@ -1,0 +1,198 @@
+//! The verdict on one text, as a plain value that every output format prints.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The version of the JSON that a report serialises to.
+pub const SCHEMA: u32 = 1;
+
+/// What is known about the text itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputSummary {
+    /// The path as the user gave it, or `-` for standard input.
+    pub name: String,
+    /// SHA-256 of the bytes as read, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Length of the input as read.
+    pub bytes: usize,
+    /// Unicode scalar values after decoding.
+    pub chars: usize,
+}
+
+/// The four answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// One author is left.
+    Attributed,
+    /// Several authors are left.
+    Undecided,
+    /// Every author was ruled out.
+    Unknown,
+    /// The text could not be judged.
+    Unable,
+}
+
+/// The set that an author belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorSet {
+    /// In-house models.
+    A,
+    /// Models that are not sanctioned.
+    B,
+    /// A person.
+    Human,
+}
+
+/// The tests that can speak against an author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Test {
+    /// Entropy gap, with the exact conditional cumulants of the model (e-process).
+    EntropyGap,
+    /// Entropy gap, with the closed-form bound that needs only the vocabulary's size.
+    EntropyGapVocab,
+    /// Likelihood ratio of the other models, word by word, against the author.
+    LikelihoodRatio,
+}
+
+/// What one test says against one author.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evidence {
+    /// The test.
+    pub test: Test,
+    /// Natural logarithm of the e-value; minus infinity (null in JSON) when the test is void.
+    pub ln_e_value: f64,
+    /// Entropy gap: log-perplexity less entropy, nat a token. Likelihood ratio: log ratio in nats.
+    pub statistic: f64,
+    /// The author is ruled out by this test alone when the statistic (entropy gap: its absolute value) reaches this.
+    pub threshold: f64,
+    /// The numerators of a likelihood ratio.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
+}
+
+/// One author, and whether the evidence rules it out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hypothesis {
+    /// The author's name.
+    pub author: String,
+    /// The set it belongs to.
+    pub set: AuthorSet,
+    /// The model that stands for the author; none for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How the author is supposed to have sampled; none for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Whether the author stays in the confidence set.
+    pub retained: bool,
+    /// Probability, at most, of evidence this strong if the author wrote the text; none where nothing tests it.
+    pub p_value: Option<f64>,
+    /// Natural logarithm of the combined e-value.
+    pub ln_e_value: Option<f64>,
+    /// Test by test.
+    pub evidence: Vec<Evidence>,
+}
+
+/// One model's figures of the text, at temperature 1.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelFigures {
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Tokens that have a context and so were scored.
+    pub scored_tokens: usize,
+    /// Mean surprisal, nat a token.
+    pub log_perplexity: f64,
+    /// Mean entropy, nat a token.
+    pub entropy: f64,
+    /// Mean varentropy, nat² a token.
+    pub varentropy: f64,
+    /// Mean of the natural logarithm of the rank.
+    pub mean_log_rank: f64,
+    /// Surprisal in bits over the bytes of the scored tokens.
+    pub bits_per_byte: f64,
+    /// The file's SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Per-token figures, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_token: Option<Vec<TokenFigures>>,
+}
+
+/// One token's figures, at temperature 1.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenFigures {
+    /// Byte span in the decoded text.
+    pub start: usize,
+    /// End of the span.
+    pub end: usize,
+    /// Token id.
+    pub id: u32,
+    /// Surprisal, nat; none for a first token without context.
+    pub surprisal: Option<f64>,
+    /// Entropy, nat.
+    pub entropy: Option<f64>,
+    /// Varentropy, nat².
+    pub varentropy: Option<f64>,
+    /// Rank, 1 for the likeliest.
+    pub rank: Option<u32>,
+}
+
+/// What the reader must know before resting anything on the verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// Stable machine-readable name.
+    pub code: WarningCode,
+    /// One sentence.
+    pub message: String,
+}
+
+/// The kinds of [`Warning`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningCode {
+    /// Too few tokens for any test to decide.
+    FewTokens,
+    /// The judgement supposes sampling without truncation at a stated temperature.
+    Decoding,
+    /// The likelihood ratio could not be formed.
+    RatioVoid,
+    /// Nothing tests whether a person wrote the text.
+    HumanUntested,
+    /// The text is longer than the model's context; a sliding window was used.
+    LongText,
+    /// The input could not be judged.
+    Unreadable,
+}
+
+/// Where the time went.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Timing {
+    /// Scoring under all models, milliseconds.
+    pub score_ms: f64,
+}
+
+/// The verdict on one text.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProvenanceReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The text.
+    pub input: InputSummary,
+    /// The answer.
+    pub verdict: Verdict,
+    /// The authors that are left, by name; empty when the verdict is `unable`.
+    pub authors: Vec<String>,
+    /// The level of the confidence set.
+    pub alpha: f64,
+    /// Every author that was considered.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Figures by model name.
+    pub models: BTreeMap<String, ModelFigures>,
+    /// Warnings.
+    pub warnings: Vec<Warning>,
+    /// Timing.
+    pub timing: Timing,
+}
