@@ -3,7 +3,7 @@
 //! The forward pass stops at the last norm. Logits are `hidden·headᵀ`, and the caller multiplies by a tile of the
 //! head at a time: a document's logits never exist as `(tokens, vocab)`.
 
-use super::architecture::{Activation, Architecture, RotaryScaling};
+use super::architecture::{Architecture, RotaryScaling};
 use super::error::{ModelError, Result};
 use super::ops;
 use super::weights::{Checkpoint, LayerRole, MatrixPart, Residence, Role, Weight};
@@ -338,15 +338,5 @@ impl Decoder {
             .reshape((batch, tokens, width))?
             .narrow(1, tokens - 1, 1)?
             .squeeze(1)?)
-    }
-}
-
-impl Activation {
-    /// Applies the function, element by element.
-    pub fn apply(self, x: &Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Silu => x.silu(),
-            Self::GeluTanh => x.gelu(),
-        }
     }
 }

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::ops::Range;
 
 pub use error::{ModelError, Result};
+pub(crate) use kernels::{exp, multiply_into};
 pub use language_model::LanguageModel;
 
 /// Maps a file into memory, read-only.

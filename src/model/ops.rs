@@ -1,10 +1,11 @@
-//! The steps of a layer that are no plain matrix multiplication.
+//! The steps of a layer.
 //!
 //! Each has a form in candle's own operations, which runs on every device, and on the CPU a kernel of
 //! [`super::kernels`] that is tested against it.
 
 use super::architecture::Activation;
-use candle_core::{D, DType, Result, Tensor};
+use super::kernels;
+use candle_core::{D, Device, Result, Tensor};
 
 /// Which keys a query sees, and how products become weights.
 #[derive(Clone, Copy, Debug)]
@@ -19,17 +20,45 @@ pub struct Mask {
     pub softcap: Option<f64>,
 }
 
+fn on_cpu(x: &Tensor) -> bool {
+    matches!(x.device(), Device::Cpu)
+}
+
+/// `x·wᵀ` of `(rows, columns)` by `(n, columns)`.
+pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    // A vendor's library, where one is built in, takes the multiplications.
+    match on_cpu(x) && !cfg!(any(feature = "mkl", feature = "accelerate")) {
+        true => x.contiguous()?.apply_op2_no_bwd(w, &kernels::Linear),
+        false => x.matmul(&w.t()?),
+    }
+}
+
 /// `x / sqrt(mean(x²) + epsilon) · weight` along the last dimension.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
-    candle_nn::ops::rms_norm(&x.contiguous()?, weight, epsilon as f32)
+    let x = x.contiguous()?;
+    match on_cpu(&x) {
+        true => x.apply_op2_no_bwd(weight, &kernels::RmsNorm(epsilon as f32)),
+        false => candle_nn::ops::rms_norm(&x, weight, epsilon as f32),
+    }
 }
 
 /// `activation(gate)·up` of `(tokens, 2·intermediate)`, gate before up: `(tokens, intermediate)`.
 pub fn gate(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
+    match on_cpu(gate_up) {
+        true => gate_up.contiguous()?.apply_op1_no_bwd(&kernels::Gate(activation)),
+        false => gate_in_candle(gate_up, activation),
+    }
+}
+
+fn gate_in_candle(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     let width = gate_up.dim(D::Minus1)? / 2;
     let gate = gate_up.narrow(D::Minus1, 0, width)?;
     let up = gate_up.narrow(D::Minus1, width, width)?;
-    activation.apply(&gate)? * up
+    let gate = match activation {
+        Activation::Silu => gate.silu()?,
+        Activation::GeluTanh => gate.gelu()?,
+    };
+    gate * up
 }
 
 /// Rotates the halves of every head of `(batch, tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`.
@@ -40,7 +69,11 @@ pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 /// Causal attention of queries `(batch, tokens, heads, head_dim)` over keys and values
 /// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
-    attention_in_candle(q, k, v, mask)
+    let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
+    match on_cpu(&q) {
+        true => q.apply_op3_no_bwd(&k, &v, &kernels::Attention(*mask)),
+        false => attention_in_candle(&q, &k, &v, mask),
+    }
 }
 
 fn attention_in_candle(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
@@ -63,9 +96,7 @@ fn attention_in_candle(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Resul
             if seen { 0f32 } else { f32::NEG_INFINITY }
         })
     });
-    let hidden = Tensor::from_iter(hidden, q.device())?
-        .reshape((1, 1, tokens, keys))?
-        .to_dtype(DType::F32)?;
+    let hidden = Tensor::from_iter(hidden, q.device())?.reshape((1, 1, tokens, keys))?;
     let scores = scores
         .reshape((batch * kv_heads, group, tokens, keys))?
         .broadcast_add(&hidden)?;
@@ -75,4 +106,65 @@ fn attention_in_candle(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Resul
         .reshape((batch, heads, tokens, head_dim))?
         .transpose(1, 2)?
         .contiguous()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(shape: &[usize]) -> Tensor {
+        Tensor::randn(0f32, 2.0, shape, &Device::Cpu).unwrap()
+    }
+
+    fn assert_equal(a: &Tensor, b: &Tensor) {
+        let worst = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+        assert_eq!(a.dims(), b.dims());
+        assert!(worst.to_scalar::<f32>().unwrap() < 2e-5, "{worst}");
+    }
+
+    #[test]
+    fn the_attention_kernel_equals_candle() {
+        for (batch, tokens, past, heads, kv_heads, window, softcap) in [
+            (1, 1, 0, 4, 4, None, None),
+            (1, 200, 0, 9, 3, None, None),
+            (2, 70, 0, 4, 1, Some(16), None),
+            (3, 1, 37, 4, 2, Some(5), None),
+            (2, 65, 64, 2, 2, None, Some(3.0)),
+        ] {
+            let mask = Mask {
+                past,
+                window,
+                scale: 0.25,
+                softcap,
+            };
+            let q = random(&[batch, tokens, heads, 32]);
+            let k = random(&[batch, past + tokens, kv_heads, 32]);
+            let v = random(&[batch, past + tokens, kv_heads, 32]);
+            assert_equal(
+                &attention(&q, &k, &v, &mask).unwrap(),
+                &attention_in_candle(&q, &k, &v, &mask).unwrap(),
+            );
+        }
+    }
+
+    #[test]
+    fn the_gate_kernel_equals_candle() {
+        for activation in [Activation::Silu, Activation::GeluTanh] {
+            let x = (random(&[37, 2 * 45]) * 3.0).unwrap();
+            assert_equal(&gate(&x, activation).unwrap(), &gate_in_candle(&x, activation).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_norm_kernel_equals_candle() {
+        let (x, weight) = (random(&[5, 7, 50]), random(&[50]));
+        let plain = candle_nn::ops::rms_norm(&x, &weight, 1e-5).unwrap();
+        assert_equal(&rms_norm(&x, &weight, 1e-5).unwrap(), &plain);
+    }
+
+    #[test]
+    fn the_multiplication_kernel_equals_candle() {
+        let (x, w) = (random(&[13, 64]), random(&[37, 64]));
+        assert_equal(&linear(&x, &w).unwrap(), &x.matmul(&w.t().unwrap()).unwrap());
+    }
 }

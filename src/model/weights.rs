@@ -3,6 +3,7 @@
 use super::architecture::Architecture;
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
+use super::ops;
 use candle_core::quantized::QTensor;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -195,11 +196,11 @@ impl Weight {
         /// Unpacked rows held at a time; large enough for the multiplication to be efficient.
         const TILE_ROWS: usize = 16 * CHUNK_ROWS;
         match self {
-            Self::Unpacked(tensor) => x.matmul(&tensor.t()?),
+            Self::Unpacked(tensor) => ops::linear(x, tensor),
             Self::Packed { rows, .. } => {
                 let parts: Vec<Tensor> = (0..*rows)
                     .step_by(TILE_ROWS)
-                    .map(|start| x.matmul(&self.tile(start..(start + TILE_ROWS).min(*rows), x.device())?.t()?))
+                    .map(|start| ops::linear(x, &self.tile(start..(start + TILE_ROWS).min(*rows), x.device())?))
                     .collect::<candle_core::Result<_>>()?;
                 Tensor::cat(&parts, 1)
             }

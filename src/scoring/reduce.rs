@@ -2,8 +2,8 @@
 
 use super::kernel::{Row, RowSums};
 use super::token_stats::{TILT_COUNT, TILTS, TokenStats};
-use crate::model::LanguageModel;
 use crate::model::error::Result;
+use crate::model::{LanguageModel, multiply_into};
 use candle_core::{D, DType, Device, Storage, Tensor};
 use rayon::prelude::*;
 
@@ -49,46 +49,56 @@ fn seen_logits(model: &LanguageModel, hidden: &Tensor, seen: &[u32]) -> candle_c
     decoder.cap((hidden * rows)?.sum(D::Minus1)?)
 }
 
-/// The logits of each tile of the head, with the first symbol of each.
-fn tiles<'a>(
-    model: &'a LanguageModel,
-    hidden: &'a Tensor,
-) -> impl Iterator<Item = candle_core::Result<(usize, Tensor)>> + 'a {
-    let decoder = model.decoder();
-    (0..decoder.vocab()).step_by(TILE_SYMBOLS).map(move |first| {
-        let symbols = first..(first + TILE_SYMBOLS).min(decoder.vocab());
-        let logits = hidden.matmul(&decoder.head().tile(symbols, hidden.device())?.t()?)?;
-        Ok((first, decoder.cap(logits)?))
-    })
+/// First symbol and number of symbols of each tile of the head.
+fn tiles(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..vocab)
+        .step_by(TILE_SYMBOLS)
+        .map(move |first| (first, (vocab - first).min(TILE_SYMBOLS)))
 }
 
 fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+    let decoder = model.decoder();
     let seen_logits = seen_logits(model, hidden, seen)?.to_vec1::<f32>()?;
     let mut rows = vec![Row::new(betas.len()); seen.len()];
-    for tile in tiles(model, hidden) {
-        let (first, logits) = tile?;
-        let (storage, layout) = logits.storage_and_layout();
-        let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-            return Err(candle_core::Error::Msg("logits are not in memory".into()).into());
-        };
-        let values = &storage.as_slice::<f32>()?[start..end];
-        let symbols = values.len() / rows.len();
+    let mut buffer = Vec::new();
+    for (first, symbols) in tiles(decoder.vocab()) {
+        let weight = decoder.head().tile(first..first + symbols, &Device::Cpu)?;
+        values(&weight, |weight| {
+            values(hidden, |x| multiply_into(x, rows.len(), weight, symbols, &mut buffer))
+        })?;
+        if let Some(cap) = decoder.architecture().final_softcap {
+            let cap = cap as f32;
+            buffer
+                .par_iter_mut()
+                .with_min_len(1 << 14)
+                .for_each(|l| *l = cap * (*l / cap).tanh());
+        }
         let space = &model.space_mask()[first..first + symbols];
-        rows.par_iter_mut()
-            .zip(values.par_chunks(symbols))
+        let tile = rows
+            .par_iter_mut()
+            .zip(buffer.par_chunks(symbols))
             .enumerate()
-            .with_min_len(4)
-            .for_each(|(i, (row, logits))| row.add(logits, space, first, betas, seen[i], seen_logits[i]));
+            .with_min_len(4);
+        tile.for_each(|(i, (row, logits))| row.add(logits, space, first, betas, seen[i], seen_logits[i]));
     }
     let ranks = rows.iter().map(Row::rank).collect();
     let stats = rows.iter().flat_map(|row| row.stats(betas)).collect();
     Ok(Reduced { ranks, stats })
 }
 
+/// Runs `f` on the numbers of a contiguous tensor in memory.
+fn values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> candle_core::Result<T>) -> candle_core::Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(storage), Some((start, end))) => f(&storage.as_slice::<f32>()?[start..end]),
+        _ => Err(candle_core::Error::Msg("a tensor is not in memory in one piece".into())),
+    }
+}
+
 /// The same sums in candle's own operations, for a device that the kernel does not run on: the tile is reduced where
 /// it is, and `4 + TILT_COUNT` numbers a row and temperature come back.
 fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
-    let device = hidden.device();
+    let (decoder, device) = (model.decoder(), hidden.device());
     let seen_logits = seen_logits(model, hidden, seen)?.unsqueeze(1)?;
     let rows = seen.len();
     let mut max: Option<Tensor> = None;
@@ -97,9 +107,9 @@ fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]
     // Per temperature: weight, first, second, space and the tilted sums, `(rows, 1)` each.
     let mut sums: Vec<Vec<Tensor>> = Vec::new();
     let ids = Tensor::new(seen, device)?.unsqueeze(1)?;
-    for tile in tiles(model, hidden) {
-        let (first, logits) = tile?;
-        let symbols = logits.dim(1)?;
+    for (first, symbols) in tiles(decoder.vocab()) {
+        let weight = decoder.head().tile(first..first + symbols, device)?;
+        let logits = decoder.cap(hidden.matmul(&weight.t()?)?)?;
         let index = Tensor::arange(first as u32, (first + symbols) as u32, device)?.unsqueeze(0)?;
         let others = ids.broadcast_ne(&index)?.to_dtype(DType::F32)?;
         let greater = logits.broadcast_gt(&seen_logits)?.to_dtype(DType::F32)?;
