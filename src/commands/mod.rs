@@ -10,11 +10,11 @@ pub use cli::{Cli, Command, DetectArgs};
 pub use config::{AuthorChoice, Contradiction, DetectConfig, Terminal};
 pub use device::DeviceChoice;
 
-use crate::input::{Document, printable};
-use crate::output::Format;
+use crate::input::{Document, Source, printable};
+use crate::output::{Detail, Format};
 use crate::verdict::ProvenanceReport;
 use clap::CommandFactory;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// How the program ends when it did not fail as a whole.
@@ -63,6 +63,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
 fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
     config.color.write_global();
     let mut stderr = anstream::stderr();
+    // Without this the program seems to hang.
+    if config.detail != Detail::Quiet && config.sources.contains(&Source::Stdin) && io::stdin().is_terminal() {
+        let _ = writeln!(
+            stderr,
+            "reading the text from the terminal; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
+        );
+    }
     match config.format {
         Format::Text => detect::run(config, &mut NoJudge, &mut anstream::stdout(), &mut stderr),
         Format::Json => detect::run(config, &mut NoJudge, &mut io::stdout(), &mut stderr),
