@@ -95,17 +95,12 @@ pub struct DetectArgs {
     )]
     pub tests: Vec<Test>,
 
-    /// The temperature that the models are supposed to have been sampled at; above 0
+    /// The temperature that every model is supposed to have been sampled at, above 0; without it, that of the author in
+    /// the catalogue, or 1
     ///
     /// The models are judged as sampled at this temperature without truncation (no top-k, no top-p).
-    #[arg(
-        long,
-        value_name = "T",
-        default_value_t = 1.0,
-        value_parser = parse_temperature,
-        allow_negative_numbers = true,
-    )]
-    pub temperature: f64,
+    #[arg(long, value_name = "T", value_parser = parse_temperature, allow_negative_numbers = true)]
+    pub temperature: Option<f64>,
 
     /// Adds every token's figures; with --format json only
     #[arg(long)]

@@ -54,8 +54,9 @@ pub struct DetectConfig {
     pub catalogue: Option<PathBuf>,
     /// The tests, each once; at least one.
     pub tests: Vec<Test>,
-    /// The temperature that the models are supposed to have been sampled at, above 0.
-    pub temperature: f64,
+    /// The temperature that every model is supposed to have been sampled at, above 0; none for that of each author in
+    /// the catalogue, or 1 where it has none.
+    pub temperature: Option<f64>,
     /// Whether reports carry every token's figures.
     pub tokens: bool,
     /// Threads to compute with; none for one a core.
@@ -251,7 +252,7 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.sources, [Source::Stdin]);
         assert_eq!(config.tests, [Test::EntropyGap, Test::LikelihoodRatio]);
-        assert_eq!((config.alpha, config.temperature, config.width), (0.05, 1.0, 80));
+        assert_eq!((config.alpha, config.temperature, config.width), (0.05, None, 80));
         assert_eq!(
             (config.format, config.detail, config.device),
             (Format::Text, Detail::Normal, DeviceChoice::Auto)
