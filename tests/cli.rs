@@ -149,7 +149,7 @@ fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::fs::PermissionsExt;
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "some text").expect("is written");
-    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0)).expect("permissions are changed");
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o000)).expect("permissions are changed");
     // The superuser may read everything, so there is nothing to see.
     if std::fs::read(file.path()).is_ok() {
         return;

@@ -19,6 +19,7 @@ impl ReportWriter for JsonWriter {
 mod tests {
     use super::*;
     use crate::output::sentences::tests::{attributed_to_a_model, undecided, unreadable};
+    use crate::verdict::WarningCode;
 
     fn line(report: &ProvenanceReport) -> String {
         let mut out = Vec::new();
@@ -59,5 +60,51 @@ mod tests {
         let line = line(&report);
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.ends_with("}\n") && !line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        const DESCRIPTION: &str = include_str!("../../docs/OUTPUT.md");
+        fn check(value: &serde_json::Value, path: &str) {
+            match value {
+                serde_json::Value::Array(items) => items.iter().for_each(|item| check(item, path)),
+                serde_json::Value::Object(fields) => {
+                    for (name, value) in fields {
+                        // The names of models are data.
+                        assert!(
+                            path == "models" || DESCRIPTION.contains(&format!("`{name}`")),
+                            "{path}.{name}"
+                        );
+                        check(value, name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut report = undecided();
+        for figures in report.models.values_mut() {
+            figures.sha256 = Some(String::new());
+            figures.per_token = Some(vec![crate::verdict::TokenFigures {
+                start: 0,
+                end: 1,
+                id: 7,
+                surprisal: None,
+                entropy: Some(1.0),
+                varentropy: Some(1.0),
+                rank: Some(1),
+            }]);
+        }
+        check(&serde_json::to_value(&report).unwrap(), "");
+        for code in [
+            WarningCode::FewTokens,
+            WarningCode::Decoding,
+            WarningCode::RatioVoid,
+            WarningCode::HumanUntested,
+            WarningCode::LongText,
+            WarningCode::Unreadable,
+        ] {
+            let name = serde_json::to_value(code).unwrap();
+            assert!(DESCRIPTION.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");
+        }
     }
 }

@@ -137,7 +137,11 @@ impl TextWriter {
             .max(10);
         let side_by_side = (self.width.saturating_sub(2 + label) / (2 + column)).max(1);
         for models in models.chunks(side_by_side) {
-            write!(out, "\n{HEADING}{}{HEADING:#}", padded("Figures", 2 + label))?;
+            write!(
+                out,
+                "\n{HEADING}{}{HEADING:#}",
+                padded("Figures at temperature 1", 2 + label)
+            )?;
             for (name, _) in models {
                 write!(out, "  {HEADING}{}{HEADING:#}", right(name, column))?;
             }
@@ -265,7 +269,7 @@ mod tests {
         Warnings
           Nothing tests whether a person wrote the text.
 
-        Figures                      smollm2-135m-instruct           gemma-3-270m
+        Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
           tokens scored                                212                   1206
           log-perplexity, nat/token                  3.710                  3.020
@@ -305,7 +309,7 @@ mod tests {
           A model that was used in that way is ruled out wrongly in at most 5% of the
           texts that it writes (alpha 0.05).
 
-        Figures                      smollm2-135m-instruct           gemma-3-270m
+        Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
           tokens scored                                212                   1206
           log-perplexity, nat/token                  3.710                  3.020
@@ -345,7 +349,7 @@ mod tests {
           A model that was used in that way is ruled out wrongly in at most 5% of the
           texts that it writes (alpha 0.05).
 
-        Figures                      smollm2-135m-instruct           gemma-3-270m
+        Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
           tokens scored                                212                   1206
           log-perplexity, nat/token                  3.710                  3.020
@@ -383,7 +387,7 @@ mod tests {
           wrongly in at most 5% of the texts that it
           writes (alpha 0.05).
 
-        Figures                      smollm2-135m-instruct
+        Figures at temperature 1     smollm2-135m-instruct
           tokens                                       213
           tokens scored                                212
           log-perplexity, nat/token                  3.710
@@ -393,7 +397,7 @@ mod tests {
           mean log-rank, nat                         1.900
           bits per byte                              1.180
 
-        Figures                               gemma-3-270m
+        Figures at temperature 1              gemma-3-270m
           tokens                                      1207
           tokens scored                               1206
           log-perplexity, nat/token                  3.020
