@@ -10,22 +10,8 @@ use std::ops::Range;
 /// text lies further than a factor √2 from a tilt; and they let all `exp((1-s)·b·l)` be made from one exponential
 /// by multiplications (see `scoring::kernel`).
 pub const TILTS: [f64; 16] = [
-    0.75,
-    0.5,
-    0.25,
-    0.125,
-    0.0625,
-    0.03125,
-    0.015625,
-    0.0078125,
-    -0.0078125,
-    -0.015625,
-    -0.03125,
-    -0.0625,
-    -0.125,
-    -0.25,
-    -0.5,
-    -0.75,
+    0.75, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, -0.0078125, -0.015625, -0.03125, -0.0625, -0.125,
+    -0.25, -0.5, -0.75,
 ];
 
 /// The number of [`TILTS`].

@@ -1,0 +1,622 @@
+//! What a decoder looks like: one description that serves every covered family.
+//!
+//! A family is a row of differences, not a file of code: which norms stand where, which projections have a bias,
+//! how positions are encoded, which layers look only so far back. The description is read from a GGUF file's
+//! metadata or from a Hugging Face `config.json`; both give the same value for the same model.
+
+use super::error::{ModelError, Result};
+use super::gguf::Gguf;
+use candle_transformers::models::{gemma3, llama, mistral, qwen2, qwen3, smol::smollm3};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// The architectures that are covered, as GGUF and `config.json` name them.
+pub const COVERED: &str = "llama, mistral, smollm3, qwen2, qwen3, gemma3";
+
+/// The function between the two projections of the feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x·sigmoid(x)`.
+    Silu,
+    /// The tanh form of GELU.
+    GeluTanh,
+}
+
+/// How rotary frequencies are stretched beyond the context that the model was first trained with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RotaryScaling {
+    /// Not at all.
+    None,
+    /// All positions divided by a factor.
+    Linear(f64),
+    /// Llama 3: low frequencies divided by `factor`, high ones kept, a ramp between.
+    Llama3 {
+        /// Division of the low frequencies.
+        factor: f64,
+        /// Wavelengths above `original_context / low` are low frequencies.
+        low: f64,
+        /// Wavelengths below `original_context / high` are high frequencies.
+        high: f64,
+        /// Context of the first training.
+        original_context: f64,
+    },
+    /// A divisor for each frequency, as GGUF's `rope_freqs.weight` stores the Llama 3 rule.
+    Factors(Vec<f64>),
+}
+
+/// One rotary position encoding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rotary {
+    /// Base of the geometric series of wavelengths.
+    pub base: f64,
+    /// Stretching.
+    pub scaling: RotaryScaling,
+}
+
+impl Rotary {
+    /// Angular frequency of each pair of dimensions, radians a token: `(head_dim / 2)`.
+    pub fn frequencies(&self, head_dim: usize) -> Vec<f64> {
+        let plain = (0..head_dim / 2).map(|i| self.base.powf(-2.0 * i as f64 / head_dim as f64));
+        match &self.scaling {
+            RotaryScaling::None => plain.collect(),
+            RotaryScaling::Linear(factor) => plain.map(|f| f / factor).collect(),
+            RotaryScaling::Factors(factors) => plain.zip(factors).map(|(f, d)| f / d).collect(),
+            RotaryScaling::Llama3 {
+                factor,
+                low,
+                high,
+                original_context,
+            } => plain
+                .map(|f| {
+                    let turns = original_context * f / (2.0 * std::f64::consts::PI);
+                    let smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+                    f * ((1.0 - smooth) / factor + smooth)
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What sets one layer apart from its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerKind {
+    /// Index into [`Architecture::rotary`]; none for a layer without positions (SmolLM3).
+    pub rotary: Option<usize>,
+    /// A query sees this many positions, itself included; none for all before it.
+    pub window: Option<usize>,
+}
+
+/// A decoder-only transformer with gated feed-forward blocks and RMS norms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    /// Family, as the file names it.
+    pub family: String,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width of the feed-forward block.
+    pub intermediate: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Longest context that the model was trained for, tokens.
+    pub context_length: usize,
+    /// Added to the mean square in every norm.
+    pub norm_epsilon: f64,
+    /// Added to every norm weight: 1 where the file stores the weight less one (Gemma in safetensors).
+    pub norm_offset: f64,
+    /// Feed-forward activation.
+    pub activation: Activation,
+    /// Norms on each query and key head (Qwen 3, Gemma 3).
+    pub head_norms: bool,
+    /// Norms after each block beside those before it (Gemma).
+    pub sandwich_norms: bool,
+    /// Factor on the token embeddings.
+    pub embedding_scale: Option<f64>,
+    /// Factor on query-key products.
+    pub attention_scale: f64,
+    /// `cap·tanh(x/cap)` on query-key products.
+    pub attention_softcap: Option<f64>,
+    /// `cap·tanh(x/cap)` on logits.
+    pub final_softcap: Option<f64>,
+    /// The distinct position encodings.
+    pub rotary: Vec<Rotary>,
+    /// Layer by layer.
+    pub layers: Vec<LayerKind>,
+    /// GGUF stores the rows of llama's query and key projections with the two halves of a head interleaved.
+    pub interleaved_rows: bool,
+}
+
+/// A check that a number from a file is one that a decoder can have.
+fn bounded(path: &Path, what: &str, value: Option<usize>, most: usize) -> Result<usize> {
+    match value {
+        Some(v) if (1..=most).contains(&v) => Ok(v),
+        Some(v) => Err(ModelError::malformed(
+            path,
+            format!("{what} is {v}, which no model has"),
+        )),
+        None => Err(ModelError::malformed(path, format!("it does not state its {what}"))),
+    }
+}
+
+impl Architecture {
+    /// Every layer alike, with one position encoding.
+    fn uniform(rotary: Rotary, layers: usize, window: Option<usize>) -> (Vec<Rotary>, Vec<LayerKind>) {
+        (
+            vec![rotary],
+            vec![
+                LayerKind {
+                    rotary: Some(0),
+                    window
+                };
+                layers
+            ],
+        )
+    }
+
+    /// Gemma 3: every `pattern`-th layer looks at everything with a long base, the others at a window with a short one.
+    fn gemma_layers(
+        global: Rotary,
+        local: Rotary,
+        layers: usize,
+        window: usize,
+        pattern: usize,
+    ) -> (Vec<Rotary>, Vec<LayerKind>) {
+        let kinds = (1..=layers).map(|i| match i % pattern {
+            0 => LayerKind {
+                rotary: Some(0),
+                window: None,
+            },
+            _ => LayerKind {
+                rotary: Some(1),
+                window: Some(window),
+            },
+        });
+        (vec![global, local], kinds.collect())
+    }
+
+    /// Reads the description from a GGUF file's metadata.
+    ///
+    /// # Errors
+    /// An architecture that is not covered is named, with the list of those that are; missing or impossible numbers
+    /// are named.
+    pub fn from_gguf(file: &Gguf) -> Result<Self> {
+        let path = file.path();
+        let family = file.string("general.architecture").unwrap_or_default().to_owned();
+        if !["llama", "smollm3", "qwen2", "qwen3", "gemma3"].contains(&family.as_str()) {
+            return Err(not_covered(path, &family));
+        }
+        let integer = |key: &str| file.integer(&format!("{family}.{key}"));
+        let float = |key: &str| file.float(&format!("{family}.{key}"));
+        if integer("expert_count").is_some_and(|n| n > 0) {
+            return Err(not_covered(path, &format!("{family} with experts")));
+        }
+        let hidden = bounded(path, "width", integer("embedding_length"), 1 << 17)?;
+        let heads = bounded(path, "number of heads", integer("attention.head_count"), 1 << 12)?;
+        let kv_heads = bounded(
+            path,
+            "number of key heads",
+            integer("attention.head_count_kv").or(Some(heads)),
+            heads,
+        )?;
+        let head_dim = bounded(
+            path,
+            "head width",
+            integer("attention.key_length").or(Some(hidden / heads)),
+            1 << 12,
+        )?;
+        let depth = bounded(path, "number of layers", integer("block_count"), 1 << 10)?;
+        let base = float("rope.freq_base").unwrap_or(10_000.0);
+        let scaling = match (
+            file.string(&format!("{family}.rope.scaling.type")),
+            float("rope.scaling.factor"),
+        ) {
+            (None | Some("none"), _) => RotaryScaling::None,
+            (Some("linear"), Some(factor)) => RotaryScaling::Linear(factor),
+            (Some(other), _) => return Err(scaling_not_covered(path, other)),
+        };
+        let rotary = Rotary { base, scaling };
+        let (rotary, layers) = match family.as_str() {
+            "gemma3" => {
+                let window = bounded(path, "sliding window", integer("attention.sliding_window"), 1 << 24)?;
+                // GGUF leaves the short base and the pattern to the reader; these are every Gemma 3's.
+                let local = Rotary {
+                    base: 10_000.0,
+                    scaling: RotaryScaling::None,
+                };
+                Self::gemma_layers(rotary, local, depth, window, 6)
+            }
+            "smollm3" => smollm3_layers(rotary, depth, |i| (i + 1) % 4 == 0),
+            _ => Self::uniform(rotary, depth, integer("attention.sliding_window").filter(|&w| w > 0)),
+        };
+        let gemma = family == "gemma3";
+        let this = Self {
+            hidden,
+            intermediate: bounded(path, "feed-forward width", integer("feed_forward_length"), 1 << 20)?,
+            heads,
+            kv_heads,
+            head_dim,
+            context_length: bounded(path, "context length", integer("context_length"), 1 << 32)?,
+            norm_epsilon: float("attention.layer_norm_rms_epsilon").unwrap_or(1e-6),
+            norm_offset: 0.0,
+            activation: if gemma { Activation::GeluTanh } else { Activation::Silu },
+            head_norms: gemma || family == "qwen3",
+            sandwich_norms: gemma,
+            embedding_scale: gemma.then(|| (hidden as f64).sqrt()),
+            // Gemma 3's largest model divides by the width over the heads, every other by the head's own width.
+            attention_scale: match gemma && depth == 62 {
+                true => ((hidden / heads) as f64).powf(-0.5),
+                false => (head_dim as f64).powf(-0.5),
+            },
+            attention_softcap: float("attn_logit_softcapping").filter(|&c| c > 0.0),
+            final_softcap: float("final_logit_softcapping").filter(|&c| c > 0.0),
+            rotary,
+            layers,
+            interleaved_rows: matches!(family.as_str(), "llama" | "smollm3"),
+            family,
+        };
+        this.checked(path)
+    }
+
+    /// Reads the description from a Hugging Face `config.json`.
+    ///
+    /// # Errors
+    /// As [`Self::from_gguf`].
+    pub fn from_config(path: &Path, json: &str) -> Result<Self> {
+        let mut json: serde_json::Value = serde_json::from_str(json)
+            .map_err(|e| ModelError::malformed(path, format!("its configuration is not JSON: {e}")))?;
+        let extras: Extras = parse(path, &json)?;
+        extras.complete(&mut json);
+        let json = &json;
+        let family = extras.model_type.clone().unwrap_or_default();
+        let rotary = |base: f64| -> Result<Rotary> {
+            Ok(Rotary {
+                base,
+                scaling: extras.scaling(path)?,
+            })
+        };
+        let template = |depth: usize| Self {
+            family: family.clone(),
+            hidden: 0,
+            intermediate: 0,
+            heads: 0,
+            kv_heads: 0,
+            head_dim: 0,
+            context_length: 0,
+            norm_epsilon: 1e-6,
+            norm_offset: 0.0,
+            activation: Activation::Silu,
+            head_norms: false,
+            sandwich_norms: false,
+            embedding_scale: None,
+            attention_scale: 0.0,
+            attention_softcap: None,
+            final_softcap: None,
+            rotary: Vec::new(),
+            layers: vec![
+                LayerKind {
+                    rotary: Some(0),
+                    window: None
+                };
+                depth.min(1 << 10)
+            ],
+            interleaved_rows: false,
+        };
+        let this = match family.as_str() {
+            "llama" => {
+                let c: llama::LlamaConfig = parse(path, json)?;
+                let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
+                let (rotary, layers) =
+                    Self::uniform(rotary(c.rope_theta.into())?, c.num_hidden_layers.min(1 << 10), None);
+                Self {
+                    hidden: c.hidden_size,
+                    intermediate: c.intermediate_size,
+                    heads: c.num_attention_heads,
+                    kv_heads: c.num_key_value_heads(),
+                    head_dim,
+                    context_length: c.max_position_embeddings,
+                    norm_epsilon: c.rms_norm_eps,
+                    attention_scale: (head_dim as f64).powf(-0.5),
+                    rotary,
+                    layers,
+                    ..template(c.num_hidden_layers)
+                }
+            }
+            "mistral" => {
+                let c: mistral::Config = parse(path, json)?;
+                let head_dim = c.head_dim.unwrap_or(c.hidden_size / c.num_attention_heads.max(1));
+                let depth = c.num_hidden_layers.min(1 << 10);
+                let (rotary, layers) = Self::uniform(rotary(c.rope_theta)?, depth, c.sliding_window);
+                Self {
+                    hidden: c.hidden_size,
+                    intermediate: c.intermediate_size,
+                    heads: c.num_attention_heads,
+                    kv_heads: c.num_key_value_heads,
+                    head_dim,
+                    context_length: c.max_position_embeddings,
+                    norm_epsilon: c.rms_norm_eps,
+                    attention_scale: (head_dim as f64).powf(-0.5),
+                    rotary,
+                    layers,
+                    ..template(depth)
+                }
+            }
+            "smollm3" => {
+                let c: smollm3::Config = parse(path, json)?;
+                let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
+                let depth = c.num_hidden_layers.min(1 << 10);
+                let (rotary, layers) = smollm3_layers(rotary(c.rope_theta)?, depth, |i| c.should_skip_rope(i));
+                Self {
+                    hidden: c.hidden_size,
+                    intermediate: c.intermediate_size,
+                    heads: c.num_attention_heads,
+                    kv_heads: c.num_key_value_heads,
+                    head_dim,
+                    context_length: c.max_position_embeddings,
+                    norm_epsilon: c.rms_norm_eps,
+                    attention_scale: (head_dim as f64).powf(-0.5),
+                    rotary,
+                    layers,
+                    ..template(depth)
+                }
+            }
+            "qwen2" => {
+                let c: qwen2::Config = parse(path, json)?;
+                let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
+                let depth = c.num_hidden_layers.min(1 << 10);
+                let (rotary, mut layers) = Self::uniform(rotary(c.rope_theta)?, depth, None);
+                qwen_windows(
+                    &mut layers,
+                    (c.use_sliding_window && c.sliding_window > 0).then_some(c.sliding_window),
+                    c.max_window_layers,
+                );
+                Self {
+                    hidden: c.hidden_size,
+                    intermediate: c.intermediate_size,
+                    heads: c.num_attention_heads,
+                    kv_heads: c.num_key_value_heads,
+                    head_dim,
+                    context_length: c.max_position_embeddings,
+                    norm_epsilon: c.rms_norm_eps,
+                    attention_scale: (head_dim as f64).powf(-0.5),
+                    rotary,
+                    layers,
+                    ..template(depth)
+                }
+            }
+            "qwen3" => {
+                let c: qwen3::Config = parse(path, json)?;
+                let depth = c.num_hidden_layers.min(1 << 10);
+                let (rotary, mut layers) = Self::uniform(rotary(c.rope_theta)?, depth, None);
+                qwen_windows(
+                    &mut layers,
+                    c.sliding_window.filter(|_| c.use_sliding_window),
+                    c.max_window_layers,
+                );
+                Self {
+                    hidden: c.hidden_size,
+                    intermediate: c.intermediate_size,
+                    heads: c.num_attention_heads,
+                    kv_heads: c.num_key_value_heads,
+                    head_dim: c.head_dim,
+                    context_length: c.max_position_embeddings,
+                    norm_epsilon: c.rms_norm_eps,
+                    head_norms: true,
+                    attention_scale: (c.head_dim as f64).powf(-0.5),
+                    rotary,
+                    layers,
+                    ..template(depth)
+                }
+            }
+            "gemma3_text" => {
+                let c: gemma3::Config = parse(path, json)?;
+                let local = Rotary {
+                    base: c.rope_local_base_freq,
+                    scaling: RotaryScaling::None,
+                };
+                let pattern = c.sliding_window_pattern.max(1);
+                let depth = c.num_hidden_layers.min(1 << 10);
+                let (rotary, layers) =
+                    Self::gemma_layers(rotary(c.rope_theta)?, local, depth, c.sliding_window, pattern);
+                Self {
+                    hidden: c.hidden_size,
+                    intermediate: c.intermediate_size,
+                    heads: c.num_attention_heads,
+                    kv_heads: c.num_key_value_heads,
+                    head_dim: c.head_dim,
+                    context_length: c.max_position_embeddings,
+                    norm_epsilon: c.rms_norm_eps,
+                    norm_offset: 1.0,
+                    activation: Activation::GeluTanh,
+                    head_norms: true,
+                    sandwich_norms: true,
+                    embedding_scale: Some((c.hidden_size as f64).sqrt()),
+                    attention_scale: (c.query_pre_attn_scalar as f64).powf(-0.5),
+                    attention_softcap: c.attn_logit_softcapping,
+                    final_softcap: c.final_logit_softcapping,
+                    rotary,
+                    layers,
+                    ..template(depth)
+                }
+            }
+            other => return Err(not_covered(path, other)),
+        };
+        this.checked(path)
+    }
+
+    /// Refuses numbers that would make a later step divide by zero or allocate without bound.
+    fn checked(self, path: &Path) -> Result<Self> {
+        bounded(path, "width", Some(self.hidden), 1 << 17)?;
+        bounded(path, "feed-forward width", Some(self.intermediate), 1 << 20)?;
+        bounded(path, "number of heads", Some(self.heads), 1 << 12)?;
+        bounded(path, "number of key heads", Some(self.kv_heads), self.heads)?;
+        bounded(path, "head width", Some(self.head_dim), 1 << 12)?;
+        bounded(path, "number of layers", Some(self.layers.len()), 1 << 10)?;
+        bounded(path, "context length", Some(self.context_length), 1 << 32)?;
+        if self.heads % self.kv_heads != 0 || self.head_dim % 2 != 0 {
+            return Err(ModelError::malformed(path, "its heads cannot be grouped or rotated"));
+        }
+        let numbers = [self.norm_epsilon, self.attention_scale, self.rotary[0].base];
+        if numbers.iter().any(|x| !x.is_finite() || *x <= 0.0) {
+            return Err(ModelError::malformed(
+                path,
+                "one of its constants is not a positive number",
+            ));
+        }
+        Ok(self)
+    }
+}
+
+fn smollm3_layers(rotary: Rotary, depth: usize, skip: impl Fn(usize) -> bool) -> (Vec<Rotary>, Vec<LayerKind>) {
+    let kinds = (0..depth).map(|i| LayerKind {
+        rotary: (!skip(i)).then_some(0),
+        window: None,
+    });
+    (vec![rotary], kinds.collect())
+}
+
+/// Qwen's window, where it is switched on, holds from layer `first` on.
+fn qwen_windows(layers: &mut [LayerKind], window: Option<usize>, first: usize) {
+    for layer in layers.iter_mut().skip(first) {
+        layer.window = window;
+    }
+}
+
+fn not_covered(path: &Path, family: &str) -> ModelError {
+    let family = if family.is_empty() { "unnamed" } else { family };
+    ModelError::unsupported(
+        path,
+        format!("the architecture {family:?} is not covered; these are: {COVERED}. Name a model of one of them"),
+    )
+}
+
+fn scaling_not_covered(path: &Path, kind: &str) -> ModelError {
+    ModelError::unsupported(
+        path,
+        format!("the rotary scaling {kind:?} is not covered; none, linear and llama3 are. Name another model"),
+    )
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, json: &serde_json::Value) -> Result<T> {
+    T::deserialize(json).map_err(|e| ModelError::malformed(path, format!("its configuration says {e}")))
+}
+
+/// What candle-transformers' configurations leave out.
+#[derive(Deserialize)]
+struct Extras {
+    model_type: Option<String>,
+    head_dim: Option<usize>,
+    rope_scaling: Option<serde_json::Value>,
+    /// Newer files keep base and scaling together here.
+    rope_parameters: Option<serde_json::Value>,
+    layer_types: Option<Vec<String>>,
+}
+
+impl Extras {
+    fn head_dim(&self, hidden: usize, heads: usize) -> usize {
+        self.head_dim.unwrap_or(hidden / heads.max(1))
+    }
+
+    /// Writes the same facts where candle's configurations look for them: newer files keep the rotary base elsewhere,
+    /// leave out Gemma's pattern and say null for a window that is switched off.
+    fn complete(&self, json: &mut serde_json::Value) {
+        let Some(fields) = json.as_object_mut() else { return };
+        fields.remove("rope_scaling");
+        let parameters = self.rope_parameters.as_ref();
+        let base = |group: &str| {
+            let parameters = parameters?;
+            parameters
+                .get(group)
+                .unwrap_or(parameters)
+                .get("rope_theta")
+                .filter(|v| v.is_number())
+                .cloned()
+        };
+        if let Some(theta) = base("full_attention") {
+            fields.entry("rope_theta").or_insert(theta);
+        }
+        let local = base("sliding_attention").unwrap_or(10_000.0.into());
+        fields.entry("rope_local_base_freq").or_insert(local);
+        let global = self
+            .layer_types
+            .as_ref()
+            .and_then(|t| t.iter().position(|kind| kind == "full_attention"));
+        let pattern = fields.get("_sliding_window_pattern").cloned();
+        let pattern = global.map(|i| (i + 1).into()).or(pattern).unwrap_or(6.into());
+        fields.entry("sliding_window_pattern").or_insert(pattern);
+        if self.model_type.as_deref() == Some("qwen2") && fields.get("sliding_window").is_none_or(|w| w.is_null()) {
+            fields.insert("sliding_window".into(), 0.into());
+        }
+    }
+
+    fn scaling(&self, path: &Path) -> Result<RotaryScaling> {
+        let parameters = self
+            .rope_parameters
+            .as_ref()
+            .map(|p| p.get("full_attention").unwrap_or(p));
+        let Some(given) = self.rope_scaling.as_ref().or(parameters).filter(|v| v.is_object()) else {
+            return Ok(RotaryScaling::None);
+        };
+        let kind = given
+            .get("rope_type")
+            .or(given.get("type"))
+            .and_then(|v| v.as_str())
+            .unwrap_or("default");
+        let number = |key: &str| {
+            let value = given
+                .get(key)
+                .and_then(|v| v.as_f64())
+                .filter(|v| v.is_finite() && *v > 0.0);
+            value.ok_or_else(|| ModelError::malformed(path, format!("its rotary scaling does not state {key}")))
+        };
+        match kind {
+            "default" => Ok(RotaryScaling::None),
+            "linear" => Ok(RotaryScaling::Linear(number("factor")?)),
+            "llama3" => Ok(RotaryScaling::Llama3 {
+                factor: number("factor")?,
+                low: number("low_freq_factor")?,
+                high: number("high_freq_factor")?,
+                original_context: number("original_max_position_embeddings")?,
+            }),
+            other => Err(scaling_not_covered(path, other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
+        let scaling = RotaryScaling::Llama3 {
+            factor: 8.0,
+            low: 1.0,
+            high: 4.0,
+            original_context: 8192.0,
+        };
+        let scaled = Rotary {
+            base: 500_000.0,
+            scaling,
+        }
+        .frequencies(128);
+        let plain = Rotary {
+            base: 500_000.0,
+            scaling: RotaryScaling::None,
+        }
+        .frequencies(128);
+        assert_eq!(scaled[0], plain[0]);
+        assert!((scaled[63] * 8.0 - plain[63]).abs() < 1e-15);
+        assert!(scaled.windows(2).all(|w| w[1] < w[0]));
+    }
+
+    #[test]
+    fn an_architecture_that_is_not_covered_is_named_with_those_that_are() {
+        let error = Architecture::from_config(Path::new("config.json"), r#"{"model_type": "mamba"}"#).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("mamba") && text.contains("gemma3"), "{text}");
+    }
+}

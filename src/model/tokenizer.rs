@@ -1,0 +1,485 @@
+//! Text to token ids, with the bytes that each token stands for.
+//!
+//! A tokeniser comes from a `tokenizer.json`, or is rebuilt from a GGUF file's metadata with the pre-tokeniser that
+//! the file names. Both end in the `tokenizers` crate's BPE. Special tokens inside a text are plain text, always.
+
+use super::error::{ModelError, Result};
+use super::gguf::Gguf;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+use tokenizers::models::bpe::BPE;
+use tokenizers::normalizers::Replace;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior};
+
+/// Words as GPT-2 cuts them: `add_prefix_space` off, no trimming, its own pattern on.
+const GPT2_PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+/// Qwen 2: one digit a piece, and punctuation takes the line ends behind it.
+const QWEN2_PATTERN: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Llama 3: as Qwen 2 with up to three digits a piece.
+const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// SentencePiece's mark for a space.
+const SPACE_MARK: char = '▁';
+
+/// GGUF token types.
+const CONTROL: u32 = 3;
+const USER_DEFINED: u32 = 4;
+const UNUSED: u32 = 5;
+
+/// A text's tokens: ids, and byte spans that cover the text without a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Ids in the model's vocabulary.
+    pub ids: Vec<u32>,
+    /// The bytes of the text that each id stands for.
+    pub spans: Vec<Range<usize>>,
+}
+
+/// A model's tokeniser.
+pub struct Tokenizer {
+    model: String,
+    inner: tokenizers::Tokenizer,
+    bytes: TokenBytes,
+    context: Vec<u32>,
+}
+
+/// The bytes of every token, one after another.
+struct TokenBytes {
+    all: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl TokenBytes {
+    fn new(pieces: impl Iterator<Item = Vec<u8>>) -> Self {
+        let (mut all, mut ends) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            all.extend_from_slice(&piece);
+            ends.push(all.len());
+        }
+        Self { all, ends }
+    }
+
+    fn get(&self, id: u32) -> &[u8] {
+        let id = id as usize;
+        let start = if id == 0 {
+            0
+        } else {
+            self.ends.get(id - 1).copied().unwrap_or(0)
+        };
+        self.ends
+            .get(id)
+            .and_then(|&end| self.all.get(start..end))
+            .unwrap_or_default()
+    }
+}
+
+/// The character that byte-level BPE writes for each byte, the other way round.
+fn byte_of_char() -> HashMap<char, u8> {
+    let printable = |b: u32| matches!(b, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
+    let mut next = 0x100;
+    let mut table = HashMap::new();
+    for b in 0u32..256 {
+        let c = if printable(b) {
+            b
+        } else {
+            next += 1;
+            next - 1
+        };
+        if let Some(c) = char::from_u32(c) {
+            table.insert(c, b as u8);
+        }
+    }
+    table
+}
+
+fn byte_level_bytes(piece: &str, table: &HashMap<char, u8>) -> Vec<u8> {
+    match piece
+        .chars()
+        .map(|c| table.get(&c).copied())
+        .collect::<Option<Vec<u8>>>()
+    {
+        Some(bytes) => bytes,
+        // Not written in the byte alphabet: a token that stands for itself.
+        None => piece.as_bytes().to_vec(),
+    }
+}
+
+fn sentencepiece_bytes(piece: &str) -> Vec<u8> {
+    let byte = piece.strip_prefix("<0x").and_then(|p| p.strip_suffix('>'));
+    match byte
+        .filter(|hex| hex.len() == 2)
+        .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+    {
+        Some(byte) => vec![byte],
+        None => piece.replace(SPACE_MARK, " ").into_bytes(),
+    }
+}
+
+impl Tokenizer {
+    /// Rebuilds the tokeniser from a GGUF file's metadata.
+    ///
+    /// # Errors
+    /// When parts are missing or do not fit one another, or the file names a tokeniser or pre-tokeniser that is not
+    /// covered: another one is never put in its place.
+    pub fn from_gguf(file: &Gguf, model: &str) -> Result<Self> {
+        let path = file.path();
+        let malformed = |reason: &str| ModelError::malformed(path, reason.to_owned());
+        let tokens = file
+            .strings("tokenizer.ggml.tokens")
+            .ok_or_else(|| malformed("it holds no vocabulary"))?;
+        let types: Vec<u32> = match file.numbers("tokenizer.ggml.token_type") {
+            Some(types) => types.into_iter().map(|t| t as u32).collect(),
+            None => vec![1; tokens.len()],
+        };
+        if types.len() != tokens.len() || tokens.is_empty() || tokens.len() > u32::MAX as usize {
+            return Err(malformed("its vocabulary and token types differ in length"));
+        }
+        let kind = file.string("tokenizer.ggml.model").unwrap_or_default();
+        let (inner, bytes) = match kind {
+            "gpt2" => byte_level_from_gguf(file, &tokens, &types)?,
+            "llama" => sentencepiece_from_gguf(file, &tokens, &types)?,
+            other => {
+                return Err(ModelError::unsupported(
+                    path,
+                    format!(
+                        "the tokeniser {other:?} is not covered; gpt2 (byte-level BPE) and llama (SentencePiece) are. \
+                         Name the model's folder with its tokenizer.json instead"
+                    ),
+                ));
+            }
+        };
+        // SentencePiece files that say nothing begin a text with its mark, byte-level ones do not.
+        let add_bos = file.flag("tokenizer.ggml.add_bos_token").unwrap_or(kind == "llama");
+        let bos = file
+            .integer("tokenizer.ggml.bos_token_id")
+            .filter(|&id| id < tokens.len());
+        let context = match (add_bos, bos) {
+            (false, _) => Vec::new(),
+            (true, Some(bos)) => vec![bos as u32],
+            (true, None) => return Err(malformed("it asks for a beginning-of-text token and does not name it")),
+        };
+        Ok(Self {
+            model: model.to_owned(),
+            inner,
+            bytes,
+            context,
+        })
+    }
+
+    /// Loads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a BPE tokeniser, or its parts do not fit one another.
+    pub fn from_json(path: &Path, model: &str) -> Result<Self> {
+        let text = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
+        let malformed = |reason: String| ModelError::malformed(path, reason);
+        let json: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|e| malformed(format!("it is not JSON: {e}")))?;
+        check_bpe(&json).map_err(malformed)?;
+        let mut inner: tokenizers::Tokenizer =
+            serde_json::from_value(json.clone()).map_err(|e| malformed(format!("its tokeniser is damaged: {e}")))?;
+        // Truncation and padding are for training batches; a text is scored whole.
+        inner.with_truncation(None).map_err(|e| malformed(e.to_string()))?;
+        inner.with_padding(None);
+        inner.set_encode_special_tokens(true);
+        let with_context = inner.encode_fast("a", true).map_err(|e| malformed(e.to_string()))?;
+        let without = inner.encode_fast("a", false).map_err(|e| malformed(e.to_string()))?;
+        let ids = with_context.get_ids();
+        let start = ids
+            .windows(without.get_ids().len().max(1))
+            .position(|w| w == without.get_ids())
+            .unwrap_or(0);
+        let context = ids[..start].to_vec();
+        let byte_level = ["pre_tokenizer", "decoder"]
+            .iter()
+            .any(|part| json.get(part).is_some_and(|v| v.to_string().contains("ByteLevel")));
+        let table = byte_of_char();
+        let count = inner.get_vocab_size(true) as u32;
+        let added = inner.get_added_vocabulary().get_vocab().clone();
+        let pieces = (0..count).map(|id| match inner.id_to_token(id) {
+            Some(piece) if added.contains_key(&piece) => piece.into_bytes(),
+            Some(piece) if byte_level => byte_level_bytes(&piece, &table),
+            Some(piece) => sentencepiece_bytes(&piece),
+            None => Vec::new(),
+        });
+        let bytes = TokenBytes::new(pieces);
+        Ok(Self {
+            model: model.to_owned(),
+            inner,
+            bytes,
+            context,
+        })
+    }
+
+    /// The ids that come before every text: the beginning-of-text token, or nothing.
+    pub fn context(&self) -> &[u32] {
+        &self.context
+    }
+
+    /// Tokens that the tokeniser knows; the model's vocabulary may be padded beyond them.
+    pub fn len(&self) -> usize {
+        self.bytes.ends.len()
+    }
+
+    /// Whether the vocabulary is empty.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.ends.is_empty()
+    }
+
+    /// The bytes that a token stands for.
+    pub fn bytes(&self, id: u32) -> &[u8] {
+        self.bytes.get(id)
+    }
+
+    /// The text of a sequence of ids; bytes that are no UTF-8 are replaced.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.bytes(id)).copied().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// For each of `vocab` symbols, whether it begins with a space: a word ends before it.
+    pub fn begins_with_space(&self, vocab: usize) -> Vec<bool> {
+        (0..vocab as u32)
+            .map(|id| self.bytes(id).first() == Some(&b' '))
+            .collect()
+    }
+
+    /// The tokens of a text. Special tokens in it are plain text; nothing is put before it.
+    ///
+    /// # Errors
+    /// When the tokeniser refuses the text.
+    pub fn encode(&self, text: &str) -> Result<Tokens> {
+        let refused = |e: tokenizers::Error| ModelError::Tokenise {
+            model: self.model.clone(),
+            reason: e.to_string(),
+        };
+        let encoding = self.inner.encode(text, false).map_err(refused)?;
+        let ids = encoding.get_ids().to_vec();
+        let spans = match self.spans_from_bytes(text, &ids) {
+            Some(spans) => spans,
+            None => spans_from_offsets(text, encoding.get_offsets()),
+        };
+        Ok(Tokens { ids, spans })
+    }
+
+    /// Spans by laying the tokens' bytes end to end; none where they are not the text, as after a normaliser.
+    fn spans_from_bytes(&self, text: &str, ids: &[u32]) -> Option<Vec<Range<usize>>> {
+        let mut at = 0usize;
+        let mut spans = Vec::with_capacity(ids.len());
+        for (i, &id) in ids.iter().enumerate() {
+            let mut piece = self.bytes(id);
+            let rest = text.as_bytes().get(at..)?;
+            // Some SentencePiece models put a space before the text.
+            if i == 0 && !rest.starts_with(piece) {
+                piece = piece.strip_prefix(b" ")?;
+            }
+            if !rest.starts_with(piece) {
+                return None;
+            }
+            spans.push(at..at + piece.len());
+            at += piece.len();
+        }
+        (at == text.len()).then_some(spans)
+    }
+}
+
+/// Spans from the library's offsets, closed so that they cover the text: each token reaches to where the next begins.
+fn spans_from_offsets(text: &str, offsets: &[(usize, usize)]) -> Vec<Range<usize>> {
+    let mut starts: Vec<usize> = offsets.iter().map(|o| o.0.min(text.len())).collect();
+    let mut floor = 0;
+    for (i, start) in starts.iter_mut().enumerate() {
+        *start = if i == 0 { 0 } else { (*start).max(floor) };
+        floor = *start;
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| start..end).collect()
+}
+
+/// Refuses a BPE whose merges do not lead to tokens: the library trusts them.
+fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
+    let model = json.get("model").ok_or("it has no model part")?;
+    let kind = model.get("type").and_then(|t| t.as_str()).unwrap_or("BPE");
+    if kind != "BPE" {
+        return Err(format!("its tokeniser is of type {kind}, and only BPE is covered"));
+    }
+    if model
+        .get("continuing_subword_prefix")
+        .and_then(|p| p.as_str())
+        .is_some_and(|p| !p.is_empty())
+    {
+        return Err("its tokeniser marks the insides of words, which is not covered".into());
+    }
+    let vocab = model
+        .get("vocab")
+        .and_then(|v| v.as_object())
+        .ok_or("its tokeniser has no vocabulary")?;
+    if vocab.values().any(|id| id.as_u64().is_none_or(|id| id > 1 << 24)) {
+        return Err("its vocabulary has an id that is no small number".into());
+    }
+    let merges = model
+        .get("merges")
+        .and_then(|m| m.as_array())
+        .ok_or("its tokeniser has no merges")?;
+    for merge in merges {
+        let pair = match merge {
+            serde_json::Value::String(text) => text.split_once(' '),
+            serde_json::Value::Array(pair) if pair.len() == 2 => pair[0].as_str().zip(pair[1].as_str()),
+            _ => None,
+        };
+        let fits = pair.is_some_and(|(a, b)| {
+            vocab.contains_key(a) && vocab.contains_key(b) && vocab.contains_key(&format!("{a}{b}"))
+        });
+        if !fits {
+            return Err(format!("its merge {merge} does not lead to a token of the vocabulary"));
+        }
+    }
+    Ok(())
+}
+
+/// Ids by piece; of two tokens written alike the first is the one that text can reach.
+fn vocabulary(tokens: &[&str], usable: impl Fn(usize) -> bool) -> HashMap<String, u32> {
+    let mut vocab = HashMap::with_capacity(tokens.len());
+    for (id, token) in tokens.iter().enumerate().filter(|(id, _)| usable(*id)) {
+        vocab.entry((*token).to_owned()).or_insert(id as u32);
+    }
+    vocab
+}
+
+fn library(path: &Path, error: tokenizers::Error) -> ModelError {
+    ModelError::malformed(path, format!("its tokeniser cannot be built: {error}"))
+}
+
+/// User-defined tokens are cut out of the text before anything else, as llama.cpp does; control tokens never are.
+fn add_user_defined(inner: &mut tokenizers::Tokenizer, path: &Path, tokens: &[&str], types: &[u32]) -> Result<()> {
+    let added: Vec<AddedToken> = tokens
+        .iter()
+        .zip(types)
+        .filter(|(token, kind)| **kind == USER_DEFINED && !token.is_empty())
+        .map(|(token, _)| AddedToken::from(token.to_string(), false).normalized(false))
+        .collect();
+    inner.add_tokens(added).map_err(|e| library(path, e))?;
+    inner.set_encode_special_tokens(true);
+    Ok(())
+}
+
+fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(tokenizers::Tokenizer, TokenBytes)> {
+    let path = file.path();
+    let split = |pattern: &str| -> Result<PreTokenizerWrapper> {
+        let pattern = SplitPattern::Regex(pattern.to_owned());
+        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| library(path, e))?;
+        Ok(split.into())
+    };
+    let pre = file.string("tokenizer.ggml.pre").unwrap_or_default();
+    let (mut steps, ignore_merges) = match pre {
+        "smollm" => (vec![split(r"\p{N}")?, split(GPT2_PATTERN)?], false),
+        "gpt-2" => (vec![split(GPT2_PATTERN)?], false),
+        "qwen2" => (vec![split(QWEN2_PATTERN)?], false),
+        "llama-bpe" | "llama3" | "llama-v3" => (vec![split(LLAMA3_PATTERN)?], true),
+        "smaug-bpe" => (vec![split(LLAMA3_PATTERN)?], false),
+        other => {
+            return Err(ModelError::unsupported(
+                path,
+                format!(
+                    "the pre-tokeniser {other:?} is not covered; smollm, gpt-2, qwen2, llama-bpe and smaug-bpe are. \
+                     Name the model's folder with its tokenizer.json instead"
+                ),
+            ));
+        }
+    };
+    steps.push(ByteLevel::new(false, false, false).into());
+    // A control token has no merges in a sound file; it is kept out so that an unsound one cannot make it from text.
+    let vocab = vocabulary(tokens, |id| types[id] != CONTROL && types[id] != UNUSED);
+    let merges = file.strings("tokenizer.ggml.merges");
+    let merges = merges.ok_or_else(|| ModelError::malformed(path, "it holds no merges"))?;
+    let mut pairs = Vec::with_capacity(merges.len());
+    for merge in merges {
+        // A piece may begin with a space in no byte-level vocabulary, so the first space parts the two.
+        let pair = merge.split_once(' ').filter(|(a, b)| {
+            vocab.contains_key(*a) && vocab.contains_key(*b) && vocab.contains_key(&format!("{a}{b}"))
+        });
+        let (a, b) = pair.ok_or_else(|| {
+            ModelError::malformed(
+                path,
+                format!("its merge {merge:?} does not lead to a token of the vocabulary"),
+            )
+        })?;
+        pairs.push((a.to_owned(), b.to_owned()));
+    }
+    let bpe = BPE::builder().vocab_and_merges(vocab.into_iter().collect::<ahash::AHashMap<_, _>>(), pairs);
+    let bpe = bpe.ignore_merges(ignore_merges).build().map_err(|e| library(path, e))?;
+    let mut inner = tokenizers::Tokenizer::new(bpe);
+    inner.with_pre_tokenizer(Some(Sequence::new(steps)));
+    add_user_defined(&mut inner, path, tokens, types)?;
+    let table = byte_of_char();
+    let pieces = tokens.iter().zip(types).map(|(token, kind)| match *kind {
+        CONTROL | USER_DEFINED | UNUSED => token.as_bytes().to_vec(),
+        _ => byte_level_bytes(token, &table),
+    });
+    Ok((inner, TokenBytes::new(pieces)))
+}
+
+/// SentencePiece's BPE merges the pair whose result scores highest; as BPE merges, every split of every piece into
+/// two pieces is a merge, in the order of the score of what it makes.
+fn sentencepiece_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(tokenizers::Tokenizer, TokenBytes)> {
+    let path = file.path();
+    let scores = file
+        .numbers("tokenizer.ggml.scores")
+        .filter(|s| s.len() == tokens.len());
+    let scores = scores.ok_or_else(|| ModelError::malformed(path, "its vocabulary has no scores"))?;
+    let vocab = vocabulary(tokens, |id| types[id] != CONTROL && types[id] != UNUSED);
+    let mut merges: Vec<(f64, u32, usize)> = Vec::new();
+    for (id, token) in tokens.iter().enumerate() {
+        // Byte tokens stand for bytes that no piece covers, and user-defined ones are cut out before: neither is made
+        // by merging.
+        if types[id] != 1 || vocab.get(*token) != Some(&(id as u32)) {
+            continue;
+        }
+        for (at, _) in token.char_indices().skip(1) {
+            if vocab.contains_key(&token[..at]) && vocab.contains_key(&token[at..]) {
+                merges.push((scores[id], id as u32, at));
+            }
+        }
+    }
+    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(b.2.cmp(&a.2)));
+    let pairs = merges.iter().map(|&(_, id, at)| {
+        let token = tokens[id as usize];
+        (token[..at].to_owned(), token[at..].to_owned())
+    });
+    let pairs = pairs.collect();
+    let unknown = file
+        .integer("tokenizer.ggml.unknown_token_id")
+        .and_then(|id| tokens.get(id));
+    let mut vocab: ahash::AHashMap<String, u32> = vocab.into_iter().collect();
+    let mut bpe = BPE::builder().byte_fallback(true).fuse_unk(true);
+    if let Some(unknown) = unknown {
+        let id = file.integer("tokenizer.ggml.unknown_token_id").unwrap_or_default() as u32;
+        vocab.entry((*unknown).to_owned()).or_insert(id);
+        bpe = bpe.unk_token((*unknown).to_owned());
+    }
+    let bpe = bpe
+        .vocab_and_merges(vocab, pairs)
+        .build()
+        .map_err(|e| library(path, e))?;
+    let mut inner = tokenizers::Tokenizer::new(bpe);
+    let mark = SPACE_MARK.to_string();
+    let spaces = Replace::new(" ", mark.as_str()).map_err(|e| library(path, e))?;
+    if file.flag("tokenizer.ggml.add_space_prefix").unwrap_or(true) {
+        let prefix = tokenizers::normalizers::Prepend::new(mark);
+        let steps = vec![prefix.into(), spaces.into()];
+        let steps = tokenizers::normalizers::Sequence::new(steps);
+        inner.with_normalizer(Some(steps)).map_err(|e| library(path, e))?;
+    } else {
+        inner.with_normalizer(Some(spaces)).map_err(|e| library(path, e))?;
+    }
+    add_user_defined(&mut inner, path, tokens, types)?;
+    let pieces = tokens.iter().zip(types).map(|(token, kind)| match *kind {
+        CONTROL | USER_DEFINED | UNUSED => token.as_bytes().to_vec(),
+        _ => sentencepiece_bytes(token),
+    });
+    Ok((inner, TokenBytes::new(pieces)))
+}

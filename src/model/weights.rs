@@ -1,0 +1,518 @@
+//! The weights of a model, found by role and not by the name that a format gives them.
+
+use super::architecture::Architecture;
+use super::error::{ModelError, Result};
+use super::gguf::{Gguf, TensorInfo};
+use candle_core::quantized::QTensor;
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+use safetensors::SafeTensors;
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Rows that are unpacked by one thread at a time.
+const CHUNK_ROWS: usize = 256;
+
+/// The part that a tensor plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Token embeddings `(vocab, hidden)`.
+    Embedding,
+    /// Output projection `(vocab, hidden)`, where it is not the embeddings.
+    Head,
+    /// Last norm `(hidden)`.
+    FinalNorm,
+    /// Divisors of the rotary frequencies `(head_dim / 2)`.
+    RotaryFactors,
+    /// A part of a layer.
+    Layer(usize, LayerRole),
+}
+
+/// The part that a tensor plays in its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LayerRole {
+    AttentionNorm,
+    Query,
+    Key,
+    Value,
+    QueryBias,
+    KeyBias,
+    ValueBias,
+    QueryNorm,
+    KeyNorm,
+    Output,
+    OutputBias,
+    PostAttentionNorm,
+    FeedForwardNorm,
+    Gate,
+    Up,
+    Down,
+    PostFeedForwardNorm,
+}
+
+impl Role {
+    fn gguf_name(self) -> String {
+        use LayerRole::*;
+        match self {
+            Self::Embedding => "token_embd.weight".into(),
+            Self::Head => "output.weight".into(),
+            Self::FinalNorm => "output_norm.weight".into(),
+            Self::RotaryFactors => "rope_freqs.weight".into(),
+            Self::Layer(i, role) => {
+                let part = match role {
+                    AttentionNorm => "attn_norm.weight",
+                    Query => "attn_q.weight",
+                    Key => "attn_k.weight",
+                    Value => "attn_v.weight",
+                    QueryBias => "attn_q.bias",
+                    KeyBias => "attn_k.bias",
+                    ValueBias => "attn_v.bias",
+                    QueryNorm => "attn_q_norm.weight",
+                    KeyNorm => "attn_k_norm.weight",
+                    Output => "attn_output.weight",
+                    OutputBias => "attn_output.bias",
+                    PostAttentionNorm => "post_attention_norm.weight",
+                    FeedForwardNorm => "ffn_norm.weight",
+                    Gate => "ffn_gate.weight",
+                    Up => "ffn_up.weight",
+                    Down => "ffn_down.weight",
+                    PostFeedForwardNorm => "post_ffw_norm.weight",
+                };
+                format!("blk.{i}.{part}")
+            }
+        }
+    }
+
+    /// The name in a Hugging Face checkpoint. The norm before the feed-forward block is called after the attention
+    /// where there is no norm after the attention.
+    pub fn hub_name(self, sandwich_norms: bool) -> String {
+        use LayerRole::*;
+        match self {
+            Self::Embedding => "model.embed_tokens.weight".into(),
+            Self::Head => "lm_head.weight".into(),
+            Self::FinalNorm => "model.norm.weight".into(),
+            Self::RotaryFactors => "rope_freqs.weight".into(),
+            Self::Layer(i, role) => {
+                let part = match role {
+                    AttentionNorm => "input_layernorm.weight",
+                    Query => "self_attn.q_proj.weight",
+                    Key => "self_attn.k_proj.weight",
+                    Value => "self_attn.v_proj.weight",
+                    QueryBias => "self_attn.q_proj.bias",
+                    KeyBias => "self_attn.k_proj.bias",
+                    ValueBias => "self_attn.v_proj.bias",
+                    QueryNorm => "self_attn.q_norm.weight",
+                    KeyNorm => "self_attn.k_norm.weight",
+                    Output => "self_attn.o_proj.weight",
+                    OutputBias => "self_attn.o_proj.bias",
+                    FeedForwardNorm if sandwich_norms => "pre_feedforward_layernorm.weight",
+                    FeedForwardNorm | PostAttentionNorm => "post_attention_layernorm.weight",
+                    Gate => "mlp.gate_proj.weight",
+                    Up => "mlp.up_proj.weight",
+                    Down => "mlp.down_proj.weight",
+                    PostFeedForwardNorm => "post_feedforward_layernorm.weight",
+                };
+                format!("model.layers.{i}.{part}")
+            }
+        }
+    }
+}
+
+/// How weights are kept while the model runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residence {
+    /// Unpacked to f32 once: fastest.
+    Unpacked,
+    /// As the file has them, unpacked tile by tile at every use: for models whose f32 form does not fit.
+    Packed,
+}
+
+/// A matrix `(rows, columns)` that multiplies from the right, transposed.
+pub enum Weight {
+    /// f32.
+    Unpacked(Tensor),
+    /// Consecutive tiles of at most [`CHUNK_ROWS`] rows, each unpacked when used.
+    Packed {
+        /// The tiles in order.
+        tiles: Vec<PackedTile>,
+        /// Rows in all.
+        rows: usize,
+    },
+}
+
+/// A few rows of a matrix as the file has them.
+pub enum PackedTile {
+    /// Quantised blocks.
+    Quantised(QTensor),
+    /// f16 or bf16.
+    Half(Tensor),
+}
+
+impl PackedTile {
+    fn unpack(&self, device: &Device) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Quantised(tensor) => tensor.dequantize(device),
+            Self::Half(tensor) => tensor.to_dtype(DType::F32),
+        }
+    }
+}
+
+impl Weight {
+    /// Rows of the matrix: the width of what a multiplication gives.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Unpacked(tensor) => tensor.dims()[0],
+            Self::Packed { rows, .. } => *rows,
+        }
+    }
+
+    /// Rows `rows` as an f32 matrix; for packed weights the range is widened to whole tiles by no more than asked:
+    /// ranges must begin at multiples of [`Self::tile_unit`].
+    pub fn tile(&self, rows: Range<usize>, device: &Device) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Unpacked(tensor) => tensor.narrow(0, rows.start, rows.len()),
+            Self::Packed { tiles, .. } => {
+                let chosen = &tiles[rows.start / CHUNK_ROWS..rows.end.div_ceil(CHUNK_ROWS)];
+                let unpacked: Vec<Tensor> = chosen
+                    .par_iter()
+                    .map(|tile| tile.unpack(device))
+                    .collect::<candle_core::Result<_>>()?;
+                Tensor::cat(&unpacked, 0)
+            }
+        }
+    }
+
+    /// The granularity of [`Self::tile`].
+    pub const fn tile_unit() -> usize {
+        CHUNK_ROWS
+    }
+
+    /// `x·Wᵀ` for `x` of `(tokens, columns)`: `(tokens, rows)`.
+    pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        /// Unpacked rows held at a time; large enough for the multiplication to be efficient.
+        const TILE_ROWS: usize = 16 * CHUNK_ROWS;
+        match self {
+            Self::Unpacked(tensor) => x.matmul(&tensor.t()?),
+            Self::Packed { rows, .. } => {
+                let parts: Vec<Tensor> = (0..*rows)
+                    .step_by(TILE_ROWS)
+                    .map(|start| x.matmul(&self.tile(start..(start + TILE_ROWS).min(*rows), x.device())?.t()?))
+                    .collect::<candle_core::Result<_>>()?;
+                Tensor::cat(&parts, 1)
+            }
+        }
+    }
+
+    /// The rows of the tokens `ids`, f32 `(tokens, columns)`.
+    pub fn select(&self, ids: &[u32], device: &Device) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Unpacked(tensor) => tensor.index_select(&Tensor::new(ids, device)?, 0),
+            Self::Packed { tiles, .. } => {
+                // A text repeats its tokens: each tile is unpacked once.
+                let mut by_tile: HashMap<usize, Tensor> = HashMap::new();
+                let mut rows = Vec::with_capacity(ids.len());
+                for &id in ids {
+                    let index = id as usize / CHUNK_ROWS;
+                    if let std::collections::hash_map::Entry::Vacant(slot) = by_tile.entry(index) {
+                        slot.insert(tiles[index].unpack(device)?);
+                    }
+                    rows.push(by_tile[&index].narrow(0, id as usize % CHUNK_ROWS, 1)?);
+                }
+                Tensor::cat(&rows, 0)
+            }
+        }
+    }
+}
+
+/// An opened model file or folder.
+pub enum Checkpoint {
+    /// One GGUF file.
+    Gguf(Gguf),
+    /// A folder with safetensors.
+    Folder(Folder),
+}
+
+/// Safetensors files of one folder, mapped, each with the names that it holds.
+pub struct Folder {
+    path: PathBuf,
+    files: Vec<memmap2::Mmap>,
+    names: HashMap<String, usize>,
+    sandwich_norms: bool,
+    norm_offset: f64,
+}
+
+impl Folder {
+    /// Maps every `.safetensors` file of the folder and checks its directory.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is damaged, or two of them hold the same tensor.
+    pub fn open(path: &Path, architecture: &Architecture) -> Result<Self> {
+        let entries = std::fs::read_dir(path).map_err(|e| ModelError::io(path, e))?;
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|p| p.extension().is_some_and(|e| e == "safetensors"))
+            .collect();
+        paths.sort();
+        if paths.is_empty() {
+            return Err(ModelError::malformed(path, "the folder holds no .safetensors file"));
+        }
+        let (mut files, mut names) = (Vec::new(), HashMap::new());
+        for file_path in &paths {
+            let file = File::open(file_path).map_err(|e| ModelError::io(file_path, e))?;
+            let map = super::map_file(&file).map_err(|e| ModelError::io(file_path, e))?;
+            let directory =
+                SafeTensors::deserialize(&map).map_err(|e| ModelError::malformed(file_path, e.to_string()))?;
+            for name in directory.names() {
+                if names.insert(name.to_string(), files.len()).is_some() {
+                    return Err(ModelError::malformed(
+                        file_path,
+                        format!("another file too holds the tensor {name}"),
+                    ));
+                }
+            }
+            files.push(map);
+        }
+        let Architecture {
+            sandwich_norms,
+            norm_offset,
+            ..
+        } = *architecture;
+        Ok(Self {
+            path: path.to_owned(),
+            files,
+            names,
+            sandwich_norms,
+            norm_offset,
+        })
+    }
+
+    /// Runs `read` on a tensor's type, dimensions and bytes.
+    fn with<T>(&self, name: &str, read: impl FnOnce(DType, &[usize], &[u8]) -> Result<T>) -> Result<Option<T>> {
+        let Some(&file) = self.names.get(name) else {
+            return Ok(None);
+        };
+        let malformed = |reason: String| ModelError::malformed(&self.path, reason);
+        let directory = SafeTensors::deserialize(&self.files[file]).map_err(|e| malformed(e.to_string()))?;
+        let view = directory.tensor(name).map_err(|e| malformed(e.to_string()))?;
+        let dtype = match view.dtype() {
+            safetensors::Dtype::F32 => DType::F32,
+            safetensors::Dtype::F16 => DType::F16,
+            safetensors::Dtype::BF16 => DType::BF16,
+            other => {
+                return Err(ModelError::unsupported(
+                    &self.path,
+                    format!("tensor {name} is of type {other:?}; f32, f16 and bf16 are read. Convert the model"),
+                ));
+            }
+        };
+        read(dtype, view.shape(), view.data()).map(Some)
+    }
+}
+
+impl Checkpoint {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Gguf(file) => file.path(),
+            Self::Folder(folder) => &folder.path,
+        }
+    }
+
+    /// The dimensions of a tensor, outermost first, if the checkpoint has it.
+    pub fn dims(&self, role: Role) -> Result<Option<Vec<usize>>> {
+        match self {
+            Self::Gguf(file) => Ok(file.info(&role.gguf_name()).map(|info| info.dims.clone())),
+            Self::Folder(folder) => folder.with(&role.hub_name(folder.sandwich_norms), |_, dims, _| Ok(dims.to_vec())),
+        }
+    }
+
+    /// Bytes of all weights as f32.
+    pub fn unpacked_bytes(&self) -> u64 {
+        4 * match self {
+            Self::Gguf(file) => file.parameters(),
+            // Two bytes a parameter or four: the smaller is the safe guess.
+            Self::Folder(folder) => folder.files.iter().map(|f| f.len() as u64 / 2).sum(),
+        }
+    }
+
+    /// Whether the checkpoint has the tensor.
+    pub fn has(&self, role: Role) -> Result<bool> {
+        Ok(self.dims(role)?.is_some())
+    }
+
+    /// A vector of `len` numbers, f32, if the checkpoint has it; norms come with their offset added.
+    pub fn vector(&self, role: Role, len: usize, device: &Device) -> Result<Option<Tensor>> {
+        if !self.has(role)? {
+            return Ok(None);
+        }
+        self.expect(role, &[len])?;
+        let is_norm = !matches!(
+            role,
+            Role::RotaryFactors
+                | Role::Layer(
+                    _,
+                    LayerRole::QueryBias | LayerRole::KeyBias | LayerRole::ValueBias | LayerRole::OutputBias
+                )
+        );
+        let vector = match self {
+            Self::Gguf(file) => {
+                let info = self.info(file, role)?;
+                file.rows(info, 0..1, device)?.dequantize(device)?.flatten_all()?
+            }
+            Self::Folder(folder) => {
+                let read = |dtype, _: &[usize], bytes: &[u8]| {
+                    let raw = Tensor::from_raw_buffer(bytes, dtype, &[len], device)?;
+                    let offset = if is_norm { folder.norm_offset } else { 0.0 };
+                    Ok((raw.to_dtype(DType::F32)? + offset)?)
+                };
+                match folder.with(&role.hub_name(folder.sandwich_norms), read)? {
+                    Some(vector) => vector,
+                    None => return Ok(None),
+                }
+            }
+        };
+        Ok(Some(vector))
+    }
+
+    /// As [`Self::vector`], for one that must be there.
+    pub fn required_vector(&self, role: Role, len: usize, device: &Device) -> Result<Tensor> {
+        self.vector(role, len, device)?.ok_or_else(|| self.missing(role))
+    }
+
+    /// One matrix made of the rows of several tensors of `columns` columns, in order: a query, key and value
+    /// projection become one multiplication.
+    ///
+    /// `heads` of a part, where not zero, says that its rows are to be taken out of llama's interleaved order.
+    pub fn matrix(
+        &self,
+        parts: &[MatrixPart],
+        columns: usize,
+        residence: Residence,
+        device: &Device,
+    ) -> Result<Weight> {
+        for part in parts {
+            self.expect(part.role, &[part.rows, columns])?;
+        }
+        let rows: usize = parts.iter().map(|p| p.rows).sum();
+        // Chunks never cross from one part to the next, so that packed tiles stay one format each.
+        let whole_chunks = parts.iter().all(|p| p.rows % CHUNK_ROWS == 0) || parts.len() == 1;
+        let weight = match residence {
+            Residence::Packed if whole_chunks => {
+                let chunks = parts.iter().flat_map(|part| {
+                    (0..part.rows)
+                        .step_by(CHUNK_ROWS)
+                        .map(move |at| (part, at..(at + CHUNK_ROWS).min(part.rows)))
+                });
+                let tiles = chunks
+                    .map(|(part, range)| self.chunk(part, range, device))
+                    .collect::<Result<_>>()?;
+                Weight::Packed { tiles, rows }
+            }
+            _ => {
+                let mut out = vec![0f32; rows * columns];
+                let mut rest = out.as_mut_slice();
+                for part in parts {
+                    let (mine, after) = rest.split_at_mut(part.rows * columns);
+                    rest = after;
+                    mine.par_chunks_mut(CHUNK_ROWS * columns)
+                        .enumerate()
+                        .try_for_each(|(i, chunk)| {
+                            let start = i * CHUNK_ROWS;
+                            let range = start..(start + CHUNK_ROWS).min(part.rows);
+                            let tile = self.chunk(part, range, &Device::Cpu)?.unpack(&Device::Cpu)?;
+                            chunk.copy_from_slice(&tile.flatten_all()?.to_vec1::<f32>()?);
+                            Ok::<(), ModelError>(())
+                        })?;
+                }
+                Weight::Unpacked(Tensor::from_vec(out, (rows, columns), device)?)
+            }
+        };
+        for part in parts {
+            self.release(part.role);
+        }
+        Ok(weight)
+    }
+
+    /// Rows `range` of a part, as the file packs them.
+    fn chunk(&self, part: &MatrixPart, range: Range<usize>, device: &Device) -> Result<PackedTile> {
+        match self {
+            Self::Gguf(file) => {
+                let info = self.info(file, part.role)?;
+                let tile = if part.interleaved_heads > 0 {
+                    let head_dim = part.rows / part.interleaved_heads;
+                    // Row i·(d/2) + j of a head lies at 2j + i.
+                    let order = range.map(|row| {
+                        let (head, within) = (row / head_dim, row % head_dim);
+                        let (half, j) = (within / (head_dim / 2), within % (head_dim / 2));
+                        head * head_dim + 2 * j + half
+                    });
+                    file.gather(info, order, device)?
+                } else {
+                    file.rows(info, range, device)?
+                };
+                Ok(PackedTile::Quantised(tile))
+            }
+            Self::Folder(folder) => {
+                let read = |dtype: DType, dims: &[usize], bytes: &[u8]| {
+                    let row = dims[1] * dtype.size_in_bytes();
+                    let slice = &bytes[range.start * row..range.end * row];
+                    let raw = Tensor::from_raw_buffer(slice, dtype, &[range.len(), dims[1]], device)?;
+                    Ok(PackedTile::Half(raw))
+                };
+                let tile = folder.with(&part.role.hub_name(folder.sandwich_norms), read)?;
+                tile.ok_or_else(|| self.missing(part.role))
+            }
+        }
+    }
+
+    fn info<'a>(&self, file: &'a Gguf, role: Role) -> Result<&'a TensorInfo> {
+        file.info(&role.gguf_name()).ok_or_else(|| self.missing(role))
+    }
+
+    fn release(&self, role: Role) {
+        if let Self::Gguf(file) = self
+            && let Some(info) = file.info(&role.gguf_name())
+        {
+            file.release(info);
+        }
+    }
+
+    fn missing(&self, role: Role) -> ModelError {
+        ModelError::malformed(self.path(), format!("it lacks the tensor for {role:?}"))
+    }
+
+    /// Refuses a tensor whose dimensions are not those that the description promises.
+    fn expect(&self, role: Role, dims: &[usize]) -> Result<()> {
+        match self.dims(role)? {
+            Some(found) if found == dims => Ok(()),
+            Some(found) => Err(ModelError::malformed(
+                self.path(),
+                format!("the tensor for {role:?} is of shape {found:?}, not {dims:?}"),
+            )),
+            None => Err(self.missing(role)),
+        }
+    }
+}
+
+/// A tensor that gives some rows of a matrix.
+pub struct MatrixPart {
+    /// The tensor.
+    pub role: Role,
+    /// Its rows.
+    pub rows: usize,
+    /// The number of heads whose rows are interleaved; 0 for rows in order.
+    pub interleaved_heads: usize,
+}
+
+impl MatrixPart {
+    /// Rows in order.
+    pub fn plain(role: Role, rows: usize) -> Self {
+        Self {
+            role,
+            rows,
+            interleaved_heads: 0,
+        }
+    }
+}

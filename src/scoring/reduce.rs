@@ -1,0 +1,182 @@
+//! From hidden states to figures, tile by tile of the head.
+
+use super::kernel::{Row, RowSums};
+use super::token_stats::{TILT_COUNT, TILTS, TokenStats};
+use crate::model::LanguageModel;
+use crate::model::error::Result;
+use candle_core::{D, DType, Device, Storage, Tensor};
+use rayon::prelude::*;
+
+/// Rows of hidden states that meet a tile at a time, and symbols in a tile. 512 × 4,096 logits are 8 MiB: large enough
+/// for the multiplication to run at its peak, small enough to be read back out of the cache.
+const TILE_ROWS: usize = 512;
+const TILE_SYMBOLS: usize = 4096;
+
+/// What the head says of the tokens seen: ranks, and figures at every inverse temperature, side by side.
+#[derive(Default)]
+pub struct Reduced {
+    /// One a row.
+    pub ranks: Vec<u32>,
+    /// `(rows, betas)`.
+    pub stats: Vec<TokenStats>,
+}
+
+/// Multiplies hidden states `(rows, hidden)` by the head and reduces the logits to figures of the tokens `seen`, one
+/// a row. At most 512 × 4,096 logits exist at a time.
+///
+/// # Errors
+/// When the tensor library fails.
+pub fn reduce(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+    let mut out = Reduced::default();
+    for start in (0..seen.len()).step_by(TILE_ROWS) {
+        let rows = (seen.len() - start).min(TILE_ROWS);
+        let hidden = hidden.narrow(0, start, rows)?.contiguous()?;
+        let seen = &seen[start..start + rows];
+        let part = match hidden.device() {
+            Device::Cpu => on_cpu(model, &hidden, seen, betas)?,
+            _ => on_device(model, &hidden, seen, betas)?,
+        };
+        out.ranks.extend(part.ranks);
+        out.stats.extend(part.stats);
+    }
+    Ok(out)
+}
+
+/// Logits of the tokens seen, `(rows)`: known before the tiles pass, so that ranks can be counted on the way.
+fn seen_logits(model: &LanguageModel, hidden: &Tensor, seen: &[u32]) -> candle_core::Result<Tensor> {
+    let decoder = model.decoder();
+    let rows = decoder.head().select(seen, hidden.device())?;
+    decoder.cap((hidden * rows)?.sum(D::Minus1)?)
+}
+
+/// The logits of each tile of the head, with the first symbol of each.
+fn tiles<'a>(
+    model: &'a LanguageModel,
+    hidden: &'a Tensor,
+) -> impl Iterator<Item = candle_core::Result<(usize, Tensor)>> + 'a {
+    let decoder = model.decoder();
+    (0..decoder.vocab()).step_by(TILE_SYMBOLS).map(move |first| {
+        let symbols = first..(first + TILE_SYMBOLS).min(decoder.vocab());
+        let logits = hidden.matmul(&decoder.head().tile(symbols, hidden.device())?.t()?)?;
+        Ok((first, decoder.cap(logits)?))
+    })
+}
+
+fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+    let seen_logits = seen_logits(model, hidden, seen)?.to_vec1::<f32>()?;
+    let mut rows = vec![Row::new(betas.len()); seen.len()];
+    for tile in tiles(model, hidden) {
+        let (first, logits) = tile?;
+        let (storage, layout) = logits.storage_and_layout();
+        let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+            return Err(candle_core::Error::Msg("logits are not in memory".into()).into());
+        };
+        let values = &storage.as_slice::<f32>()?[start..end];
+        let symbols = values.len() / rows.len();
+        let space = &model.space_mask()[first..first + symbols];
+        rows.par_iter_mut()
+            .zip(values.par_chunks(symbols))
+            .enumerate()
+            .with_min_len(4)
+            .for_each(|(i, (row, logits))| row.add(logits, space, first, betas, seen[i], seen_logits[i]));
+    }
+    let ranks = rows.iter().map(Row::rank).collect();
+    let stats = rows.iter().flat_map(|row| row.stats(betas)).collect();
+    Ok(Reduced { ranks, stats })
+}
+
+/// The same sums in candle's own operations, for a device that the kernel does not run on: the tile is reduced where
+/// it is, and `4 + TILT_COUNT` numbers a row and temperature come back.
+fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+    let device = hidden.device();
+    let seen_logits = seen_logits(model, hidden, seen)?.unsqueeze(1)?;
+    let rows = seen.len();
+    let mut max: Option<Tensor> = None;
+    // Counted without the seen token itself, whose logit may differ in the last bit between the two products.
+    let mut above = Tensor::zeros((rows, 1), DType::F32, device)?;
+    // Per temperature: weight, first, second, space and the tilted sums, `(rows, 1)` each.
+    let mut sums: Vec<Vec<Tensor>> = Vec::new();
+    let ids = Tensor::new(seen, device)?.unsqueeze(1)?;
+    for tile in tiles(model, hidden) {
+        let (first, logits) = tile?;
+        let symbols = logits.dim(1)?;
+        let index = Tensor::arange(first as u32, (first + symbols) as u32, device)?.unsqueeze(0)?;
+        let others = ids.broadcast_ne(&index)?.to_dtype(DType::F32)?;
+        let greater = logits.broadcast_gt(&seen_logits)?.to_dtype(DType::F32)?;
+        above = (above + (greater * others)?.sum_keepdim(1)?)?;
+        let tile_max = logits.max_keepdim(1)?;
+        let reference = match &max {
+            Some(max) => max.maximum(&tile_max)?,
+            None => tile_max,
+        };
+        let space = Tensor::new(&model.space_mask()[first..first + symbols], device)?.unsqueeze(0)?;
+        let x = logits.broadcast_sub(&reference)?;
+        for (i, &beta) in betas.iter().enumerate() {
+            let e = (&x * beta)?.exp()?;
+            let xe = (&x * &e)?;
+            let mut tile_sums = vec![
+                e.sum_keepdim(1)?,
+                xe.sum_keepdim(1)?,
+                (&x * &xe)?.sum_keepdim(1)?,
+                e.broadcast_mul(&space)?.sum_keepdim(1)?,
+            ];
+            for s in TILTS {
+                tile_sums.push((&x * ((1.0 - s) * beta))?.exp()?.sum_keepdim(1)?);
+            }
+            match (sums.get_mut(i), &max) {
+                (Some(old), Some(max)) => {
+                    let d = (max - &reference)?;
+                    let factor = (&d * beta)?.exp()?;
+                    let (weight, moment) = (old[0].clone(), old[1].clone());
+                    let second = ((&old[2] + ((&d * 2.0)? * &moment)?)? + ((&d * &d)? * &weight)?)?;
+                    old[2] = (&factor * second)?;
+                    old[1] = (&factor * (moment + (&d * &weight)?)?)?;
+                    old[0] = (&factor * weight)?;
+                    old[3] = (&factor * &old[3])?;
+                    for (sum, s) in old[4..].iter_mut().zip(TILTS) {
+                        *sum = ((&d * ((1.0 - s) * beta))?.exp()? * &*sum)?;
+                    }
+                    for (sum, part) in old.iter_mut().zip(tile_sums) {
+                        *sum = (&*sum + part)?;
+                    }
+                }
+                _ => sums.push(tile_sums),
+            }
+        }
+        max = Some(reference);
+    }
+    let Some(max) = max else { return Ok(Reduced::default()) };
+    let below = (max - seen_logits)?.flatten_all()?.to_vec1::<f32>()?;
+    let ranks = above
+        .flatten_all()?
+        .to_vec1::<f32>()?
+        .into_iter()
+        .map(|n| n as u32 + 1)
+        .collect();
+    let tables = sums
+        .iter()
+        .map(|s| Tensor::cat(s, 1)?.to_vec2::<f32>())
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let mut stats = Vec::with_capacity(rows * betas.len());
+    for (row, &below) in below.iter().enumerate() {
+        for (table, &beta) in tables.iter().zip(betas) {
+            let numbers = &table[row];
+            let mut tilted = [0.0; TILT_COUNT];
+            for (sum, number) in tilted.iter_mut().zip(&numbers[4..]) {
+                *sum = f64::from(*number);
+            }
+            let [weight, first, second, space] = [0, 1, 2, 3].map(|i| f64::from(numbers[i]));
+            stats.push(
+                RowSums {
+                    weight,
+                    first,
+                    second,
+                    space,
+                    tilted,
+                }
+                .stats(beta, f64::from(below)),
+            );
+        }
+    }
+    Ok(Reduced { ranks, stats })
+}

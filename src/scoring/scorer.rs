@@ -1,0 +1,76 @@
+//! A text's figures under one model.
+
+use super::reduce::reduce;
+use super::token_stats::TextScores;
+use crate::model::LanguageModel;
+use crate::model::error::Result;
+
+/// How a text is scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scoring {
+    /// The inverse temperatures at which figures are made.
+    pub betas: Vec<f64>,
+    /// Tokens that one pass sees, the model's context allowing.
+    pub window: usize,
+    /// Tokens that a window shares with the one before it: the least context of a token after the first window.
+    pub overlap: usize,
+}
+
+impl Scoring {
+    /// Windows of 2,048 tokens that overlap by 512: a token far into a book is scored with 512 to 2,047 tokens of
+    /// context, for a third more work than without overlap.
+    pub fn at(betas: Vec<f64>) -> Self {
+        Self {
+            betas,
+            window: 2048,
+            overlap: 512,
+        }
+    }
+}
+
+/// Scores every token of a text once, with its figures at each inverse temperature.
+///
+/// A text longer than the window is scored in windows that overlap; each begins with the model's own
+/// beginning-of-text token, where it has one. Without such a token the first token of the text has no context and is
+/// not scored.
+///
+/// # Errors
+/// When the tokeniser or the tensor library fails.
+pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<TextScores> {
+    let tokens = model.tokenizer().encode(text)?;
+    let context = model.tokenizer().context();
+    let first_scored = usize::from(context.is_empty());
+    let mut ranks = Vec::with_capacity(tokens.ids.len());
+    let mut stats = Vec::with_capacity(tokens.ids.len() * scoring.betas.len());
+    let room = scoring
+        .window
+        .min(model.decoder().max_window())
+        .saturating_sub(context.len())
+        .max(2);
+    let overlap = scoring.overlap.min(room / 2).max(1);
+    let mut next = first_scored;
+    while next < tokens.ids.len() {
+        // The window's first token; the first window begins with the text.
+        let start = if next <= first_scored { 0 } else { next - overlap };
+        let end = (start + room).min(tokens.ids.len());
+        let ids = [context, &tokens.ids[start..end]].concat();
+        let hidden = model.decoder().forward(&ids[..ids.len() - 1], 1, None)?;
+        // Row i predicts id i + 1.
+        let row = context.len() + (next - start) - 1;
+        let hidden = hidden.narrow(0, row, end - next)?;
+        let part = reduce(model, &hidden, &tokens.ids[next..end], &scoring.betas)?;
+        ranks.extend(part.ranks);
+        stats.extend(part.stats);
+        next = end;
+    }
+    Ok(TextScores {
+        model: model.name().to_owned(),
+        vocab: model.decoder().vocab(),
+        first_scored: first_scored.min(tokens.ids.len()),
+        ids: tokens.ids,
+        spans: tokens.spans,
+        betas: scoring.betas.clone(),
+        ranks,
+        stats,
+    })
+}
