@@ -1,1 +1,197 @@
-//! To be written.
+//! The command layer: the only part that prints, colours, or says how the program ends.
+
+mod cli;
+mod config;
+pub mod detect;
+mod device;
+pub mod models;
+
+pub use cli::{Cli, Command, DetectArgs};
+pub use config::{AuthorChoice, Contradiction, DetectConfig, Terminal};
+pub use device::DeviceChoice;
+
+use crate::input::{Document, Source, printable};
+use crate::output::{Detail, Format};
+use crate::verdict::ProvenanceReport;
+use clap::CommandFactory;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// How the program ends when it did not fail as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Everything was done: exit code 0.
+    Done,
+    /// Some of the work could not be done, and the reasons are on standard error: exit code 2.
+    Incomplete,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Done => ExitCode::SUCCESS,
+            ExitStatus::Incomplete => ExitCode::from(2),
+        }
+    }
+}
+
+/// The results could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the results could not be written to standard output")]
+pub struct OutputError(#[from] io::Error);
+
+/// Runs a command.
+pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
+    match cli.command {
+        Command::Detect(args) => {
+            let config = DetectConfig::new(args, Terminal::detect())?;
+            detect_on_terminal(&config)
+        }
+        Command::Models(args) => models::run(args),
+        Command::Completions { shell } => {
+            // clap's generator panics when the output is closed, so it writes to memory.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "whowrote", &mut script);
+            print(&script)
+        }
+        Command::Man { command } => print(&man(command.as_deref())?),
+    }
+}
+
+/// Reports go to standard output, styled where it is a terminal. JSON is written as it is: it holds no styles, and
+/// what strips them could take a control character in a name for one.
+fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
+    config.color.write_global();
+    let mut stderr = anstream::stderr();
+    // Without this the program seems to hang.
+    if config.detail != Detail::Quiet && config.sources.contains(&Source::Stdin) && io::stdin().is_terminal() {
+        let _ = writeln!(
+            stderr,
+            "reading the text from the terminal; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
+        );
+    }
+    match config.format {
+        Format::Text => detect::run(config, &mut NoJudge, &mut anstream::stdout(), &mut stderr),
+        Format::Json => detect::run(config, &mut NoJudge, &mut io::stdout(), &mut stderr),
+    }
+}
+
+/// Stands where the models do, until they are there.
+struct NoJudge;
+
+impl detect::Judge for NoJudge {
+    fn judge(
+        &mut self,
+        _: &[Document],
+        _: &mut dyn FnMut(usize, ProvenanceReport) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        anyhow::bail!("this program has no models built in yet, so it cannot judge a text")
+    }
+}
+
+fn man(subcommand: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let mut program = Cli::command();
+    program.build();
+    let page = match subcommand {
+        None => program,
+        Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+            anyhow::anyhow!(
+                "there is no subcommand `{}`; there are {}",
+                printable(name),
+                known.join(", ")
+            )
+        })?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    Ok(text)
+}
+
+fn print(bytes: &[u8]) -> anyhow::Result<ExitStatus> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(OutputError)?;
+    Ok(ExitStatus::Done)
+}
+
+/// Says why the program failed, and how it ends. A closed pipe, as `whowrote detect * | head -1` leaves behind, is no
+/// failure: whoever reads has what they wanted.
+pub fn report_failure(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    let mut stderr = anstream::stderr();
+    // When standard error is closed too there is nobody left to tell.
+    let _ = write_error(&mut stderr, error);
+    ExitCode::from(2)
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let output = error.downcast_ref::<OutputError>();
+    output.is_some_and(|OutputError(io)| io.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// `Error: …` and the chain of causes below it.
+fn write_error(err: &mut dyn Write, error: &anyhow::Error) -> io::Result<()> {
+    write_sentence(err, error)?;
+    for cause in error.chain().skip(1) {
+        writeln!(err, "  because: {cause}")?;
+    }
+    Ok(())
+}
+
+/// One sentence on standard error.
+fn write_sentence(err: &mut dyn Write, sentence: &dyn std::fmt::Display) -> io::Result<()> {
+    const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+    writeln!(err, "{ERROR}Error:{ERROR:#} {sentence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn an_error_is_printed_with_its_chain() {
+        let error = Err::<(), _>(io::Error::other("the disk is full"))
+            .context("the model could not be stored")
+            .unwrap_err();
+        let mut stderr = anstream::StripStream::new(Vec::new());
+        write_error(&mut stderr, &error).unwrap();
+        let said = String::from_utf8(stderr.into_inner()).unwrap();
+        assert_eq!(
+            said,
+            "Error: the model could not be stored\n  because: the disk is full\n"
+        );
+    }
+
+    #[test]
+    fn only_our_own_closed_pipe_is_no_failure() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_closed_pipe(&anyhow::Error::from(OutputError(broken()))));
+        assert!(is_closed_pipe(
+            &anyhow::Error::from(OutputError(broken())).context("while printing")
+        ));
+        assert!(!is_closed_pipe(&anyhow::Error::from(broken())));
+        assert!(!is_closed_pipe(&anyhow::Error::from(OutputError(io::Error::other(
+            "full"
+        )))));
+    }
+
+    #[test]
+    fn man_pages_exist_for_the_program_and_each_subcommand() {
+        assert!(
+            String::from_utf8(man(None).unwrap())
+                .unwrap()
+                .contains(".TH whowrote 1")
+        );
+        for subcommand in ["detect", "models", "completions", "man"] {
+            let page = String::from_utf8(man(Some(subcommand)).unwrap()).unwrap();
+            assert!(page.contains("NAME"), "{subcommand}");
+        }
+        assert!(man(Some("paint")).unwrap_err().to_string().contains("detect, models"));
+    }
+}

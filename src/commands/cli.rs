@@ -1,0 +1,185 @@
+//! What the user types. Every flag is documented here, where it is defined; the help, the man page and the shell
+//! completions are made from it.
+
+use super::DeviceChoice;
+use super::models::ModelsArgs;
+use crate::output::Format;
+use crate::verdict::Test;
+use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap_complete::Shell;
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Says which of the authors that you can name could have written a text
+///
+/// The authors are language models of yours (set A, in-house), other language models (set B, not sanctioned), and a
+/// person. The answer is every author that the evidence does not rule out: one is an attribution, several are
+/// undecided, none is an unknown author.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "whowrote", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, whatever the verdict; 2 a text, a model or the command line could not be \
+                          read. Results go to standard output, everything else to standard error.";
+
+/// The subcommands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Judges texts: one verdict a text
+    #[command(after_help = EXIT_CODES)]
+    Detect(DetectArgs),
+    /// Lists, fetches and checks the models
+    Models(ModelsArgs),
+    /// Prints a completion script for a shell
+    ///
+    /// For bash, for example: whowrote completions bash > ~/.local/share/bash-completion/completions/whowrote
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints a man page
+    ///
+    /// For example: whowrote man detect | man -l -
+    Man {
+        /// The subcommand that the page is about; without it, the page of the program
+        command: Option<String>,
+    },
+}
+
+/// What the user typed after `detect`; [`super::DetectConfig`] is what the program works with.
+#[derive(Clone, Debug, Args)]
+pub struct DetectArgs {
+    /// Texts to judge; `-`, or nothing at all, is standard input
+    ///
+    /// Plain text in UTF-8, or in UTF-16 with a byte order mark, of at most 64 MiB.
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub files: Vec<OsString>,
+
+    /// How verdicts are printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+
+    /// Share of texts, at most, whose true author may be ruled out; between 0 and 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_alpha, allow_negative_numbers = true)]
+    pub alpha: f64,
+
+    /// An in-house author (set A), instead of those of the catalogue; may be repeated
+    ///
+    /// The name of an author or a model of the catalogue (`whowrote models list`), or a path: a GGUF file, or a folder
+    /// with config.json, tokenizer.json and safetensors. What holds a slash or ends in .gguf is a path.
+    #[arg(long, value_name = "NAME|PATH", value_hint = clap::ValueHint::AnyPath)]
+    pub a: Vec<OsString>,
+
+    /// An author that is not sanctioned (set B), instead of those of the catalogue; may be repeated
+    ///
+    /// Named as with --a.
+    #[arg(long, value_name = "NAME|PATH", value_hint = clap::ValueHint::AnyPath)]
+    pub b: Vec<OsString>,
+
+    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub models: Option<PathBuf>,
+
+    /// The tests that may rule a model out; may be repeated or separated by commas
+    #[arg(
+        long = "test",
+        value_enum,
+        value_name = "TEST",
+        value_delimiter = ',',
+        default_values_t = [Test::EntropyGap, Test::LikelihoodRatio],
+    )]
+    pub tests: Vec<Test>,
+
+    /// The temperature that every model is supposed to have been sampled at, above 0; without it, that of the author in
+    /// the catalogue, or 1
+    ///
+    /// The models are judged as sampled at this temperature without truncation (no top-k, no top-p).
+    #[arg(long, value_name = "T", value_parser = parse_temperature, allow_negative_numbers = true)]
+    pub temperature: Option<f64>,
+
+    /// Adds every token's figures; with --format json only
+    #[arg(long)]
+    pub tokens: bool,
+
+    /// Threads to compute with; without it, one for each core
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Where the models run: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub device: DeviceChoice,
+
+    /// Opens no connection: a model that is not on this machine is an error
+    #[arg(long)]
+    pub offline: bool,
+
+    /// When to print colours; auto heeds NO_COLOR and whether the output is a terminal
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+
+    /// Prints the verdict's sentence only, and no progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Prints the evidence test by test as well
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+fn parse_alpha(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(alpha) if alpha > 0.0 && alpha < 1.0 => Ok(alpha),
+        _ => Err("alpha is a share above 0 and below 1, such as 0.05".to_owned()),
+    }
+}
+
+fn parse_temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(temperature) if temperature > 0.0 && temperature.is_finite() => Ok(temperature),
+        _ => Err("a temperature is a number above 0, such as 1 or 0.7".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_says_what_it_does() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn shares_and_temperatures_are_checked() {
+        for text in ["0", "1", "-0.1", "NaN", "inf", "five", ""] {
+            assert!(parse_alpha(text).is_err(), "{text}");
+        }
+        for text in ["0", "-1", "NaN", "inf", "warm", ""] {
+            assert!(parse_temperature(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_alpha("0.01"), Ok(0.01));
+        assert_eq!(parse_temperature("0.7"), Ok(0.7));
+    }
+}

@@ -1,0 +1,341 @@
+//! From what the user typed to what the program works with. Every contradiction is refused here, before any work
+//! starts.
+
+use super::{DetectArgs, DeviceChoice};
+use crate::input::{Source, printable};
+use crate::output::{Detail, Format};
+use crate::verdict::Test;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// An author that the user asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthorChoice {
+    /// The name of an author, or of a model, of the catalogue.
+    Named(String),
+    /// A model of the user's own: a GGUF file, or a folder. It exists.
+    Path(PathBuf),
+}
+
+impl fmt::Display for AuthorChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AuthorChoice::Named(name) => f.write_str(&printable(name)),
+            AuthorChoice::Path(path) => f.write_str(&printable(&path.to_string_lossy())),
+        }
+    }
+}
+
+/// What `detect` works with. No two of its fields contradict each other.
+#[derive(Clone, Debug)]
+pub struct DetectConfig {
+    /// The texts, in the order in which their verdicts are printed; at least one.
+    pub sources: Vec<Source>,
+    /// How verdicts are printed.
+    pub format: Format,
+    /// How much of each is printed.
+    pub detail: Detail,
+    /// The width that text is wrapped at, in columns.
+    pub width: usize,
+    /// Whether colours are printed, and what decides that.
+    pub color: anstream::ColorChoice,
+    /// Whether progress is shown on standard error.
+    pub progress: bool,
+    /// The level of the confidence set, above 0 and below 1.
+    pub alpha: f64,
+    /// Set A; empty for the authors of the catalogue.
+    pub a: Vec<AuthorChoice>,
+    /// Set B; empty for the authors of the catalogue.
+    pub b: Vec<AuthorChoice>,
+    /// The catalogue, where it is not the user's own or the default.
+    pub catalogue: Option<PathBuf>,
+    /// The tests, each once; at least one.
+    pub tests: Vec<Test>,
+    /// The temperature that every model is supposed to have been sampled at, above 0; none for that of each author in
+    /// the catalogue, or 1 where it has none.
+    pub temperature: Option<f64>,
+    /// Whether reports carry every token's figures.
+    pub tokens: bool,
+    /// Threads to compute with; none for one a core.
+    pub threads: Option<NonZeroUsize>,
+    /// Where the models run; this build can run them there.
+    pub device: DeviceChoice,
+    /// Whether no connection may be opened.
+    pub offline: bool,
+}
+
+/// What the program knows of the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Columns of standard output, where it is a terminal.
+    pub width: Option<usize>,
+    /// Whether somebody watches standard error.
+    pub stderr_is_watched: bool,
+}
+
+impl Terminal {
+    /// Asks the system.
+    pub fn detect() -> Self {
+        Terminal {
+            width: terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0)),
+            stderr_is_watched: std::io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// Columns where there is no terminal to ask, as in a file or a mail.
+const DEFAULT_WIDTH: usize = 80;
+
+/// What the user asked for cannot be done as a whole.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// Standard input named more than once.
+    #[error("standard input (`-`) is named more than once, but can be read only once")]
+    StdinTwice,
+    /// An author in both sets.
+    #[error("`{0}` is named with both --a and --b; an author belongs to one set")]
+    InBothSets(String),
+    /// An author twice in one set.
+    #[error("`{0}` is named twice with --{1}; name it once")]
+    Twice(String, &'static str),
+    /// An author without a name.
+    #[error("--{0} wants the name of an author or the path of a model, and got nothing")]
+    NoName(&'static str),
+    /// A name that is no Unicode.
+    #[error("`{0}` is not valid Unicode, so it is not the name of an author; put ./ before it if it is a path")]
+    NameNotUnicode(String),
+    /// A path to a model that is not there.
+    #[error(
+        "the model `{0}` does not exist; name a GGUF file or a folder with config.json, or an author of the catalogue"
+    )]
+    NoModel(String),
+    /// The file of `--models` is not there.
+    #[error("the catalogue `{0}` does not exist; check the path given with --models")]
+    NoCatalogue(String),
+    /// Per-token figures in a format that has no place for them.
+    #[error("--tokens adds the figures of every token to the JSON; add --format json, or leave --tokens out")]
+    TokensAsText,
+    /// A device that this build cannot use.
+    #[error(
+        "this program was built without {feature}, so --device {device} cannot be used; build it with \
+         `cargo install --path . --features {feature}`, or use --device cpu"
+    )]
+    DeviceNotBuilt {
+        /// What was asked for.
+        device: DeviceChoice,
+        /// The Cargo feature that is missing.
+        feature: &'static str,
+    },
+}
+
+impl DetectConfig {
+    /// Checks what the user typed as a whole.
+    pub fn new(args: DetectArgs, terminal: Terminal) -> Result<Self, Contradiction> {
+        let mut sources: Vec<Source> = args.files.into_iter().map(Source::from).collect();
+        if sources.is_empty() {
+            sources.push(Source::Stdin);
+        }
+        if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
+            return Err(Contradiction::StdinTwice);
+        }
+        if args.tokens && args.format != Format::Json {
+            return Err(Contradiction::TokensAsText);
+        }
+        if let Some(feature) = args.device.missing_feature() {
+            return Err(Contradiction::DeviceNotBuilt {
+                device: args.device,
+                feature,
+            });
+        }
+        if let Some(path) = args.models.as_ref().filter(|path| !path.exists()) {
+            return Err(Contradiction::NoCatalogue(printable(&path.to_string_lossy())));
+        }
+        let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
+        if let Some(both) = a.iter().find(|author| b.contains(author)) {
+            return Err(Contradiction::InBothSets(both.to_string()));
+        }
+        Ok(DetectConfig {
+            format: args.format,
+            detail: match (args.quiet, args.verbose) {
+                (true, _) => Detail::Quiet,
+                (_, true) => Detail::Verbose,
+                _ => Detail::Normal,
+            },
+            width: terminal.width.unwrap_or(DEFAULT_WIDTH),
+            color: match args.color {
+                clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+                clap::ColorChoice::Always => anstream::ColorChoice::Always,
+                clap::ColorChoice::Never => anstream::ColorChoice::Never,
+            },
+            progress: terminal.stderr_is_watched && !args.quiet && sources.len() > 1,
+            sources,
+            alpha: args.alpha,
+            a,
+            b,
+            catalogue: args.models,
+            tests: each_once(args.tests),
+            temperature: args.temperature,
+            tokens: args.tokens,
+            threads: args.threads,
+            device: args.device,
+            offline: args.offline,
+        })
+    }
+}
+
+/// To average a test with itself would give it a double weight that nobody asked for.
+fn each_once(tests: Vec<Test>) -> Vec<Test> {
+    let mut once = Vec::with_capacity(tests.len());
+    for test in tests {
+        if !once.contains(&test) {
+            once.push(test);
+        }
+    }
+    once
+}
+
+fn authors(typed: Vec<OsString>, set: &'static str) -> Result<Vec<AuthorChoice>, Contradiction> {
+    let mut authors = Vec::with_capacity(typed.len());
+    for argument in typed {
+        let author = author(&argument, set)?;
+        if authors.contains(&author) {
+            return Err(Contradiction::Twice(author.to_string(), set));
+        }
+        authors.push(author);
+    }
+    Ok(authors)
+}
+
+/// A name and a path are told apart by their form alone, so that a file that happens to lie in the working folder
+/// never changes what a name means.
+fn author(argument: &OsStr, set: &'static str) -> Result<AuthorChoice, Contradiction> {
+    let shown = argument.to_string_lossy();
+    if shown.is_empty() {
+        return Err(Contradiction::NoName(set));
+    }
+    let is_path = shown.contains(std::path::is_separator)
+        || shown.to_lowercase().ends_with(".gguf")
+        || matches!(&*shown, "." | "..");
+    if is_path {
+        let path = PathBuf::from(argument);
+        return match path.exists() {
+            // One spelling for each file, so that ./model.gguf and model.gguf are known to be the same.
+            true => Ok(AuthorChoice::Path(path.components().collect())),
+            false => Err(Contradiction::NoModel(printable(&shown))),
+        };
+    }
+    match argument.to_str() {
+        Some(name) => Ok(AuthorChoice::Named(name.to_owned())),
+        None => Err(Contradiction::NameNotUnicode(printable(&shown))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cli, Command};
+    use super::*;
+    use clap::Parser;
+
+    fn config(arguments: &[&str]) -> Result<DetectConfig, Contradiction> {
+        let cli = Cli::try_parse_from(["whowrote", "detect"].iter().chain(arguments)).expect("is well-formed");
+        match cli.command {
+            Command::Detect(args) => DetectConfig::new(args, Terminal::default()),
+            other => panic!("{other:?} is not detect"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_the_help_states() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.sources, [Source::Stdin]);
+        assert_eq!(config.tests, [Test::EntropyGap, Test::LikelihoodRatio]);
+        assert_eq!((config.alpha, config.temperature, config.width), (0.05, None, 80));
+        assert_eq!(
+            (config.format, config.detail, config.device),
+            (Format::Text, Detail::Normal, DeviceChoice::Auto)
+        );
+        assert!(config.a.is_empty() && config.b.is_empty() && !config.offline && !config.progress);
+    }
+
+    #[test]
+    fn contradictions_are_refused_before_any_work() {
+        assert_eq!(config(&["-", "a.txt", "-"]).unwrap_err(), Contradiction::StdinTwice);
+        assert_eq!(config(&["--tokens"]).unwrap_err(), Contradiction::TokensAsText);
+        assert_eq!(
+            config(&["--a", "x", "--b", "x"]).unwrap_err(),
+            Contradiction::InBothSets("x".into())
+        );
+        assert_eq!(
+            config(&["--a", "x", "--a", "x"]).unwrap_err(),
+            Contradiction::Twice("x".into(), "a")
+        );
+        assert_eq!(config(&["--b", ""]).unwrap_err(), Contradiction::NoName("b"));
+        assert_eq!(
+            config(&["--a", "no/such"]).unwrap_err(),
+            Contradiction::NoModel("no/such".into())
+        );
+        assert_eq!(
+            config(&["--a", "none.GGUF"]).unwrap_err(),
+            Contradiction::NoModel("none.GGUF".into())
+        );
+        assert_eq!(
+            config(&["--models", "no.toml"]).unwrap_err(),
+            Contradiction::NoCatalogue("no.toml".into())
+        );
+        if cfg!(not(feature = "cuda")) {
+            let refused = config(&["--device", "cuda:1"]).unwrap_err();
+            assert_eq!(
+                refused,
+                Contradiction::DeviceNotBuilt {
+                    device: DeviceChoice::Cuda(1),
+                    feature: "cuda"
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn names_and_paths_are_told_apart_by_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.gguf");
+        std::fs::write(&file, "").unwrap();
+        let typed = ["--a", "qwen2.5-coder-0.5b-instruct", "--a", file.to_str().unwrap()];
+        let expected = [
+            AuthorChoice::Named("qwen2.5-coder-0.5b-instruct".into()),
+            AuthorChoice::Path(file.clone()),
+        ];
+        assert_eq!(config(&typed).unwrap().a, expected);
+    }
+
+    #[test]
+    fn tests_may_be_repeated_or_separated_by_commas_and_count_once() {
+        let config = config(&["--test", "entropy-gap-vocab,entropy-gap", "--test", "entropy-gap-vocab"]).unwrap();
+        assert_eq!(config.tests, [Test::EntropyGapVocab, Test::EntropyGap]);
+    }
+
+    #[test]
+    fn progress_is_shown_only_to_somebody_who_watches_several_texts() {
+        let shown = |arguments: &[&str], stderr_is_watched| {
+            let cli = Cli::try_parse_from(["whowrote", "detect"].iter().chain(arguments)).unwrap();
+            let Command::Detect(args) = cli.command else {
+                panic!("not detect")
+            };
+            DetectConfig::new(
+                args,
+                Terminal {
+                    width: Some(120),
+                    stderr_is_watched,
+                },
+            )
+            .unwrap()
+            .progress
+        };
+        assert!(shown(&["a", "b"], true));
+        assert!(!shown(&["a"], true));
+        assert!(!shown(&["a", "b"], false));
+        assert!(!shown(&["a", "b", "-q"], true));
+    }
+}

@@ -1,0 +1,493 @@
+//! What a verdict says in words. Every sentence of the report is made here, so that its wording is judged in one
+//! place: each has to be true when it is read out to somebody whom it concerns.
+
+use crate::input::printable;
+use crate::verdict::{AuthorSet, Evidence, Hypothesis, ProvenanceReport, Test, Verdict, WarningCode};
+
+/// What a set of authors is called.
+pub fn set(set: AuthorSet) -> &'static str {
+    match set {
+        AuthorSet::A => "in-house",
+        AuthorSet::B => "not sanctioned",
+        AuthorSet::Human => "human",
+    }
+}
+
+/// What an author is called: its name, and a person where the author is no model.
+pub fn author(hypothesis: &Hypothesis) -> String {
+    match hypothesis.set {
+        AuthorSet::Human => "a person".to_owned(),
+        _ => printable(&hypothesis.author),
+    }
+}
+
+/// An author with its set.
+pub fn author_and_set(hypothesis: &Hypothesis) -> String {
+    match hypothesis.set {
+        AuthorSet::Human => author(hypothesis),
+        _ => format!("{} ({})", author(hypothesis), set(hypothesis.set)),
+    }
+}
+
+/// What the input is called.
+pub fn input(report: &ProvenanceReport) -> String {
+    match report.input.name.as_str() {
+        "-" => "standard input".to_owned(),
+        name => printable(name),
+    }
+}
+
+/// The verdict in one sentence.
+pub fn verdict(report: &ProvenanceReport) -> String {
+    let of = |retained: bool, person: bool| -> Vec<&Hypothesis> {
+        let is_it = |h: &&Hypothesis| h.retained == retained && (h.set == AuthorSet::Human) == person;
+        report.hypotheses.iter().filter(is_it).collect()
+    };
+    let names = |hypotheses: &[&Hypothesis]| hypotheses.iter().map(|h| author(h)).collect::<Vec<_>>();
+    let (models, person) = (names(&of(true, false)), of(true, true).first().copied());
+    let ruled_out = {
+        let models_ruled_out = of(false, false);
+        let mut subjects = names(&models_ruled_out);
+        if let Some(last) = subjects.last_mut() {
+            last.push_str(&qualifier(report));
+        }
+        subjects.extend(names(&of(false, true)));
+        if subjects.len() == 1 && models_ruled_out.is_empty() {
+            subjects = vec!["A person".to_owned()];
+        }
+        subjects
+    };
+
+    match report.verdict {
+        Verdict::Unable => format!("This text could not be judged: {}", unable_reason(report)),
+        Verdict::Unknown => {
+            format!("Unknown author: {} did not write this.", list(&ruled_out, "and"))
+        }
+        Verdict::Attributed => match of(true, false).first() {
+            Some(model) => {
+                format!(
+                    "Of the authors considered here only {} can have written this.",
+                    author_and_set(model)
+                )
+            }
+            None => format!(
+                "None of the loaded models{} wrote this; a person may have, or a model that is not loaded here.",
+                qualifier(report)
+            ),
+        },
+        Verdict::Undecided if ruled_out.is_empty() => format!(
+            "Undecided: {} may have written this{}; the text is too short, or the authors are too alike, to tell.",
+            list(
+                &models.iter().cloned().chain(person.map(author)).collect::<Vec<_>>(),
+                "or"
+            ),
+            if person.is_some_and(|p| p.p_value.is_none()) {
+                " (nothing here tests a person yet)"
+            } else {
+                ""
+            }
+        ),
+        Verdict::Undecided => {
+            let tail = match person {
+                Some(person) if person.p_value.is_none() => ", and so may a person: nothing here tests a person yet.",
+                Some(_) => ", and so may a person.",
+                None => ": the text is too short, or they are too alike, to tell them apart.",
+            };
+            format!(
+                "{} did not write this; {} may have{tail}",
+                list(&ruled_out, "and"),
+                list(&models, "or")
+            )
+        }
+    }
+}
+
+/// How the models that are ruled out are supposed to have been used, in brackets.
+fn qualifier(report: &ProvenanceReport) -> String {
+    match temperatures(report)[..] {
+        [] => String::new(),
+        [temperature] => format!(" (untruncated, temperature {temperature})"),
+        _ => " (untruncated, each at its temperature)".to_owned(),
+    }
+}
+
+/// The different temperatures of the hypotheses.
+fn temperatures(report: &ProvenanceReport) -> Vec<f64> {
+    let mut temperatures: Vec<f64> = report.hypotheses.iter().filter_map(|h| h.temperature).collect();
+    temperatures.sort_by(f64::total_cmp);
+    temperatures.dedup();
+    temperatures
+}
+
+fn unable_reason(report: &ProvenanceReport) -> String {
+    let told = report
+        .warnings
+        .iter()
+        .find(|warning| matches!(warning.code, WarningCode::Unreadable | WarningCode::FewTokens))
+        .or(report.warnings.first());
+    let reason = told.map_or("no reason is known", |warning| warning.message.trim_end_matches('.'));
+    format!("{}.", printable(reason))
+}
+
+/// `x`, `x or y`, `x, y or z`.
+fn list(names: &[String], joint: &str) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} {joint} {last}", most.join(", ")),
+    }
+}
+
+/// How strongly the evidence speaks against one author.
+pub fn strength(hypothesis: &Hypothesis) -> String {
+    let Some(p) = hypothesis.p_value else {
+        return match hypothesis.set {
+            AuthorSet::Human => "not tested, so never ruled out".to_owned(),
+            _ => "not tested".to_owned(),
+        };
+    };
+    let number = p_value(p);
+    match (hypothesis.retained, p) {
+        (false, _) => format!(
+            "evidence this strong comes up in at most {} of the texts that {} writes ({number})",
+            one_in(p),
+            match hypothesis.set {
+                AuthorSet::Human => "a person",
+                _ => "it",
+            }
+        ),
+        (true, p) if p >= 0.5 => format!("nothing speaks against it ({number})"),
+        (true, _) => format!("the evidence against it is too weak to rule it out ({number})"),
+    }
+}
+
+/// `p = 0.04`, or a bound where the number itself is too small for a 64-bit float.
+fn p_value(p: f64) -> String {
+    match p {
+        p if p <= 0.0 => "p < 1e-300".to_owned(),
+        p if p < 1e-3 => format!("p = {p:.1e}"),
+        p => format!("p = {}", significant(p, 2)),
+    }
+}
+
+/// A share as "1 in 1,000". The count is rounded down to 1, 2 or 5 times a power of ten, so that "at most"
+/// stays true.
+fn one_in(p: f64) -> String {
+    let count = 1.0 / p;
+    // Beyond a billion the number says nothing to a reader, and rests on a model of the world, not on the text.
+    if count.is_nan() || count >= 1e9 {
+        return "1 in a billion".to_owned();
+    }
+    let power = 10f64.powf(count.log10().floor());
+    let leading = [5.0, 2.0, 1.0]
+        .into_iter()
+        .find(|digit| digit * power <= count)
+        .unwrap_or(1.0);
+    // Counts below 10^9 are exact in both types.
+    format!("1 in {}", thousands((leading * power).round().max(1.0) as u64))
+}
+
+/// `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// A number between 0.001 and 1 with so many significant digits, without trailing zeros.
+fn significant(number: f64, digits: i32) -> String {
+    let decimals = (digits - 1 - number.abs().log10().floor() as i32).max(0) as usize;
+    let shown = format!("{number:.decimals$}");
+    match shown.contains('.') {
+        true => shown.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => shown,
+    }
+}
+
+/// How the models are supposed to have been used; none where no model was considered.
+pub fn decoding(report: &ProvenanceReport) -> Option<String> {
+    let at = match temperatures(report)[..] {
+        [] => return None,
+        [temperature] => format!("temperature {temperature}"),
+        _ => "its own temperature".to_owned(),
+    };
+    Some(format!(
+        "Each model is judged as sampled at {at} without truncation (no top-k, no top-p) and without a prompt. A model \
+         that was used in another way can be ruled out although it wrote the text."
+    ))
+}
+
+/// What the level means.
+pub fn level(alpha: f64) -> String {
+    format!(
+        "A model that was used in that way is ruled out wrongly in at most {} of the texts that it writes (alpha {alpha}).",
+        percent(alpha)
+    )
+}
+
+fn percent(share: f64) -> String {
+    // Two digits are enough, and hide that 0.07 * 100 is not 7.
+    format!("{}%", significant(share * 100.0, 2))
+}
+
+/// One test in one line.
+pub fn evidence(evidence: &Evidence) -> String {
+    let (name, unit) = match evidence.test {
+        Test::EntropyGap => ("entropy-gap", "nat/token"),
+        Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
+        Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
+    };
+    let against = match evidence.against.is_empty() {
+        true => String::new(),
+        false => {
+            let names: Vec<String> = evidence.against.iter().map(|name| printable(name)).collect();
+            format!(" against {}", list(&names, "and"))
+        }
+    };
+    format!(
+        "{name}{against}: {} {unit}, ruled out from {}; ln e = {}",
+        figure(evidence.statistic, 3),
+        figure(evidence.threshold, 3),
+        figure(evidence.ln_e_value, 2),
+    )
+}
+
+/// A figure with so many decimals, and a dash where it is undefined.
+pub fn figure(number: f64, decimals: usize) -> String {
+    match number {
+        n if n.is_nan() => "–".to_owned(),
+        n if n.is_infinite() => if n > 0.0 { "∞" } else { "-∞" }.to_owned(),
+        n => {
+            let shown = format!("{n:.decimals$}");
+            // -0.00 is a rounded nothing.
+            match shown.parse::<f64>() {
+                Ok(0.0) => shown.trim_start_matches('-').to_owned(),
+                _ => shown,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::verdict::{InputSummary, ModelFigures, SCHEMA, Timing, Warning};
+    use std::collections::BTreeMap;
+
+    const SMOLLM: &str = "smollm2-135m-instruct";
+    const GEMMA: &str = "gemma-3-270m";
+
+    fn model(author: &str, set: AuthorSet, alpha: f64, ln_e: f64) -> Hypothesis {
+        let p = (-ln_e).exp().min(1.0);
+        Hypothesis {
+            author: author.to_owned(),
+            set,
+            model: Some(author.to_owned()),
+            temperature: Some(1.0),
+            retained: p > alpha,
+            p_value: Some(p),
+            ln_e_value: Some(ln_e),
+            evidence: vec![Evidence {
+                test: Test::LikelihoodRatio,
+                ln_e_value: ln_e,
+                statistic: ln_e,
+                threshold: 3.0,
+                against: vec![if author == GEMMA { SMOLLM } else { GEMMA }.to_owned()],
+            }],
+        }
+    }
+
+    fn person(retained: bool, p_value: Option<f64>) -> Hypothesis {
+        Hypothesis {
+            author: "human".to_owned(),
+            set: AuthorSet::Human,
+            model: None,
+            temperature: None,
+            retained,
+            p_value,
+            ln_e_value: None,
+            evidence: vec![],
+        }
+    }
+
+    fn report(hypotheses: Vec<Hypothesis>) -> ProvenanceReport {
+        let authors: Vec<String> = hypotheses
+            .iter()
+            .filter(|h| h.retained)
+            .map(|h| h.author.clone())
+            .collect();
+        let figures = |tokens, log_perplexity, entropy| ModelFigures {
+            tokens,
+            scored_tokens: tokens - 1,
+            log_perplexity,
+            entropy,
+            varentropy: 6.4,
+            mean_log_rank: 1.9,
+            bits_per_byte: 1.18,
+            sha256: None,
+            per_token: None,
+        };
+        ProvenanceReport {
+            schema: SCHEMA,
+            input: InputSummary {
+                name: "essay.txt".to_owned(),
+                sha256: "ab".repeat(32),
+                bytes: 1834,
+                chars: 1821,
+            },
+            verdict: match authors.len() {
+                0 => Verdict::Unknown,
+                1 => Verdict::Attributed,
+                _ => Verdict::Undecided,
+            },
+            authors,
+            alpha: 0.05,
+            hypotheses,
+            models: BTreeMap::from([
+                (SMOLLM.to_owned(), figures(213, 3.71, 3.69)),
+                (GEMMA.to_owned(), figures(1207, 3.02, 3.517)),
+            ]),
+            warnings: vec![],
+            timing: Timing { score_ms: 431.0 },
+        }
+    }
+
+    /// Gemma is ruled out, SmolLM2 and an untested person are left.
+    pub(crate) fn undecided() -> ProvenanceReport {
+        let mut report = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, -9.4),
+            model(GEMMA, AuthorSet::B, 0.05, 71.2),
+            person(true, None),
+        ]);
+        report.warnings.push(Warning {
+            code: WarningCode::HumanUntested,
+            message: "Nothing tests whether a person wrote the text.".to_owned(),
+        });
+        report
+    }
+
+    pub(crate) fn attributed_to_a_model() -> ProvenanceReport {
+        report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 1.5),
+            model(GEMMA, AuthorSet::B, 0.05, 6.3),
+            person(false, Some(0.004)),
+        ])
+    }
+
+    pub(crate) fn attributed_to_a_person() -> ProvenanceReport {
+        report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 46.0),
+            model(GEMMA, AuthorSet::B, 0.05, 5.5),
+            person(true, None),
+        ])
+    }
+
+    pub(crate) fn unknown() -> ProvenanceReport {
+        report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 46.0),
+            model(GEMMA, AuthorSet::B, 0.05, 5.5),
+        ])
+    }
+
+    pub(crate) fn unreadable() -> ProvenanceReport {
+        let message = "`essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`".to_owned();
+        let mut report = report(vec![]);
+        report.input = InputSummary {
+            name: "essay.pdf".to_owned(),
+            sha256: String::new(),
+            bytes: 0,
+            chars: 0,
+        };
+        report.verdict = Verdict::Unable;
+        report.models.clear();
+        report.timing.score_ms = 0.0;
+        report.warnings = vec![Warning {
+            code: WarningCode::Unreadable,
+            message,
+        }];
+        report
+    }
+
+    #[test]
+    fn each_verdict_has_its_sentence() {
+        let all_left = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::B, 0.05, 0.0),
+            person(true, None),
+        ]);
+        let no_person_left = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::B, 0.05, 0.0),
+            person(false, Some(0.01)),
+        ]);
+        let said: Vec<String> = [
+            undecided(),
+            all_left,
+            no_person_left,
+            attributed_to_a_model(),
+            attributed_to_a_person(),
+            unknown(),
+            unreadable(),
+        ]
+        .iter()
+        .map(verdict)
+        .collect();
+        insta::assert_snapshot!(said.join("\n"), @r"
+        gemma-3-270m (untruncated, temperature 1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.
+        Undecided: smollm2-135m-instruct, gemma-3-270m or a person may have written this (nothing here tests a person yet); the text is too short, or the authors are too alike, to tell.
+        A person did not write this; smollm2-135m-instruct or gemma-3-270m may have: the text is too short, or they are too alike, to tell them apart.
+        Of the authors considered here only smollm2-135m-instruct (in-house) can have written this.
+        None of the loaded models (untruncated, temperature 1) wrote this; a person may have, or a model that is not loaded here.
+        Unknown author: smollm2-135m-instruct and gemma-3-270m (untruncated, temperature 1) did not write this.
+        This text could not be judged: `essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`.
+        ");
+    }
+
+    #[test]
+    fn a_share_in_words_never_claims_more_than_the_p_value() {
+        for exponent in 1..120 {
+            let p = 10f64.powf(-f64::from(exponent) / 10.0);
+            let said = one_in(p);
+            let count: f64 = match said.strip_prefix("1 in ").unwrap() {
+                "a billion" => 1e9,
+                number => number.replace(',', "").parse().unwrap(),
+            };
+            assert!(p <= 1.0 / count * (1.0 + 1e-12), "p {p} is said to be {said}");
+            assert!(p >= 0.19 / count || count == 1e9, "p {p} is far below {said}");
+        }
+        assert_eq!(one_in(0.05), "1 in 20");
+        assert_eq!(one_in(0.001), "1 in 1,000");
+        assert_eq!(one_in(0.0), "1 in a billion");
+        assert_eq!(one_in(1.0), "1 in 1");
+    }
+
+    #[test]
+    fn numbers_are_short_and_readable() {
+        assert_eq!(p_value(0.61), "p = 0.61");
+        assert_eq!(p_value(1.0), "p = 1");
+        assert_eq!(p_value(0.0042), "p = 0.0042");
+        assert_eq!(p_value(1.23e-31), "p = 1.2e-31");
+        assert_eq!(p_value(0.0), "p < 1e-300");
+        assert_eq!(percent(0.05), "5%");
+        assert_eq!(percent(0.07), "7%");
+        assert_eq!(percent(0.001), "0.1%");
+        assert_eq!(percent(0.25), "25%");
+        assert_eq!(figure(f64::NAN, 2), "–");
+        assert_eq!(figure(f64::NEG_INFINITY, 2), "-∞");
+        assert_eq!(figure(-0.0001, 2), "0.00");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_hostile_author_name_is_shown_as_codes() {
+        let mut report = undecided();
+        report.hypotheses[0].author = "a\u{1b}[2J".to_owned();
+        assert!(!verdict(&report).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,463 @@
+//! For reading: the verdict in one sentence, then who is ruled out and how strongly, who is left, what to be careful
+//! of, and the figures.
+
+use super::{ReportWriter, sentences};
+use crate::input::printable;
+use crate::verdict::{Hypothesis, ModelFigures, ProvenanceReport, Verdict, WarningCode};
+use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
+use textwrap::{WordSplitter, core::display_width};
+
+const HEADING: Style = Style::new().bold();
+const VERDICT: Style = Style::new().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// Below this no table of figures stands upright.
+const MIN_WIDTH: usize = 40;
+/// Beyond this a line of prose is hard to read.
+const MAX_WIDTH: usize = 100;
+
+/// How much of a report is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// The verdict's sentence only.
+    Quiet,
+    /// What a reader needs.
+    #[default]
+    Normal,
+    /// Test by test as well.
+    Verbose,
+}
+
+/// Prints reports for reading. The text carries ANSI styles; a stream that is no terminal has to strip them.
+#[derive(Clone, Copy, Debug)]
+pub struct TextWriter {
+    detail: Detail,
+    width: usize,
+    /// Reports stand apart by an empty line, so none before the first.
+    first: bool,
+}
+
+impl TextWriter {
+    /// A writer that wraps lines at a width in columns, within what is readable.
+    pub fn new(detail: Detail, width: usize) -> Self {
+        TextWriter {
+            detail,
+            width: width.clamp(MIN_WIDTH, MAX_WIDTH),
+            first: true,
+        }
+    }
+
+    fn wrapped(&self, out: &mut dyn Write, indent: usize, style: Style, text: &str) -> io::Result<()> {
+        let indent = " ".repeat(indent);
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(&indent)
+            .subsequent_indent(&indent)
+            // Names of models hold hyphens and must not be torn.
+            .word_splitter(WordSplitter::NoHyphenation);
+        for line in textwrap::wrap(text, options) {
+            // The style surrounds each line, so that a pager shows every line right.
+            writeln!(out, "{style}{line}{style:#}")?;
+        }
+        Ok(())
+    }
+
+    fn heading(&self, out: &mut dyn Write, text: &str) -> io::Result<()> {
+        writeln!(out, "\n{HEADING}{text}{HEADING:#}")
+    }
+
+    fn author(&self, out: &mut dyn Write, hypothesis: &Hypothesis) -> io::Result<()> {
+        let line = format!(
+            "{}: {}",
+            sentences::author_and_set(hypothesis),
+            sentences::strength(hypothesis)
+        );
+        self.wrapped(out, 2, Style::new(), &line)?;
+        if self.detail >= Detail::Verbose {
+            for evidence in &hypothesis.evidence {
+                self.wrapped(out, 4, FAINT, &sentences::evidence(evidence))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn authors(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
+        for (heading, retained) in [("Ruled out", false), ("Not ruled out", true)] {
+            let mut rows = report.hypotheses.iter().filter(|h| h.retained == retained).peekable();
+            if rows.peek().is_some() {
+                self.heading(out, heading)?;
+            }
+            rows.try_for_each(|hypothesis| self.author(out, hypothesis))?;
+        }
+        Ok(())
+    }
+
+    /// What the verdict rests on. A report that brings its own warning of the decoding says it better than we do.
+    fn conditions(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
+        let own = report
+            .warnings
+            .iter()
+            .find(|warning| warning.code == WarningCode::Decoding);
+        let Some(decoding) = own
+            .map(|warning| warning.message.clone())
+            .or_else(|| sentences::decoding(report))
+        else {
+            return Ok(());
+        };
+        self.heading(out, "What this rests on")?;
+        self.wrapped(out, 2, Style::new(), &decoding)?;
+        self.wrapped(out, 2, Style::new(), &sentences::level(report.alpha))
+    }
+
+    fn warnings(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
+        let mut rest = report
+            .warnings
+            .iter()
+            .filter(|warning| warning.code != WarningCode::Decoding)
+            .peekable();
+        if rest.peek().is_some() {
+            writeln!(out, "\n{WARNING}Warnings{WARNING:#}")?;
+        }
+        rest.try_for_each(|warning| self.wrapped(out, 2, Style::new(), &printable(&warning.message)))
+    }
+
+    /// Figures are rows and models are columns, so that each row has room for its unit; as many models side by side
+    /// as the width holds.
+    fn figures(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
+        let models: Vec<(String, &ModelFigures)> = models_in_order(report)
+            .map(|(name, figures)| (printable(name), figures))
+            .collect();
+        let label = ROWS.iter().map(|(label, _)| display_width(label)).max().unwrap_or(0);
+        let column = models
+            .iter()
+            .map(|(name, _)| display_width(name))
+            .max()
+            .unwrap_or(0)
+            .max(10);
+        let side_by_side = (self.width.saturating_sub(2 + label) / (2 + column)).max(1);
+        for models in models.chunks(side_by_side) {
+            write!(
+                out,
+                "\n{HEADING}{}{HEADING:#}",
+                padded("Figures at temperature 1", 2 + label)
+            )?;
+            for (name, _) in models {
+                write!(out, "  {HEADING}{}{HEADING:#}", right(name, column))?;
+            }
+            writeln!(out)?;
+            for (row, value) in ROWS {
+                write!(out, "  {}", padded(row, label))?;
+                for (_, figures) in models {
+                    write!(out, "  {}", right(&value(figures), column))?;
+                }
+                writeln!(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn provenance(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
+        self.heading(out, "Files")?;
+        let input = &report.input;
+        writeln!(out, "  {FAINT}text {}{FAINT:#}", input.sha256)?;
+        writeln!(
+            out,
+            "  {FAINT}     {} bytes, {} characters{FAINT:#}",
+            input.bytes, input.chars
+        )?;
+        for (name, figures) in models_in_order(report) {
+            if let Some(sha256) = &figures.sha256 {
+                writeln!(out, "  {FAINT}{} {sha256}{FAINT:#}", printable(name))?;
+            }
+        }
+        writeln!(out, "  {FAINT}scored in {:.0} ms{FAINT:#}", report.timing.score_ms)
+    }
+}
+
+/// The models in the order of the authors that they stand for, so that set A comes first as everywhere in the report.
+fn models_in_order(report: &ProvenanceReport) -> impl Iterator<Item = (&String, &ModelFigures)> {
+    let place = |name: &str| report.hypotheses.iter().position(|h| h.model.as_deref() == Some(name));
+    let mut models: Vec<_> = report.models.iter().collect();
+    models.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
+    models.into_iter()
+}
+
+/// A row of the table: its label with the unit, and its value for one model.
+type Row = (&'static str, fn(&ModelFigures) -> String);
+
+const ROWS: [Row; 8] = [
+    ("tokens", |f| f.tokens.to_string()),
+    ("tokens scored", |f| f.scored_tokens.to_string()),
+    ("log-perplexity, nat/token", |f| sentences::figure(f.log_perplexity, 3)),
+    ("entropy, nat/token", |f| sentences::figure(f.entropy, 3)),
+    ("gap, nat/token", |f| sentences::figure(f.log_perplexity - f.entropy, 3)),
+    ("varentropy, nat²/token", |f| sentences::figure(f.varentropy, 3)),
+    ("mean log-rank, nat", |f| sentences::figure(f.mean_log_rank, 3)),
+    ("bits per byte", |f| sentences::figure(f.bits_per_byte, 3)),
+];
+
+/// `format!` pads by characters; names may hold wide ones.
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
+}
+
+fn right(text: &str, width: usize) -> String {
+    format!("{}{text}", " ".repeat(width.saturating_sub(display_width(text))))
+}
+
+impl ReportWriter for TextWriter {
+    fn write(&mut self, report: &ProvenanceReport, out: &mut dyn Write) -> io::Result<()> {
+        if self.detail == Detail::Quiet {
+            return writeln!(out, "{}: {}", sentences::input(report), sentences::verdict(report));
+        }
+        if !std::mem::take(&mut self.first) {
+            writeln!(out)?;
+        }
+        writeln!(out, "{FAINT}{}{FAINT:#}", sentences::input(report))?;
+        self.wrapped(out, 0, VERDICT, &sentences::verdict(report))?;
+        if report.verdict == Verdict::Unable && report.models.is_empty() {
+            return Ok(());
+        }
+        self.authors(out, report)?;
+        self.conditions(out, report)?;
+        self.warnings(out, report)?;
+        self.figures(out, report)?;
+        if self.detail >= Detail::Verbose {
+            self.provenance(out, report)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sentences::tests::{
+        attributed_to_a_model, attributed_to_a_person, undecided, unknown, unreadable,
+    };
+
+    fn plain(report: &ProvenanceReport, detail: Detail, width: usize) -> String {
+        let mut stripped = anstream::StripStream::new(Vec::new());
+        TextWriter::new(detail, width).write(report, &mut stripped).unwrap();
+        String::from_utf8(stripped.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn undecided_reads_well() {
+        insta::assert_snapshot!(plain(&undecided(), Detail::Normal, 80), @r"
+        essay.txt
+        gemma-3-270m (untruncated, temperature 1) did not write this;
+        smollm2-135m-instruct may have, and so may a person: nothing here tests a person
+        yet.
+
+        Ruled out
+          gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in a
+          billion of the texts that it writes (p = 1.2e-31)
+
+        Not ruled out
+          smollm2-135m-instruct (in-house): nothing speaks against it (p = 1)
+          a person: not tested, so never ruled out
+
+        What this rests on
+          Each model is judged as sampled at temperature 1 without truncation (no top-k,
+          no top-p) and without a prompt. A model that was used in another way can be
+          ruled out although it wrote the text.
+          A model that was used in that way is ruled out wrongly in at most 5% of the
+          texts that it writes (alpha 0.05).
+
+        Warnings
+          Nothing tests whether a person wrote the text.
+
+        Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
+          tokens                                       213                   1207
+          tokens scored                                212                   1206
+          log-perplexity, nat/token                  3.710                  3.020
+          entropy, nat/token                         3.690                  3.517
+          gap, nat/token                             0.020                 -0.497
+          varentropy, nat²/token                     6.400                  6.400
+          mean log-rank, nat                         1.900                  1.900
+          bits per byte                              1.180                  1.180
+        ");
+    }
+
+    #[test]
+    fn a_model_reads_well_test_by_test() {
+        insta::assert_snapshot!(plain(&attributed_to_a_model(), Detail::Verbose, 80), @r"
+        essay.txt
+        Of the authors considered here only smollm2-135m-instruct (in-house) can have
+        written this.
+
+        Ruled out
+          gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in
+          500 of the texts that it writes (p = 0.0018)
+            likelihood-ratio against smollm2-135m-instruct: 6.300 nat, ruled out from
+            3.000; ln e = 6.30
+          a person: evidence this strong comes up in at most 1 in 200 of the texts that
+          a person writes (p = 0.004)
+
+        Not ruled out
+          smollm2-135m-instruct (in-house): the evidence against it is too weak to rule
+          it out (p = 0.22)
+            likelihood-ratio against gemma-3-270m: 1.500 nat, ruled out from 3.000; ln e
+            = 1.50
+
+        What this rests on
+          Each model is judged as sampled at temperature 1 without truncation (no top-k,
+          no top-p) and without a prompt. A model that was used in another way can be
+          ruled out although it wrote the text.
+          A model that was used in that way is ruled out wrongly in at most 5% of the
+          texts that it writes (alpha 0.05).
+
+        Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
+          tokens                                       213                   1207
+          tokens scored                                212                   1206
+          log-perplexity, nat/token                  3.710                  3.020
+          entropy, nat/token                         3.690                  3.517
+          gap, nat/token                             0.020                 -0.497
+          varentropy, nat²/token                     6.400                  6.400
+          mean log-rank, nat                         1.900                  1.900
+          bits per byte                              1.180                  1.180
+
+        Files
+          text abababababababababababababababababababababababababababababababab
+               1834 bytes, 1821 characters
+          scored in 431 ms
+        ");
+    }
+
+    #[test]
+    fn a_person_reads_well() {
+        insta::assert_snapshot!(plain(&attributed_to_a_person(), Detail::Normal, 80), @r"
+        essay.txt
+        None of the loaded models (untruncated, temperature 1) wrote this; a person may
+        have, or a model that is not loaded here.
+
+        Ruled out
+          smollm2-135m-instruct (in-house): evidence this strong comes up in at most 1
+          in a billion of the texts that it writes (p = 1.1e-20)
+          gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in
+          200 of the texts that it writes (p = 0.0041)
+
+        Not ruled out
+          a person: not tested, so never ruled out
+
+        What this rests on
+          Each model is judged as sampled at temperature 1 without truncation (no top-k,
+          no top-p) and without a prompt. A model that was used in another way can be
+          ruled out although it wrote the text.
+          A model that was used in that way is ruled out wrongly in at most 5% of the
+          texts that it writes (alpha 0.05).
+
+        Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
+          tokens                                       213                   1207
+          tokens scored                                212                   1206
+          log-perplexity, nat/token                  3.710                  3.020
+          entropy, nat/token                         3.690                  3.517
+          gap, nat/token                             0.020                 -0.497
+          varentropy, nat²/token                     6.400                  6.400
+          mean log-rank, nat                         1.900                  1.900
+          bits per byte                              1.180                  1.180
+        ");
+    }
+
+    #[test]
+    fn an_unknown_author_reads_well_on_a_narrow_terminal() {
+        insta::assert_snapshot!(plain(&unknown(), Detail::Normal, 48), @r"
+        essay.txt
+        Unknown author: smollm2-135m-instruct and
+        gemma-3-270m (untruncated, temperature 1) did
+        not write this.
+
+        Ruled out
+          smollm2-135m-instruct (in-house): evidence
+          this strong comes up in at most 1 in a billion
+          of the texts that it writes (p = 1.1e-20)
+          gemma-3-270m (not sanctioned): evidence this
+          strong comes up in at most 1 in 200 of the
+          texts that it writes (p = 0.0041)
+
+        What this rests on
+          Each model is judged as sampled at temperature
+          1 without truncation (no top-k, no top-p) and
+          without a prompt. A model that was used in
+          another way can be ruled out although it wrote
+          the text.
+          A model that was used in that way is ruled out
+          wrongly in at most 5% of the texts that it
+          writes (alpha 0.05).
+
+        Figures at temperature 1     smollm2-135m-instruct
+          tokens                                       213
+          tokens scored                                212
+          log-perplexity, nat/token                  3.710
+          entropy, nat/token                         3.690
+          gap, nat/token                             0.020
+          varentropy, nat²/token                     6.400
+          mean log-rank, nat                         1.900
+          bits per byte                              1.180
+
+        Figures at temperature 1              gemma-3-270m
+          tokens                                      1207
+          tokens scored                               1206
+          log-perplexity, nat/token                  3.020
+          entropy, nat/token                         3.517
+          gap, nat/token                            -0.497
+          varentropy, nat²/token                     6.400
+          mean log-rank, nat                         1.900
+          bits per byte                              1.180
+        ");
+    }
+
+    #[test]
+    fn what_could_not_be_judged_reads_well() {
+        insta::assert_snapshot!(plain(&unreadable(), Detail::Normal, 80), @r"
+        essay.pdf
+        This text could not be judged: `essay.pdf` is a PDF, not plain text; extract the
+        text first, e.g. with `pdftotext`.
+        ");
+    }
+
+    #[test]
+    fn quiet_is_one_line() {
+        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (untruncated, temperature 1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.");
+    }
+
+    #[test]
+    fn no_line_of_prose_is_wider_than_the_terminal() {
+        for width in [40, 60, 80, 100] {
+            for report in [
+                undecided(),
+                attributed_to_a_model(),
+                attributed_to_a_person(),
+                unknown(),
+            ] {
+                let text = plain(&report, Detail::Normal, width);
+                let prose = text.lines().take_while(|line| !line.starts_with("Figures"));
+                for line in prose {
+                    assert!(display_width(line) <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reports_stand_apart_by_an_empty_line() {
+        let mut out = Vec::new();
+        let mut writer = TextWriter::new(Detail::Normal, 80);
+        writer.write(&undecided(), &mut out).unwrap();
+        assert!(!out.starts_with(b"\n"));
+        let first = out.len();
+        writer.write(&undecided(), &mut out).unwrap();
+        assert_eq!(&out[first..=first], b"\n");
+    }
+
+    #[test]
+    fn styles_are_there_for_a_terminal() {
+        let mut out = Vec::new();
+        TextWriter::new(Detail::Normal, 80)
+            .write(&undecided(), &mut out)
+            .unwrap();
+        assert!(String::from_utf8(out).unwrap().contains("\u{1b}[1m"));
+    }
+}

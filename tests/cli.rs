@@ -1,0 +1,269 @@
+//! The program as a user meets it: what it says, where it says it, and how it ends. No test here needs a model or a
+//! network.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty, starts_with};
+
+fn whowrote() -> Command {
+    let mut command = Command::cargo_bin("whowrote").expect("the program is built");
+    // What the developer's own shell sets must not change what is tested.
+    command
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("RUST_BACKTRACE");
+    command
+}
+
+#[test]
+fn the_help_lists_the_commands_and_the_exit_codes() {
+    whowrote()
+        .arg("--help")
+        .assert()
+        .success()
+        .stdout(
+            contains("detect")
+                .and(contains("models"))
+                .and(contains("completions"))
+                .and(contains("Exit codes")),
+        )
+        .stderr(is_empty());
+    let options = [
+        "--format",
+        "--alpha",
+        "--a ",
+        "--b ",
+        "--models",
+        "--test",
+        "--temperature",
+        "--tokens",
+    ];
+    let more = ["--threads", "--device", "--offline", "--color", "--quiet", "--verbose"];
+    for option in options.into_iter().chain(more) {
+        whowrote()
+            .args(["detect", "--help"])
+            .assert()
+            .success()
+            .stdout(contains(option));
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let version = format!("whowrote {}\n", env!("CARGO_PKG_VERSION"));
+    whowrote().arg("--version").assert().success().stdout(version);
+}
+
+#[test]
+fn completions_exist_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        whowrote()
+            .args(["completions", shell])
+            .assert()
+            .success()
+            .stdout(contains("detect"));
+    }
+    whowrote()
+        .args(["completions", "cobol"])
+        .assert()
+        .code(2)
+        .stderr(contains("bash"));
+}
+
+#[test]
+fn man_pages_are_roff() {
+    whowrote()
+        .arg("man")
+        .assert()
+        .success()
+        .stdout(contains(".TH").and(contains("whowrote")));
+    whowrote()
+        .args(["man", "detect"])
+        .assert()
+        .success()
+        .stdout(contains("alpha"));
+    whowrote()
+        .args(["man", "paint"])
+        .assert()
+        .code(2)
+        .stderr(contains("there is no subcommand `paint`"));
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_as_a_usage_error() {
+    whowrote().assert().code(2).stderr(contains("Usage"));
+}
+
+#[test]
+fn a_missing_file_has_its_sentence_and_exit_code_2() {
+    whowrote()
+        .args(["detect", "no-such-file.txt"])
+        .assert()
+        .code(2)
+        .stdout(is_empty())
+        .stderr("Error: `no-such-file.txt` does not exist; check the path\n");
+}
+
+#[test]
+fn in_json_a_missing_file_is_an_object_too() {
+    let assert = whowrote()
+        .args(["detect", "--format", "json", "no-such-file.txt"])
+        .assert()
+        .code(2);
+    let object: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).expect("one object");
+    assert_eq!(object["schema"], 1);
+    assert_eq!(object["input"]["name"], "no-such-file.txt");
+    assert_eq!(object["verdict"], "unable");
+    assert_eq!(object["authors"], serde_json::json!([]));
+    assert_eq!(object["warnings"][0]["code"], "unreadable");
+    assert_eq!(
+        object["warnings"][0]["message"],
+        "`no-such-file.txt` does not exist; check the path"
+    );
+}
+
+#[test]
+fn each_kind_of_bad_input_has_its_sentence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let inputs: [(&str, &[u8], &str); 4] = [
+        ("empty.txt", b"", "is empty or holds only white space"),
+        ("essay.pdf", b"%PDF-1.7\n", "pdftotext"),
+        ("photo.jpg", b"\xFF\xD8\xFF\xE0\x00\x10JFIF", "is binary"),
+        ("latin1.txt", b"na\xEFve", "iconv"),
+    ];
+    let mut command = whowrote();
+    command.arg("detect").arg(folder.path());
+    let mut said = contains("is a directory").and(contains("Error: `")).boxed();
+    for (name, bytes, sentence) in inputs {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        command.arg(path);
+        said = said.and(contains(name)).and(contains(sentence)).boxed();
+    }
+    command.assert().code(2).stdout(is_empty()).stderr(said);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "some text").expect("is written");
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o000)).expect("permissions are changed");
+    // The superuser may read everything, so there is nothing to see.
+    if std::fs::read(file.path()).is_ok() {
+        return;
+    }
+    whowrote()
+        .arg("detect")
+        .arg(file.path())
+        .assert()
+        .code(2)
+        .stderr(contains("permission"));
+}
+
+#[test]
+fn standard_input_is_read_where_no_file_is_named() {
+    whowrote()
+        .arg("detect")
+        .write_stdin("")
+        .assert()
+        .code(2)
+        .stderr(contains("`-` is empty"));
+    whowrote()
+        .args(["detect", "-"])
+        .write_stdin("\u{feff}\r\n")
+        .assert()
+        .code(2)
+        .stderr(contains("`-` is empty"));
+}
+
+#[test]
+fn values_out_of_range_are_usage_errors() {
+    for alpha in ["0", "1", "1.5", "-0.1", "NaN", "often"] {
+        whowrote()
+            .args(["detect", "--alpha", alpha, "x.txt"])
+            .assert()
+            .code(2)
+            .stderr(contains("alpha is a share above 0 and below 1"));
+    }
+    for temperature in ["0", "-1", "inf", "warm"] {
+        whowrote()
+            .args(["detect", "--temperature", temperature, "x.txt"])
+            .assert()
+            .code(2)
+            .stderr(contains("a temperature is a number above 0"));
+    }
+    whowrote().args(["detect", "--threads", "0"]).assert().code(2);
+    whowrote()
+        .args(["detect", "--device", "abacus"])
+        .assert()
+        .code(2)
+        .stderr(contains("cuda:N"));
+    whowrote()
+        .args(["detect", "--test", "tea-leaves"])
+        .assert()
+        .code(2)
+        .stderr(contains("entropy-gap-vocab"));
+}
+
+#[test]
+fn contradictions_are_refused_before_any_work() {
+    let contradictions: [(&[&str], &str); 7] = [
+        (&["-", "-"], "can be read only once"),
+        (&["--tokens", "x.txt"], "--format json"),
+        (&["--a", "x", "--b", "x", "x.txt"], "belongs to one set"),
+        (&["--a", "x", "--a", "x", "x.txt"], "name it once"),
+        (
+            &["--a", "./no-such-model.gguf", "x.txt"],
+            "the model `./no-such-model.gguf` does not exist",
+        ),
+        (
+            &["--models", "no-such.toml", "x.txt"],
+            "the catalogue `no-such.toml` does not exist",
+        ),
+        (&["-q", "-v", "x.txt"], "cannot be used with"),
+    ];
+    for (arguments, sentence) in contradictions {
+        // Had any work begun, the missing text would have been named.
+        whowrote()
+            .arg("detect")
+            .args(arguments)
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(contains(sentence).and(contains("`x.txt`").not()));
+    }
+}
+
+#[test]
+fn colours_follow_the_flag_and_the_environment() {
+    let coloured = contains("\u{1b}[");
+    let run = |arguments: &[&str]| whowrote().args(["detect", "no-such-file.txt"]).args(arguments).assert();
+    // What is captured is no terminal.
+    run(&[]).stderr(starts_with("Error: "));
+    run(&["--color", "never"]).stderr(starts_with("Error: "));
+    run(&["--color", "always"]).stderr(coloured);
+    whowrote()
+        .env("NO_COLOR", "1")
+        .args(["detect", "no-such-file.txt"])
+        .assert()
+        .stderr(starts_with("Error: "));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("whowrote"))
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // The reader goes away before anything is read; what does not fit in the pipe meets its end.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
