@@ -96,10 +96,7 @@ impl HubFile<'_> {
         let cache = self.cache().repo(self.hub_repo());
         // A revision that is a commit has a folder of its own and needs no reference.
         let by_commit = cache.pointer_path(self.revision).join(self.file);
-        cache
-            .get(self.file)
-            .or_else(|| Some(by_commit))
-            .filter(|path| path.is_file())
+        cache.get(self.file).or(Some(by_commit)).filter(|path| path.is_file())
     }
 
     /// Fetches the file into the hub's cache.

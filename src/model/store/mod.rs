@@ -314,13 +314,11 @@ impl Store {
     fn is_news(&self, failure: &SourceError) -> bool {
         match failure {
             SourceError::Offline { .. } => false,
-            SourceError::Unreachable { what, .. } => {
-                let server = what.strip_prefix("the hub ").unwrap_or(what).to_owned();
-                self.silent
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(server)
-            }
+            SourceError::Unreachable { what, .. } => self
+                .silent
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(what.clone()),
             _ => true,
         }
     }

