@@ -630,7 +630,7 @@ fn silent_server_is_given_up_in_time_and_the_next_source_is_used() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     let notes = recorder.0.lock().unwrap();
     assert!(
-        notes.len() == 1 && notes[0].contains("did not answer within 5 s"),
+        notes.len() == 1 && notes[0].contains("no answer within 5 s"),
         "{notes:?}"
     );
 }

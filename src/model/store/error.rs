@@ -53,13 +53,13 @@ impl StoreError {
 pub enum SourceError {
     /// Nobody answered.
     #[error(
-        "{what} did not answer within {seconds:.0} s ({reason}); check the network and its proxy, or set \
-         WHOWROTE_CONNECT_TIMEOUT to more seconds"
+        "{what} cannot be reached ({reason}); check the network and its proxy, or, if it is slow, set \
+         WHOWROTE_CONNECT_TIMEOUT to more than {seconds} seconds"
     )]
     Unreachable {
         /// Who should have answered.
         what: String,
-        /// How long was waited at most.
+        /// How long would have been waited.
         seconds: f64,
         /// What was seen.
         reason: String,

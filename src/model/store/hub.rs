@@ -202,7 +202,7 @@ impl HubFile<'_> {
         match receiver.recv_timeout(patience.connect) {
             Ok(Ok(metadata)) => Ok(metadata),
             Ok(Err(error)) => Err(self.refusal(error, patience)),
-            Err(RecvTimeoutError::Timeout) => Err(self.unreachable("no answer".to_owned(), patience)),
+            Err(RecvTimeoutError::Timeout) => Err(self.unreachable(patience.exhausted(), patience)),
             Err(RecvTimeoutError::Disconnected) => Err(self.garbled()),
         }
     }

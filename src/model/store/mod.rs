@@ -62,6 +62,11 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
+    /// What is said when the first answer does not come.
+    pub(crate) fn exhausted(&self) -> String {
+        format!("no answer within {} s", self.connect.as_secs_f64())
+    }
+
     fn from_env() -> Self {
         let seconds = std::env::var("WHOWROTE_CONNECT_TIMEOUT")
             .ok()

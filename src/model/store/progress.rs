@@ -52,9 +52,12 @@ impl Progress for Terminal {
         let (bar, template) = match total {
             Some(total) => (
                 ProgressBar::new(total),
-                "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+                "{msg} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}, {eta} left",
             ),
-            None => (ProgressBar::new_spinner(), "{spinner} {msg} {bytes} {bytes_per_sec}"),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {msg} {decimal_bytes} {decimal_bytes_per_sec}",
+            ),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -186,7 +186,7 @@ impl Wheels<'_> {
             };
             if late {
                 // Dropping the child ends it.
-                return Err(self.unreachable(talk.complaint().unwrap_or_else(|| "no answer".to_owned())));
+                return Err(self.unreachable(talk.complaint().unwrap_or_else(|| self.patience.exhausted())));
             }
         };
         // A grandchild may hold the pipes open, so their end is not waited for, only what is in them.
@@ -429,7 +429,7 @@ fn bytes_under(folder: &Path) -> u64 {
 
 /// A line of another program, short and without anything that steers a terminal.
 fn clip(line: &str) -> String {
-    line.chars().filter(|c| !c.is_control()).take(300).collect()
+    line.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]
