@@ -125,7 +125,8 @@ fn sources() -> Vec<Source> {
     };
     let flat = (0..8).map(|_| softmax(&noise(64, 0.4))).collect();
     let peaked = (0..8).map(|_| zipf(noise(512, 1.0), 1.5)).collect();
-    let sure_rows = (0..8).map(|i| sure(noise(32, 2.5), 6.0 + 0.5 * i as f64)).collect();
+    let sure_few = (0..8).map(|i| sure(noise(32, 2.5), 6.0 + 0.5 * i as f64)).collect();
+    let sure_many = (0..8).map(|i| sure(noise(512, 2.5), 8.5 + 0.5 * i as f64)).collect();
     let mixed = (0..12)
         .map(|i| match i % 3 {
             0 => softmax(&noise(128, 0.5)),
@@ -137,7 +138,8 @@ fn sources() -> Vec<Source> {
         Source::new("flat", flat),
         Source::new("peaked", peaked),
         Source::new("mixed", mixed),
-        Source::new("near-deterministic", sure_rows),
+        Source::new("near-deterministic", sure_many),
+        Source::new("near-determ., 32", sure_few),
         Source::new("two-level", vec![two_level(8)]),
     ]
 }
@@ -247,14 +249,17 @@ fn the_models_own_cumulants_are_sharper_than_the_vocabularys() {
                     source.name, five[0], five[1], five[2], one[0], one[1], one[2]
                 );
                 for [exact, vocab, closed] in [five, one] {
-                    assert!(exact >= vocab, "exact {exact} below vocab {vocab}");
-                    // On the row of the greatest varentropy the closed form is tight and pays for no mixture.
-                    if source.name != "two-level" {
-                        let power = exact.max(vocab).max(closed);
-                        let sharper = exact > vocab && exact > closed;
+                    // Like with like: the same mixture, with and without the model's cumulants.
+                    assert!(exact >= vocab, "{exact} against {vocab}");
+                    assert!(exact > vocab || exact == 0.0 || vocab == 1.0, "{exact} against {vocab}");
+                    // The closed form holds at one length and pays for no mixture, so with a few dozen symbols, where
+                    // its bound is within a small factor of the truth, it can be the sharper one for a short text.
+                    // Vocabularies of models are a thousand times larger.
+                    if source.symbols() >= 64 {
+                        assert!(exact >= closed, "{exact} against {closed}");
                         assert!(
-                            power == 0.0 || vocab.min(closed) == 1.0 || sharper,
-                            "{exact} {vocab} {closed}"
+                            exact > closed || exact == 0.0 || closed == 1.0,
+                            "{exact} against {closed}"
                         );
                     }
                 }
@@ -282,7 +287,7 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
             .collect()
     };
     let null = chain(&mut rng, None, 2.0);
-    let near = chain(&mut rng, Some(&null), 0.5);
+    let near = chain(&mut rng, Some(&null), 0.9);
     let far = chain(&mut rng, None, 2.0);
     let tables: Vec<(Vec<Vec<TokenStats>>, &Vec<Vec<f64>>)> = [&null, &near, &far]
         .into_iter()
