@@ -251,16 +251,15 @@ fn the_models_own_cumulants_are_sharper_than_the_vocabularys() {
                 for [exact, vocab, closed] in [five, one] {
                     // Like with like: the same mixture, with and without the model's cumulants.
                     assert!(exact >= vocab, "{exact} against {vocab}");
-                    assert!(exact > vocab || exact == 0.0 || vocab == 1.0, "{exact} against {vocab}");
                     // The closed form holds at one length and pays for no mixture, so with a few dozen symbols, where
-                    // its bound is within a small factor of the truth, it can be the sharper one for a short text.
-                    // Vocabularies of models are a thousand times larger.
+                    // its bound is within a small factor of the truth, it can be the sharper one for a short text; on
+                    // the two-level row, where it is tight, all are equal. Vocabularies of models are a thousand times
+                    // larger.
                     if source.symbols() >= 64 {
-                        assert!(exact >= closed, "{exact} against {closed}");
-                        assert!(
-                            exact > closed || exact == 0.0 || closed == 1.0,
-                            "{exact} against {closed}"
-                        );
+                        for other in [vocab, closed] {
+                            assert!(exact > other || exact == 0.0 || exact == 1.0, "{exact} against {other}");
+                            assert!(exact >= other, "{exact} against {other}");
+                        }
                     }
                 }
             }
