@@ -229,49 +229,47 @@ fn words_up_to(longest: usize) -> Vec<String> {
 /// comes to 1 from below when the numerator reads characters, and passes 1 when the end factors are left out.
 #[test]
 fn the_mean_over_all_words_comes_to_one_from_below() {
-    const PAST: &str = "a";
-    let probability = |null: &Toy, words: &[&String]| {
-        let text = words.iter().fold(PAST.to_string(), |text, word| text + word);
-        let (begin, all) = (null.tokenise(PAST), null.tokenise(&text));
+    let probability = |null: &Toy, past: &str, words: &[&String]| {
+        let text = words.iter().fold(past.to_string(), |text, word| text + word);
+        let (begin, all) = (null.tokenise(past), null.tokenise(&text));
         (null.ln_probability(&all) - null.ln_probability(&begin)).exp() * null.space_mass_after(&all)
             / null.space_mass_after(&begin)
     };
-    let mut passed = 0;
-    for (tokens, seed) in [(NESTED, 1), (OTHER, 4)] {
-        let null = Toy::new(tokens, seed, 0.5).canonical();
+    let mut largest = 0.0f64;
+    for (null, past) in [(NESTED, "a"), (NESTED, "ab"), (OTHER, "a"), (OTHER, "ab")] {
+        let null = Toy::new(null, 4, 0.5).canonical();
         for numerator in [Toy::new(CHARACTERS, 21, 0.5), Toy::new(STRADDLING, 15, 0.5)] {
-            let (mut one, mut plain) = (0.0, 0.0);
+            let ratio = |text: &str| ln_e(text, &null, &[&numerator]).exp();
+            let (mut one, mut two, mut plain) = (0.0, 0.0, 0.0);
             for word in &words_up_to(13) {
-                let text = format!("{PAST}{word} b");
-                let p = probability(&null, &[word]);
-                one += p * ln_e(&text, &null, &[&numerator]).exp();
+                let p = probability(&null, past, &[word]);
+                one += p * ratio(&format!("{past}{word} b"));
                 let of_tokens = |toy: &Toy| {
-                    toy.ln_probability(&toy.tokenise(&format!("{PAST}{word}")))
-                        - toy.ln_probability(&toy.tokenise(PAST))
+                    toy.ln_probability(&toy.tokenise(&format!("{past}{word}")))
+                        - toy.ln_probability(&toy.tokenise(past))
                 };
                 plain += p * (of_tokens(&numerator) - of_tokens(&null)).exp();
             }
-            let mut two = 0.0;
             let short = words_up_to(7);
             for first in &short {
                 for second in &short {
-                    let text = format!("{PAST}{first}{second} b");
-                    two += probability(&null, &[first, second]) * ln_e(&text, &null, &[&numerator]).exp();
+                    two += probability(&null, past, &[first, second]) * ratio(&format!("{past}{first}{second} b"));
                 }
             }
+            let sizes = (null.tokens.len(), numerator.tokens.len());
             println!(
-                "null of {} tokens, numerator of {}: mean after one word {one:.6}, after two {two:.4}; without end factors {plain:.4}",
-                null.tokens.len(),
-                numerator.tokens.len()
+                "null of {} tokens, numerator of {}, after {past:?}: mean after one word {one:.6}, after two {two:.4}; \
+                 without end factors {plain:.4}",
+                sizes.0, sizes.1
             );
             assert!(one <= 1.0 + 1e-9 && two <= 1.0 + 1e-9);
             if numerator.tokens == CHARACTERS {
-                assert!(one > 0.99 && two > 0.8);
+                assert!(one > 0.99 && two > 0.95);
             }
-            passed += usize::from(plain > 1.05);
+            largest = largest.max(plain);
         }
     }
-    assert!(passed > 0, "no pair shows what the end factors are for");
+    assert!(largest > 1.1, "no pair shows what the end factors are for");
 }
 
 #[test]

@@ -374,7 +374,7 @@ mod tests {
                 .fold(0.0, f64::max);
             least = least.min(kept);
         }
-        assert!(least >= 8.0 / 9.0 - 1e-9 && least < 8.0 / 9.0 + 1e-4, "{least}");
+        assert!((least - 8.0 / 9.0).abs() < 1e-4, "{least}");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! p-value and joined with other tests by [`super::e_value::ln_union`].
 
 use super::mixture::{FixedShare, SHARE};
-use super::words::{NoProbability, borders, ln_word_probabilities, stats_of};
+use super::words::{LnProbability, NoProbability, borders, ln_word_probabilities, stats_of};
 use crate::scoring::TextScores;
 
 /// A model's scores of the text, and the index into `betas` of the inverse temperature at which it is taken.
@@ -90,7 +90,7 @@ pub fn likelihood_ratio(text: &str, null: Scored, numerators: &[Scored]) -> Rati
     if !numerators.iter().chain([&null]).all(|scored| fits(text, scored)) {
         return RatioEvidence::void(outcome, 0, RatioVoid::Malformed);
     }
-    let outcomes_of: Box<dyn Fn(Scored) -> Vec<Result<f64, NoProbability>>> = match outcome {
+    let outcomes_of: Box<dyn Fn(Scored) -> Vec<LnProbability>> = match outcome {
         Outcome::Token => {
             let first = numerators
                 .iter()
@@ -109,16 +109,12 @@ pub fn likelihood_ratio(text: &str, null: Scored, numerators: &[Scored]) -> Rati
         }
     };
     let denominator = outcomes_of(null);
-    let experts: Vec<Vec<Result<f64, NoProbability>>> = numerators.iter().map(|&scored| outcomes_of(scored)).collect();
+    let experts: Vec<Vec<LnProbability>> = numerators.iter().map(|&scored| outcomes_of(scored)).collect();
     ratio(outcome, &denominator, &experts)
 }
 
 /// The running ratio, given every outcome's probability under the null and under each expert.
-fn ratio(
-    outcome: Outcome,
-    null: &[Result<f64, NoProbability>],
-    experts: &[Vec<Result<f64, NoProbability>>],
-) -> RatioEvidence {
+fn ratio(outcome: Outcome, null: &[LnProbability], experts: &[Vec<LnProbability>]) -> RatioEvidence {
     let void = |reason| RatioEvidence::void(outcome, null.len(), reason);
     if null.is_empty() {
         return void(RatioVoid::NoOutcome);
@@ -184,7 +180,7 @@ fn first_scored_byte(scores: &TextScores) -> usize {
 }
 
 /// `ln p(token | past)` in nats of every token from `first` on.
-fn ln_token_probabilities((scores, beta): Scored, first: usize) -> Vec<Result<f64, NoProbability>> {
+fn ln_token_probabilities((scores, beta): Scored, first: usize) -> Vec<LnProbability> {
     (first..scores.spans.len())
         .map(|token| match stats_of(scores, beta, token) {
             None => Err(NoProbability::Unscored),

@@ -41,6 +41,9 @@ pub enum NoProbability {
     NotFinite,
 }
 
+/// `ln P(word | past)` in nats, or why there is none.
+pub type LnProbability = Result<f64, NoProbability>;
+
 /// By how much, in nats, a token that begins with a space may be likelier than all tokens that do, for rounding.
 const SPACE_MASS_TOLERANCE: f64 = 0.01;
 
@@ -48,7 +51,7 @@ const SPACE_MASS_TOLERANCE: f64 = 0.01;
 /// temperature `betas[beta]`. One entry a word: one fewer than borders.
 ///
 /// The tokens that begin at the two borders give `a(start)` and `a(end)`.
-pub fn ln_word_probabilities(scores: &TextScores, beta: usize, borders: &[usize]) -> Vec<Result<f64, NoProbability>> {
+pub fn ln_word_probabilities(scores: &TextScores, beta: usize, borders: &[usize]) -> Vec<LnProbability> {
     let starts: Vec<Option<usize>> = borders.iter().map(|&border| token_at(scores, border)).collect();
     starts
         .windows(2)
@@ -57,12 +60,7 @@ pub fn ln_word_probabilities(scores: &TextScores, beta: usize, borders: &[usize]
 }
 
 /// One word, from the indices of the tokens that begin at its borders.
-fn ln_word_probability(
-    scores: &TextScores,
-    beta: usize,
-    start: Option<usize>,
-    end: Option<usize>,
-) -> Result<f64, NoProbability> {
+fn ln_word_probability(scores: &TextScores, beta: usize, start: Option<usize>, end: Option<usize>) -> LnProbability {
     let (start, end) = (
         start.ok_or(NoProbability::Straddled)?,
         end.ok_or(NoProbability::Straddled)?,
