@@ -96,15 +96,15 @@ fn golden_figures_hold(name: &str, file: &str, device: &Device) {
 
 #[test]
 fn smollm2_equals_the_reference() {
-    golden_figures_hold("smollm2", "smollm2", &Device::Cpu);
+    golden_figures_hold("smollm2-135m-instruct", "smollm2", &Device::Cpu);
 }
 
 #[test]
 fn gemma3_equals_the_reference() {
-    golden_figures_hold("gemma3", "gemma3", &Device::Cpu);
+    golden_figures_hold("gemma-3-270m", "gemma3", &Device::Cpu);
 }
 
 #[test]
 fn qwen2_equals_the_reference() {
-    golden_figures_hold("qwen05", "qwen05", &Device::Cpu);
+    golden_figures_hold("qwen2.5-coder-0.5b-instruct", "qwen05", &Device::Cpu);
 }

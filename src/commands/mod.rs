@@ -4,16 +4,17 @@ mod cli;
 mod config;
 pub mod detect;
 mod device;
+mod model_judge;
 pub mod models;
 
 pub use cli::{Cli, Command, DetectArgs};
 pub use config::{AuthorChoice, Contradiction, DetectConfig, Terminal};
 pub use device::DeviceChoice;
 
-use crate::input::{Document, Source, printable};
+use crate::input::{Source, printable};
 use crate::output::{Detail, Format};
-use crate::verdict::ProvenanceReport;
 use clap::CommandFactory;
+use model_judge::ModelJudge;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -47,7 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
             let config = DetectConfig::new(args, Terminal::detect())?;
             detect_on_terminal(&config)
         }
-        Command::Models(args) => models::run(args),
+        Command::Models(args) => models::run(&args, &mut io::stdout()),
         Command::Completions { shell } => {
             // clap's generator panics when the output is closed, so it writes to memory.
             let mut script = Vec::new();
@@ -70,22 +71,10 @@ fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
             "reading the text from the terminal; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
         );
     }
+    let mut judge = ModelJudge::new(config);
     match config.format {
-        Format::Text => detect::run(config, &mut NoJudge, &mut anstream::stdout(), &mut stderr),
-        Format::Json => detect::run(config, &mut NoJudge, &mut io::stdout(), &mut stderr),
-    }
-}
-
-/// Stands where the models do, until they are there.
-struct NoJudge;
-
-impl detect::Judge for NoJudge {
-    fn judge(
-        &mut self,
-        _: &[Document],
-        _: &mut dyn FnMut(usize, ProvenanceReport) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        anyhow::bail!("this program has no models built in yet, so it cannot judge a text")
+        Format::Text => detect::run(config, &mut judge, &mut anstream::stdout(), &mut stderr),
+        Format::Json => detect::run(config, &mut judge, &mut io::stdout(), &mut stderr),
     }
 }
 

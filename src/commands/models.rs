@@ -1,13 +1,15 @@
 //! `whowrote models`: what models there are, fetching them, checking them, and where they lie.
 
+use super::ExitStatus;
 use crate::model::catalogue::{Catalogue, ModelEntry};
-use crate::model::store::{Progress, Store, Verification, megabytes};
+use crate::model::store::{Progress, Silent, Store, Terminal, Verification, megabytes};
+use crate::output::Format;
 use crate::verdict::AuthorSet;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The version of the JSON that `models list --format json` prints.
@@ -19,6 +21,22 @@ pub struct ModelsArgs {
     /// What to do; `list` if nothing is said.
     #[command(subcommand)]
     pub command: Option<ModelsCommand>,
+
+    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub models: Option<PathBuf>,
+
+    /// How the list is printed
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+
+    /// Opens no connection: a model that is not on this machine is an error
+    #[arg(long, global = true)]
+    pub offline: bool,
+
+    /// Prints no progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
 }
 
 /// What can be done with models.
@@ -45,26 +63,19 @@ pub enum ModelsCommand {
     },
 }
 
-/// What the common options say that matters here.
-pub struct ModelsSettings<'a> {
-    /// `--models FILE`.
-    pub models_file: Option<&'a Path>,
-    /// `--offline`.
-    pub offline: bool,
-    /// `--format json`.
-    pub json: bool,
-    /// Where progress goes: [`crate::model::store::Terminal`], or [`crate::model::store::Silent`] with `-q`.
-    pub progress: Arc<dyn Progress>,
-}
-
 /// Runs `whowrote models`; results go to `out`.
-pub fn run(args: &ModelsArgs, settings: &ModelsSettings, out: &mut dyn Write) -> Result<()> {
-    let catalogue = Catalogue::load(settings.models_file)?;
-    let store = Store::new(Store::default_cache_dir()?, settings.offline, settings.progress.clone());
+pub fn run(args: &ModelsArgs, out: &mut dyn Write) -> Result<ExitStatus> {
+    let catalogue = Catalogue::load(args.models.as_deref())?;
+    let progress: Arc<dyn Progress> = if args.quiet {
+        Arc::new(Silent)
+    } else {
+        Arc::new(Terminal)
+    };
+    let store = Store::new(Store::default_cache_dir()?, args.offline, progress);
     match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
-        ModelsCommand::List => list(&catalogue, &store, settings.json, out),
-        ModelsCommand::Pull { names } => pull(&catalogue, &store, names, out),
-        ModelsCommand::Verify { names } => verify(&catalogue, &store, names, out),
+        ModelsCommand::List => list(&catalogue, &store, args.format == Format::Json, out)?,
+        ModelsCommand::Pull { names } => pull(&catalogue, &store, names, out)?,
+        ModelsCommand::Verify { names } => verify(&catalogue, &store, names, out)?,
         ModelsCommand::Path { name } => {
             let model = find(&catalogue, name)?;
             let Some(path) = store.path(model) else {
@@ -74,9 +85,10 @@ pub fn run(args: &ModelsArgs, settings: &ModelsSettings, out: &mut dyn Write) ->
                     model.name
                 );
             };
-            Ok(writeln!(out, "{}", path.display())?)
+            writeln!(out, "{}", path.display())?;
         }
     }
+    Ok(ExitStatus::Done)
 }
 
 /// One model, as `list` shows it.

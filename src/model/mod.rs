@@ -3,6 +3,7 @@
 pub mod architecture;
 pub mod catalogue;
 pub mod decoder;
+pub mod device;
 pub mod error;
 pub mod gguf;
 mod kernels;

@@ -1,5 +1,7 @@
 //! From evidence to a confidence set.
 
+mod decide;
 mod report;
 
+pub use decide::{Candidate, Decision, Policy, betas, decide, figures};
 pub use report::*;

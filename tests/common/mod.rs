@@ -1,5 +1,13 @@
-use std::path::PathBuf;
+//! Real models for tests and benchmarks, from the user's own cache: fetched once, verified every time.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use whowrote::model::catalogue::Catalogue;
+use whowrote::model::store::{Store, Terminal};
+
+/// The file of a model of the built-in catalogue.
 pub fn model_file(name: &str) -> PathBuf {
-    PathBuf::from(std::env::var("WW_MODELS").unwrap()).join(format!("{name}.gguf"))
+    let catalogue = Catalogue::built_in();
+    let store = Store::new(Store::default_cache_dir().unwrap(), false, Arc::new(Terminal));
+    store.ensure(catalogue.model(name).unwrap()).unwrap().path
 }

@@ -1,0 +1,178 @@
+//! The judge of `detect`: real models.
+
+use super::detect::Judge;
+use super::{AuthorChoice, DetectConfig, DeviceChoice};
+use crate::input::Document;
+use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
+use crate::model::store::{Progress, Silent, Store};
+use crate::model::{LanguageModel, device};
+use crate::output::Detail;
+use crate::scoring::{Scoring, TextScores, score};
+use crate::verdict::{self, AuthorSet, Candidate, Policy, ProvenanceReport, SCHEMA, Timing};
+use anyhow::{Context, bail};
+use candle_core::Device;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Documents that every model scores before the next model is loaded. Models take turns in memory, so a round costs
+/// one loading of each; a round's figures are kept until its last model has scored.
+const ROUND: usize = 256;
+/// Bytes of text at which a round ends early: a token's figures take about fifty times its text.
+const ROUND_BYTES: usize = 4 << 20;
+
+/// Judges documents with the models of a configuration.
+pub struct ModelJudge<'a> {
+    config: &'a DetectConfig,
+}
+
+impl<'a> ModelJudge<'a> {
+    /// A judge; nothing is loaded before there is a text.
+    pub fn new(config: &'a DetectConfig) -> Self {
+        Self { config }
+    }
+
+    /// Who may have written the texts, and the models that stand for them, each once.
+    fn candidates(&self) -> anyhow::Result<(Vec<Candidate>, Vec<ModelEntry>)> {
+        let catalogue = Catalogue::load(self.config.catalogue.as_deref())?;
+        let (mut candidates, mut models) = (Vec::<Candidate>::new(), Vec::<ModelEntry>::new());
+        for (set, chosen) in [(AuthorSet::A, &self.config.a), (AuthorSet::B, &self.config.b)] {
+            for (model, author) in authors(&catalogue, set, chosen)? {
+                if candidates.iter().any(|c| c.author == author.name) {
+                    bail!(
+                        "the author {} is named twice; an author belongs to one set",
+                        author.name
+                    );
+                }
+                candidates.push(Candidate {
+                    author: author.name,
+                    set,
+                    model: model.name.clone(),
+                    temperature: self.config.temperature.or(author.temperature).unwrap_or(1.0),
+                });
+                match models.iter().find(|m| m.name == model.name) {
+                    Some(same) if same.sources != model.sources => {
+                        bail!("two different models are called {}; rename one of them", model.name)
+                    }
+                    Some(_) => {}
+                    None => models.push(model),
+                }
+            }
+        }
+        if candidates.is_empty() {
+            bail!("there is no author to consider; name one with --a or --b");
+        }
+        Ok((candidates, models))
+    }
+}
+
+/// The authors of one set: those that the user chose, or those of the catalogue.
+fn authors(
+    catalogue: &Catalogue,
+    set: AuthorSet,
+    chosen: &[AuthorChoice],
+) -> anyhow::Result<Vec<(ModelEntry, AuthorEntry)>> {
+    if chosen.is_empty() {
+        let entries = catalogue.authors_in(set);
+        return entries
+            .map(|author| Ok((catalogue.model(&author.model)?.clone(), author.clone())))
+            .collect();
+    }
+    let resolve = |choice: &AuthorChoice| match choice {
+        AuthorChoice::Named(name) => catalogue.resolve_author(name, set),
+        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set),
+    };
+    chosen.iter().map(|choice| Ok(resolve(choice)?)).collect()
+}
+
+impl DeviceChoice {
+    fn open(self) -> crate::model::Result<Device> {
+        match self {
+            Self::Auto => Ok(device::best()),
+            Self::Cpu => Ok(device::cpu()),
+            Self::Cuda(index) => device::cuda(index),
+            Self::Metal => device::metal(),
+        }
+    }
+}
+
+impl Judge for ModelJudge<'_> {
+    fn judge(
+        &mut self,
+        documents: &[Document],
+        each: &mut dyn FnMut(usize, ProvenanceReport) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if let Some(threads) = self.config.threads {
+            // Fails where the pool is already there, as in a test; it then has its size.
+            let _ = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build_global();
+        }
+        let (candidates, models) = self.candidates()?;
+        let device = self.config.device.open()?;
+        let progress: Arc<dyn Progress> = match self.config.detail {
+            Detail::Quiet => Arc::new(Silent),
+            _ => Arc::new(crate::model::store::Terminal),
+        };
+        let store = Store::new(Store::default_cache_dir()?, self.config.offline, progress);
+        let stored = models
+            .iter()
+            .map(|model| Ok(store.ensure(model)?))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let scoring = Scoring::at(verdict::betas(&candidates));
+        let policy = Policy {
+            alpha: self.config.alpha,
+            tests: self.config.tests.clone(),
+        };
+        let mut begin = 0;
+        while begin < documents.len() {
+            let mut bytes = 0;
+            let round = documents[begin..]
+                .iter()
+                .take(ROUND)
+                .take_while(|document| {
+                    bytes += document.text.len();
+                    bytes <= ROUND_BYTES
+                })
+                .count()
+                .max(1);
+            let texts = &documents[begin..begin + round];
+            let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
+            let mut elapsed = vec![0.0; round];
+            for (model, stored) in models.iter().zip(&stored) {
+                let memory = device::memory_for_weights(&device);
+                let loaded = LanguageModel::load(&model.name, &stored.path, &device, memory)
+                    .with_context(|| format!("the model {} could not be loaded", model.name))?;
+                for (i, document) in texts.iter().enumerate() {
+                    let start = Instant::now();
+                    let figures = score(&loaded, &document.text, &scoring)
+                        .with_context(|| format!("{} could not be scored with {}", document.name, model.name))?;
+                    elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
+                    scores[i].insert(model.name.clone(), figures);
+                }
+            }
+            for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
+                let decision = verdict::decide(&document.text, &candidates, scores, &policy);
+                let figures = models.iter().zip(&stored).filter_map(|(model, stored)| {
+                    let scores = scores.get(&model.name)?;
+                    let figures = verdict::figures(scores, Some(stored.sha256.clone()), self.config.tokens)?;
+                    Some((model.name.clone(), figures))
+                });
+                let report = ProvenanceReport {
+                    schema: SCHEMA,
+                    input: document.summary(),
+                    verdict: decision.verdict,
+                    authors: decision.authors,
+                    alpha: policy.alpha,
+                    hypotheses: decision.hypotheses,
+                    models: figures.collect(),
+                    warnings: decision.warnings,
+                    timing: Timing { score_ms: elapsed[i] },
+                };
+                each(begin + i, report)?;
+            }
+            begin += round;
+        }
+        Ok(())
+    }
+}
