@@ -4,13 +4,14 @@ use super::detect::Judge;
 use super::{AuthorChoice, DetectConfig, DeviceChoice};
 use crate::input::Document;
 use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
-use crate::model::store::{Progress, Silent, Store};
+use crate::model::store::{Progress, Silent, Store, StoredModel};
 use crate::model::{LanguageModel, device};
 use crate::output::Detail;
 use crate::scoring::{Scoring, TextScores, score};
 use crate::verdict::{self, AuthorSet, Candidate, Policy, ProvenanceReport, SCHEMA, Timing};
 use anyhow::{Context, bail};
 use candle_core::Device;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,10 +116,18 @@ impl Judge for ModelJudge<'_> {
             _ => Arc::new(crate::model::store::Terminal),
         };
         let store = Store::new(Store::default_cache_dir()?, self.config.offline, progress);
-        let stored = models
-            .iter()
-            .map(|model| Ok(store.ensure(model)?))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        // Models that are here are only hashed, which threads share; fetches show their progress one by one.
+        let here = models.iter().all(|model| store.path(model).is_some());
+        let stored: Vec<StoredModel> = match here {
+            true => models
+                .par_iter()
+                .map(|model| store.ensure(model))
+                .collect::<Result<_, _>>()?,
+            false => models
+                .iter()
+                .map(|model| store.ensure(model))
+                .collect::<Result<_, _>>()?,
+        };
         let scoring = Scoring::at(verdict::betas(&candidates));
         let policy = Policy {
             alpha: self.config.alpha,

@@ -153,8 +153,16 @@ impl Decoder {
             })
         };
         let layers = (0..architecture.layers.len()).map(layer).collect::<Result<Vec<_>>>()?;
+        // The head's rows are needed in memory one tile at a time. Where they unpack faster than they multiply, keeping
+        // them packed costs no time, and saves the longest step of loading and half the memory of a small model.
+        // Embeddings that are not the head are looked up, not multiplied.
+        let vocabulary = |role, looked_up: bool| {
+            let packed = looked_up || checkpoint.unpacks_fast(role);
+            let residence = if packed { Residence::Packed } else { residence };
+            checkpoint.matrix(&[MatrixPart::plain(role, vocab)], hidden, residence, device)
+        };
         let head = match checkpoint.has(Role::Head)? {
-            true => Some(matrix(&[MatrixPart::plain(Role::Head, vocab)], hidden)?),
+            true => Some(vocabulary(Role::Head, false)?),
             false => None,
         };
         let positions = architecture.context_length.min(MAX_POSITIONS);
@@ -171,7 +179,7 @@ impl Decoder {
             })
             .collect::<candle_core::Result<_>>()?;
         Ok(Self {
-            embedding: matrix(&[MatrixPart::plain(Role::Embedding, vocab)], hidden)?,
+            embedding: vocabulary(Role::Embedding, head.is_some())?,
             head,
             layers,
             final_norm: checkpoint.required_vector(Role::FinalNorm, hidden, device)?,

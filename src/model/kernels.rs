@@ -128,6 +128,25 @@ pub(crate) fn multiply_into(x: &[f32], rows: usize, w: &[f32], n: usize, out: &m
     Ok(())
 }
 
+/// Unpacks Q8_0 blocks (an f16 scale and 32 signed bytes each), the format that vocabularies are mostly stored in.
+/// candle's own loop is not vectorised on a build for any x86-64; the head is unpacked at every pass, so it counts.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+    "x86_64+avx2+fma",
+    "aarch64+neon"
+))]
+pub(super) fn unpack_q8_0(blocks: &[u8], out: &mut [f32]) {
+    const BLOCK: usize = 32;
+    let (blocks, _) = blocks.as_chunks::<{ BLOCK + 2 }>();
+    let (out, _) = out.as_chunks_mut::<BLOCK>();
+    for (block, out) in blocks.iter().zip(out) {
+        let scale = half::f16::from_le_bytes([block[0], block[1]]).to_f32();
+        for (to, &byte) in out.iter_mut().zip(&block[2..]) {
+            *to = f32::from(byte as i8) * scale;
+        }
+    }
+}
+
 fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),

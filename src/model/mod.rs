@@ -19,6 +19,7 @@ use std::ops::Range;
 pub use error::{ModelError, Result};
 pub(crate) use kernels::{exp, multiply_into};
 pub use language_model::LanguageModel;
+pub(crate) use ops::with_values;
 
 /// Maps a file into memory, read-only.
 fn map_file(file: &File) -> std::io::Result<memmap2::Mmap> {

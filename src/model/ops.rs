@@ -5,7 +5,7 @@
 
 use super::architecture::Activation;
 use super::kernels;
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, Device, Result, Storage, Tensor, bail};
 
 /// Which keys a query sees, and how products become weights.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,15 @@ pub struct Mask {
 
 fn on_cpu(x: &Tensor) -> bool {
     matches!(x.device(), Device::Cpu)
+}
+
+/// Runs `f` on the numbers of a contiguous f32 tensor in memory.
+pub fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(storage), Some((start, end))) => f(&storage.as_slice::<f32>()?[start..end]),
+        _ => bail!("a tensor is not in memory in one piece"),
+    }
 }
 
 /// `x·wᵀ` of `(rows, columns)` by `(n, columns)`.
@@ -111,6 +120,7 @@ fn attention_in_candle(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::quantized::{GgmlDType, QTensor};
 
     fn random(shape: &[usize]) -> Tensor {
         Tensor::randn(0f32, 2.0, shape, &Device::Cpu).unwrap()
@@ -160,6 +170,21 @@ mod tests {
         let (x, weight) = (random(&[5, 7, 50]), random(&[50]));
         let plain = candle_nn::ops::rms_norm(&x, &weight, 1e-5).unwrap();
         assert_equal(&rms_norm(&x, &weight, 1e-5).unwrap(), &plain);
+    }
+
+    #[test]
+    fn unpacked_blocks_equal_candle() {
+        let packed = QTensor::quantize(&random(&[6, 96]), GgmlDType::Q8_0).unwrap();
+        let plain = packed
+            .dequantize(&Device::Cpu)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
+        let mut out = vec![0.0; plain.len()];
+        kernels::unpack_q8_0(&packed.data().unwrap(), &mut out);
+        assert_eq!(out, plain);
     }
 
     #[test]

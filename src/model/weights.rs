@@ -3,8 +3,9 @@
 use super::architecture::Architecture;
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
+use super::kernels::unpack_q8_0;
 use super::ops;
-use candle_core::quantized::QTensor;
+use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
@@ -153,6 +154,20 @@ pub enum PackedTile {
 }
 
 impl PackedTile {
+    /// Unpacks the first `out.len()` numbers of the tile.
+    fn unpack_into(&self, out: &mut [f32]) -> candle_core::Result<()> {
+        match self {
+            Self::Quantised(tensor) if tensor.dtype() == GgmlDType::Q8_0 => {
+                unpack_q8_0(&tensor.data()?, out);
+                Ok(())
+            }
+            _ => ops::with_values(&self.unpack(&Device::Cpu)?, |values| {
+                out.copy_from_slice(&values[..out.len()]);
+                Ok(())
+            }),
+        }
+    }
+
     fn unpack(&self, device: &Device) -> candle_core::Result<Tensor> {
         match self {
             Self::Quantised(tensor) => tensor.dequantize(device),
@@ -182,6 +197,29 @@ impl Weight {
                     .map(|tile| tile.unpack(device))
                     .collect::<candle_core::Result<_>>()?;
                 Tensor::cat(&unpacked, 0)
+            }
+        }
+    }
+
+    /// Runs `f` on rows `rows` in memory, f32 and row-major. Packed rows are unpacked into `buffer`, which is reused from
+    /// call to call; `rows` begins at a multiple of [`Self::tile_unit`].
+    pub fn with_rows<T>(
+        &self,
+        rows: Range<usize>,
+        columns: usize,
+        buffer: &mut Vec<f32>,
+        f: impl FnOnce(&[f32]) -> candle_core::Result<T>,
+    ) -> candle_core::Result<T> {
+        match self {
+            Self::Unpacked(tensor) => ops::with_values(&tensor.narrow(0, rows.start, rows.len())?, f),
+            Self::Packed { tiles, .. } => {
+                buffer.resize(rows.len() * columns, 0.0);
+                let chosen = &tiles[rows.start / CHUNK_ROWS..rows.end.div_ceil(CHUNK_ROWS)];
+                chosen
+                    .par_iter()
+                    .zip(buffer.par_chunks_mut(CHUNK_ROWS * columns))
+                    .try_for_each(|(tile, out)| tile.unpack_into(out))?;
+                f(buffer)
             }
         }
     }
@@ -335,6 +373,16 @@ impl Checkpoint {
             Self::Gguf(file) => file.parameters(),
             // Two bytes a parameter or four: the smaller is the safe guess.
             Self::Folder(folder) => folder.files.iter().map(|f| f.len() as u64 / 2).sum(),
+        }
+    }
+
+    /// Whether a tensor's rows unpack at the speed of memory.
+    pub fn unpacks_fast(&self, role: Role) -> bool {
+        match self {
+            Self::Gguf(file) => file
+                .info(&role.gguf_name())
+                .is_some_and(|info| info.dtype == GgmlDType::Q8_0),
+            Self::Folder(_) => false,
         }
     }
 

@@ -3,8 +3,8 @@
 use super::kernel::{Row, RowSums};
 use super::token_stats::{TILT_COUNT, TILTS, TokenStats};
 use crate::model::error::Result;
-use crate::model::{LanguageModel, multiply_into};
-use candle_core::{D, DType, Device, Storage, Tensor};
+use crate::model::{LanguageModel, multiply_into, with_values};
+use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
 
 /// Rows of hidden states that meet a tile at a time, and symbols in a tile. 512 × 4,096 logits are 8 MiB: large enough
@@ -60,12 +60,14 @@ fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -
     let decoder = model.decoder();
     let seen_logits = seen_logits(model, hidden, seen)?.to_vec1::<f32>()?;
     let mut rows = vec![Row::new(betas.len()); seen.len()];
-    let mut buffer = Vec::new();
+    let (mut unpacked, mut buffer) = (Vec::new(), Vec::new());
     for (first, symbols) in tiles(decoder.vocab()) {
-        let weight = decoder.head().tile(first..first + symbols, &Device::Cpu)?;
-        values(&weight, |weight| {
-            values(hidden, |x| multiply_into(x, rows.len(), weight, symbols, &mut buffer))
-        })?;
+        let width = decoder.architecture().hidden;
+        decoder
+            .head()
+            .with_rows(first..first + symbols, width, &mut unpacked, |weight| {
+                with_values(hidden, |x| multiply_into(x, rows.len(), weight, symbols, &mut buffer))
+            })?;
         if let Some(cap) = decoder.architecture().final_softcap {
             let cap = cap as f32;
             buffer
@@ -84,15 +86,6 @@ fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -
     let ranks = rows.iter().map(Row::rank).collect();
     let stats = rows.iter().flat_map(|row| row.stats(betas)).collect();
     Ok(Reduced { ranks, stats })
-}
-
-/// Runs `f` on the numbers of a contiguous tensor in memory.
-fn values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> candle_core::Result<T>) -> candle_core::Result<T> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(storage), Some((start, end))) => f(&storage.as_slice::<f32>()?[start..end]),
-        _ => Err(candle_core::Error::Msg("a tensor is not in memory in one piece".into())),
-    }
 }
 
 /// The same sums in candle's own operations, for a device that the kernel does not run on: the tile is reduced where
