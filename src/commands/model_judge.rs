@@ -148,6 +148,7 @@ impl Judge for ModelJudge<'_> {
             let texts = &documents[begin..begin + round];
             let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
             let mut elapsed = vec![0.0; round];
+            let mut long = vec![Vec::new(); round];
             for (model, stored) in models.iter().zip(&stored) {
                 let memory = device::memory_for_weights(&device);
                 let loaded = LanguageModel::load(&model.name, &stored.path, &device, memory)
@@ -156,6 +157,10 @@ impl Judge for ModelJudge<'_> {
                     let start = Instant::now();
                     let figures = score(&loaded, &document.text, &scoring)
                         .with_context(|| format!("{} could not be scored with {}", document.name, model.name))?;
+                    if figures.ids.len() > scoring.room(&loaded) {
+                        let warning = verdict::long_text_warning(&model.name, figures.ids.len(), scoring.room(&loaded));
+                        long[i].push(warning);
+                    }
                     elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
                     scores[i].insert(model.name.clone(), figures);
                 }
@@ -175,7 +180,7 @@ impl Judge for ModelJudge<'_> {
                     alpha: policy.alpha,
                     hypotheses: decision.hypotheses,
                     models: figures.collect(),
-                    warnings: decision.warnings,
+                    warnings: [decision.warnings, std::mem::take(&mut long[i])].concat(),
                     timing: Timing { score_ms: elapsed[i] },
                 };
                 each(begin + i, report)?;

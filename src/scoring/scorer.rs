@@ -26,6 +26,12 @@ impl Scoring {
             overlap: 512,
         }
     }
+
+    /// Tokens of a text, beside its context, that one pass of a model sees.
+    pub fn room(&self, model: &LanguageModel) -> usize {
+        let window = self.window.min(model.decoder().max_window());
+        window.saturating_sub(model.tokenizer().context().len()).max(2)
+    }
 }
 
 /// Scores every token of a text once, with its figures at each inverse temperature.
@@ -42,11 +48,7 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
     let first_scored = usize::from(context.is_empty());
     let mut ranks = Vec::with_capacity(tokens.ids.len());
     let mut stats = Vec::with_capacity(tokens.ids.len() * scoring.betas.len());
-    let room = scoring
-        .window
-        .min(model.decoder().max_window())
-        .saturating_sub(context.len())
-        .max(2);
+    let room = scoring.room(model);
     let overlap = scoring.overlap.min(room / 2).max(1);
     let mut next = first_scored;
     while next < tokens.ids.len() {

@@ -238,6 +238,17 @@ fn decoding_warning(candidates: &[Candidate]) -> Warning {
     }
 }
 
+/// Says that a text was longer than the `room` tokens that a model sees at once.
+pub fn long_text_warning(model: &str, tokens: usize, room: usize) -> Warning {
+    Warning {
+        code: WarningCode::LongText,
+        message: format!(
+            "The text has {tokens} tokens and {model} was given {room} at a time, each part with the end of the one \
+             before it. An author that saw more of its text while writing is judged a little too strictly."
+        ),
+    }
+}
+
 /// Says that no test could have decided, and how many tokens it would take.
 fn few_tokens(judged: &[Judged], scored: usize) -> Option<String> {
     if scored == 0 {

@@ -3,5 +3,5 @@
 mod decide;
 mod report;
 
-pub use decide::{Candidate, Decision, Policy, betas, decide, figures};
+pub use decide::{Candidate, Decision, Policy, betas, decide, figures, long_text_warning};
 pub use report::*;
