@@ -456,7 +456,7 @@ impl Architecture {
         bounded(path, "head width", Some(self.head_dim), 1 << 12)?;
         bounded(path, "number of layers", Some(self.layers.len()), 1 << 10)?;
         bounded(path, "context length", Some(self.context_length), 1 << 32)?;
-        if self.heads % self.kv_heads != 0 || self.head_dim % 2 != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) || !self.head_dim.is_multiple_of(2) {
             return Err(ModelError::malformed(path, "its heads cannot be grouped or rotated"));
         }
         let numbers = [self.norm_epsilon, self.attention_scale, self.rotary[0].base];

@@ -489,17 +489,17 @@ impl Checkpoint {
         match self {
             Self::Gguf(file) => {
                 let info = self.info(file, part.role)?;
-                let tile = if part.interleaved_heads > 0 {
-                    let head_dim = part.rows / part.interleaved_heads;
-                    // Row i·(d/2) + j of a head lies at 2j + i.
-                    let order = range.map(|row| {
-                        let (head, within) = (row / head_dim, row % head_dim);
-                        let (half, j) = (within / (head_dim / 2), within % (head_dim / 2));
-                        head * head_dim + 2 * j + half
-                    });
-                    file.gather(info, order, device)?
-                } else {
-                    file.rows(info, range, device)?
+                let tile = match part.rows.checked_div(part.interleaved_heads) {
+                    None => file.rows(info, range, device)?,
+                    Some(head_dim) => {
+                        // Row i·(d/2) + j of a head lies at 2j + i.
+                        let order = range.map(|row| {
+                            let (head, within) = (row / head_dim, row % head_dim);
+                            let (half, j) = (within / (head_dim / 2), within % (head_dim / 2));
+                            head * head_dim + 2 * j + half
+                        });
+                        file.gather(info, order, device)?
+                    }
                 };
                 Ok(PackedTile::Quantised(tile))
             }
