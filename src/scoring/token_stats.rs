@@ -6,9 +6,10 @@ use std::ops::Range;
 ///
 /// The best tilt against a gap of `g` nat a token at a varentropy of `v` nat² a token is about `g/v`, so a text
 /// with total varentropy V is best tested at `s ≈ sqrt(2 ln(1/alpha) / V)`: 0.8 for V = 10 and 0.008 for
-/// V = 10⁵. Powers of two between 1/128 and 1/2 of both signs, with 3/4 at the ends, cover that range so that no
-/// text lies further than a factor √2 from a tilt; and they let all `exp((1-s)·b·l)` be made from one exponential
-/// by multiplications (see `scoring::kernel`).
+/// V = 10⁵. Powers of two between 1/128 and 1/2 of both signs, with 3/4 at the ends, cover that range: between
+/// two tilts a factor 2 apart the better reaches at least 8/9 of the best exponent for Gaussian increments
+/// (docs/THEORY.md 5.3). And they let all `exp((1-s)·b·l)` be made from one exponential by multiplications (see
+/// `scoring::kernel`).
 pub const TILTS: [f64; 16] = [
     0.75, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, -0.0078125, -0.015625, -0.03125, -0.0625, -0.125,
     -0.25, -0.5, -0.75,

@@ -66,9 +66,10 @@ pub struct Evidence {
     pub ln_e_value: f64,
     /// Entropy gap: log-perplexity less entropy, nat a token. Likelihood ratio: log ratio in nats.
     pub statistic: f64,
-    /// The author is ruled out by this test alone when the statistic (entropy gap: its absolute value) reaches this.
+    /// By this test alone, at its share of alpha, the author is ruled out when the statistic (entropy gap: its absolute
+    /// value) reaches this.
     pub threshold: f64,
-    /// The numerators of a likelihood ratio.
+    /// The authors whose models form the numerator of a likelihood ratio.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<String>,
 }
@@ -90,7 +91,7 @@ pub struct Hypothesis {
     pub retained: bool,
     /// Probability, at most, of evidence this strong if the author wrote the text; none where nothing tests it.
     pub p_value: Option<f64>,
-    /// Natural logarithm of the combined e-value.
+    /// Natural logarithm of the combined evidence; see [`crate::verdict::decide`].
     pub ln_e_value: Option<f64>,
     /// Test by test.
     pub evidence: Vec<Evidence>,
