@@ -11,7 +11,7 @@
 //!   supermartingales*, Probability Surveys 17, 2020.
 
 use super::e_value::log_sum_exp;
-use super::varentropy_bound::{cgf_bound, max_varentropy};
+use super::varentropy_bound::{bisect, cgf_bound, max_varentropy};
 use crate::scoring::{TILT_COUNT, TILTS, TokenStats};
 
 /// The weight of every tilt in the mixture: equal.
@@ -231,18 +231,6 @@ pub fn vocab<'a>(tokens: impl IntoIterator<Item = &'a TokenStats>, vocab: usize,
     let mut process = GapProcess::vocab(vocab);
     process.extend(tokens);
     process.evidence(alpha)
-}
-
-/// The least figure in `[low, high]` at which `decides` holds, given that it holds from some figure on and at `high`.
-fn bisect(mut low: f64, mut high: f64, decides: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if decides(middle) { high = middle } else { low = middle }
-    }
-    high
 }
 
 #[cfg(test)]

@@ -72,7 +72,11 @@ pub fn threshold(tokens: usize, vocab: usize, alpha: f64) -> f64 {
     while !decides(high) {
         high *= 2.0;
     }
-    let mut low = 0.0;
+    bisect(0.0, high, decides)
+}
+
+/// The least figure in `[low, high]` at which `decides` holds, given that it holds from some figure on and at `high`.
+pub(super) fn bisect(mut low: f64, mut high: f64, decides: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
         if middle <= low || middle >= high {
