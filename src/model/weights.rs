@@ -480,7 +480,8 @@ impl Checkpoint {
         }
     }
 
-    fn missing(&self, role: Role) -> ModelError {
+    /// The error for a tensor that must be there and is not.
+    pub(super) fn missing(&self, role: Role) -> ModelError {
         ModelError::malformed(self.path(), format!("it lacks the tensor for {role:?}"))
     }
 
