@@ -15,6 +15,8 @@ struct Real {
     tokenizer: Tokenizer,
     /// Tokens that no text may become: control and unused ones.
     forbidden: HashSet<u32>,
+    /// The bytes that have a token of their own.
+    bytes: [bool; 256],
 }
 
 static REAL: LazyLock<Vec<Real>> = LazyLock::new(|| {
@@ -28,8 +30,17 @@ static REAL: LazyLock<Vec<Real>> = LazyLock::new(|| {
             println!("{name}: tokeniser built in {:.2} s", started.elapsed().as_secs_f64());
             let types = file.numbers("tokenizer.ggml.token_type").unwrap();
             let forbidden = (0..).zip(types).filter(|(_, kind)| *kind == 3.0 || *kind == 5.0);
+            let mut bytes = [false; 256];
+            for id in 0..tokenizer.len() as u32 {
+                if let [byte] = tokenizer.bytes(id) {
+                    bytes[usize::from(*byte)] = true;
+                }
+            }
+            let lacking: Vec<usize> = (0..256).filter(|&byte| !bytes[byte]).collect();
+            println!("{name} has no token for the bytes {lacking:02x?}");
             Real {
                 name,
+                bytes,
                 tokenizer,
                 forbidden: forbidden.map(|(id, _)| id).collect(),
             }
@@ -37,21 +48,32 @@ static REAL: LazyLock<Vec<Real>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Whether every byte of the text is one that the tokeniser can write. SmolLM2's vocabulary lacks tokens for 21 bytes
+/// that it never met, and leaves such bytes out without a word, as its own tokeniser and llama.cpp do: its tokens then
+/// cover the text with the bytes left out, and do not stand for it.
+fn can_write(real: &Real, text: &str) -> bool {
+    text.bytes().all(|byte| real.bytes[usize::from(byte)])
+}
+
 /// What is wrong with how a tokeniser cuts a text, if anything is.
 fn fault(real: &Real, text: &str) -> Option<String> {
     let tokens = real.tokenizer.encode(text).unwrap();
+    let exact = can_write(real, text);
     let mut at = 0;
     for (&id, span) in tokens.ids.iter().zip(&tokens.spans) {
         if span.start != at || span.end < span.start {
             return Some(format!("gap at byte {at}"));
         }
-        if real.tokenizer.bytes(id) != &text.as_bytes()[span.clone()] {
+        if exact && real.tokenizer.bytes(id) != &text.as_bytes()[span.clone()] {
             return Some(format!("token {id} does not stand for bytes {span:?}"));
         }
         if real.forbidden.contains(&id) {
             return Some(format!("control token {id}"));
         }
         at = span.end;
+    }
+    if tokens.ids.is_empty() && !exact {
+        return None;
     }
     if at != text.len() || tokens.ids.len() != tokens.spans.len() {
         return Some(format!("the spans end at byte {at} of {}", text.len()));

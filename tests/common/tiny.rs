@@ -224,8 +224,18 @@ impl Tiny {
     /// Writes a GGUF file with the matrices packed as `dtype`: llama's query and key rows interleaved, Gemma's norms
     /// whole, and the vocabulary of [`pieces`], for Gemma as SentencePiece.
     pub fn write_gguf(&self, path: &Path, dtype: GgmlDType) {
+        self.write_gguf_with(path, dtype, |_, _| {});
+    }
+
+    /// As [`Self::write_gguf`], after `edit` has changed metadata and tensors.
+    pub fn write_gguf_with(
+        &self,
+        path: &Path,
+        dtype: GgmlDType,
+        edit: impl FnOnce(&mut Vec<(String, Value)>, &mut Vec<(String, QTensor)>),
+    ) {
         let interleaved = matches!(self.family, Family::Llama | Family::Mistral | Family::SmolLm3);
-        let tensors: Vec<(String, QTensor)> = self
+        let mut tensors: Vec<(String, QTensor)> = self
             .tensors
             .iter()
             .map(|(name, tensor)| {
@@ -246,7 +256,8 @@ impl Tiny {
                 (gguf_tensor_name(name, self.family), packed)
             })
             .collect();
-        let metadata = self.gguf_metadata();
+        let mut metadata = self.gguf_metadata();
+        edit(&mut metadata, &mut tensors);
         let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
         let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let mut file = std::fs::File::create(path).unwrap();
