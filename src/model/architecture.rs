@@ -14,6 +14,12 @@ use std::path::Path;
 /// The architectures that are covered, as GGUF and `config.json` name them.
 pub const COVERED: &str = "llama, mistral, smollm3, qwen2, qwen3, gemma3";
 
+/// The deepest model that is believed.
+const MAX_LAYERS: usize = 1 << 10;
+
+/// The widest head that is believed: rotary tables are made for it, whatever the size of the weights.
+const MAX_HEAD_DIM: usize = 512;
+
 /// The function between the two projections of the feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -206,9 +212,9 @@ impl Architecture {
             path,
             "head width",
             integer("attention.key_length").or(Some(hidden / heads)),
-            1 << 12,
+            MAX_HEAD_DIM,
         )?;
-        let depth = bounded(path, "number of layers", integer("block_count"), 1 << 10)?;
+        let depth = bounded(path, "number of layers", integer("block_count"), MAX_LAYERS)?;
         let base = float("rope.freq_base").unwrap_or(10_000.0);
         let scaling = match (
             file.string(&format!("{family}.rope.scaling.type")),
@@ -272,6 +278,7 @@ impl Architecture {
         extras.complete(&mut json);
         let json = &json;
         let family = extras.model_type.clone().unwrap_or_default();
+        extras.check_activation(path, &family)?;
         let rotary = |base: f64| -> Result<Rotary> {
             Ok(Rotary {
                 base,
@@ -301,7 +308,7 @@ impl Architecture {
                     rotary: Some(0),
                     window: None
                 };
-                depth.min(1 << 10)
+                depth.min(MAX_LAYERS + 1)
             ],
             interleaved_rows: false,
         };
@@ -309,8 +316,11 @@ impl Architecture {
             "llama" => {
                 let c: llama::LlamaConfig = parse(path, json)?;
                 let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
-                let (rotary, layers) =
-                    Self::uniform(rotary(c.rope_theta.into())?, c.num_hidden_layers.min(1 << 10), None);
+                let (rotary, layers) = Self::uniform(
+                    rotary(c.rope_theta.into())?,
+                    c.num_hidden_layers.min(MAX_LAYERS + 1),
+                    None,
+                );
                 Self {
                     hidden: c.hidden_size,
                     intermediate: c.intermediate_size,
@@ -328,7 +338,7 @@ impl Architecture {
             "mistral" => {
                 let c: mistral::Config = parse(path, json)?;
                 let head_dim = c.head_dim.unwrap_or(c.hidden_size / c.num_attention_heads.max(1));
-                let depth = c.num_hidden_layers.min(1 << 10);
+                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
                 let (rotary, layers) = Self::uniform(rotary(c.rope_theta)?, depth, c.sliding_window);
                 Self {
                     hidden: c.hidden_size,
@@ -347,7 +357,7 @@ impl Architecture {
             "smollm3" => {
                 let c: smollm3::Config = parse(path, json)?;
                 let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
-                let depth = c.num_hidden_layers.min(1 << 10);
+                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
                 let (rotary, layers) = smollm3_layers(rotary(c.rope_theta)?, depth, |i| c.should_skip_rope(i));
                 Self {
                     hidden: c.hidden_size,
@@ -366,7 +376,7 @@ impl Architecture {
             "qwen2" => {
                 let c: qwen2::Config = parse(path, json)?;
                 let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
-                let depth = c.num_hidden_layers.min(1 << 10);
+                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
                 let (rotary, mut layers) = Self::uniform(rotary(c.rope_theta)?, depth, None);
                 qwen_windows(
                     &mut layers,
@@ -389,7 +399,7 @@ impl Architecture {
             }
             "qwen3" => {
                 let c: qwen3::Config = parse(path, json)?;
-                let depth = c.num_hidden_layers.min(1 << 10);
+                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
                 let (rotary, mut layers) = Self::uniform(rotary(c.rope_theta)?, depth, None);
                 qwen_windows(
                     &mut layers,
@@ -418,7 +428,7 @@ impl Architecture {
                     scaling: RotaryScaling::None,
                 };
                 let pattern = c.sliding_window_pattern.max(1);
-                let depth = c.num_hidden_layers.min(1 << 10);
+                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
                 let (rotary, layers) =
                     Self::gemma_layers(rotary(c.rope_theta)?, local, depth, c.sliding_window, pattern);
                 Self {
@@ -435,8 +445,8 @@ impl Architecture {
                     sandwich_norms: true,
                     embedding_scale: Some((c.hidden_size as f64).sqrt()),
                     attention_scale: (c.query_pre_attn_scalar as f64).powf(-0.5),
-                    attention_softcap: c.attn_logit_softcapping,
-                    final_softcap: c.final_logit_softcapping,
+                    attention_softcap: c.attn_logit_softcapping.filter(|&cap| cap != 0.0),
+                    final_softcap: c.final_logit_softcapping.filter(|&cap| cap != 0.0),
                     rotary,
                     layers,
                     ..template(depth)
@@ -453,13 +463,26 @@ impl Architecture {
         bounded(path, "feed-forward width", Some(self.intermediate), 1 << 20)?;
         bounded(path, "number of heads", Some(self.heads), 1 << 12)?;
         bounded(path, "number of key heads", Some(self.kv_heads), self.heads)?;
-        bounded(path, "head width", Some(self.head_dim), 1 << 12)?;
-        bounded(path, "number of layers", Some(self.layers.len()), 1 << 10)?;
+        bounded(path, "head width", Some(self.head_dim), MAX_HEAD_DIM)?;
+        bounded(path, "number of layers", Some(self.layers.len()), MAX_LAYERS)?;
         bounded(path, "context length", Some(self.context_length), 1 << 32)?;
         if !self.heads.is_multiple_of(self.kv_heads) || !self.head_dim.is_multiple_of(2) {
             return Err(ModelError::malformed(path, "its heads cannot be grouped or rotated"));
         }
-        let numbers = [self.norm_epsilon, self.attention_scale, self.rotary[0].base];
+        if self.layers.iter().any(|layer| layer.window == Some(0)) {
+            return Err(ModelError::malformed(
+                path,
+                "its sliding window is 0, which no model has",
+            ));
+        }
+        let mut numbers = vec![self.norm_epsilon, self.attention_scale];
+        numbers.extend(self.attention_softcap.iter().chain(&self.final_softcap));
+        for rotary in &self.rotary {
+            numbers.push(rotary.base);
+            if let RotaryScaling::Linear(factor) = rotary.scaling {
+                numbers.push(factor);
+            }
+        }
         if numbers.iter().any(|x| !x.is_finite() || *x <= 0.0) {
             return Err(ModelError::malformed(
                 path,
@@ -513,9 +536,29 @@ struct Extras {
     /// Newer files keep base and scaling together here.
     rope_parameters: Option<serde_json::Value>,
     layer_types: Option<Vec<String>>,
+    hidden_act: Option<String>,
+    hidden_activation: Option<String>,
+    mlp_bias: Option<bool>,
 }
 
 impl Extras {
+    /// Refuses what the decoder would leave out without a word: another activation, biases in the feed-forward block.
+    fn check_activation(&self, path: &Path, family: &str) -> Result<()> {
+        let (given, covered): (_, &[&str]) = match family {
+            "gemma3_text" => (&self.hidden_activation, &["gelu_pytorch_tanh"]),
+            _ => (&self.hidden_act, &["silu", "swish"]),
+        };
+        if let Some(other) = given.as_deref().filter(|name| !covered.contains(name)) {
+            let reason = format!("its activation {other:?} is not covered for {family}. Name another model");
+            return Err(ModelError::unsupported(path, reason));
+        }
+        if self.mlp_bias == Some(true) {
+            let reason = "biases in the feed-forward block are not covered. Name another model";
+            return Err(ModelError::unsupported(path, reason));
+        }
+        Ok(())
+    }
+
     fn head_dim(&self, hidden: usize, heads: usize) -> usize {
         self.head_dim.unwrap_or(hidden / heads.max(1))
     }

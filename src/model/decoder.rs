@@ -94,6 +94,9 @@ impl Decoder {
             .dims(Role::Embedding)?
             .and_then(|dims| dims.first().copied())
             .unwrap_or(0);
+        if vocab == 0 {
+            return Err(checkpoint.missing(Role::Embedding));
+        }
         let matrix = |parts: &[MatrixPart], columns| checkpoint.matrix(parts, columns, residence, device);
         let interleaved = |n: usize| if architecture.interleaved_rows { n } else { 0 };
         let layer = |i: usize| -> Result<Layer> {
@@ -127,7 +130,10 @@ impl Decoder {
             );
             let qkv_bias = match biases {
                 (Some(q), Some(k), Some(v)) => Some(Tensor::cat(&[q, k, v], 0)?),
-                _ => None,
+                (None, None, None) => None,
+                (None, ..) => return Err(checkpoint.missing(role(LayerRole::QueryBias))),
+                (_, None, _) => return Err(checkpoint.missing(role(LayerRole::KeyBias))),
+                _ => return Err(checkpoint.missing(role(LayerRole::ValueBias))),
             };
             let gate_up = [
                 MatrixPart::plain(role(LayerRole::Gate), intermediate),

@@ -275,6 +275,12 @@ fn header(bytes: &[u8]) -> Parse<Header> {
             return Err(format!("it has two tensors named {name}"));
         }
     }
+    // Tensors that share bytes would let a small file unpack to any size.
+    let mut ranges: Vec<(&Range<usize>, &String)> = tensors.iter().map(|(name, info)| (&info.bytes, name)).collect();
+    ranges.sort_by_key(|(range, _)| range.start);
+    if let Some(pair) = ranges.windows(2).find(|pair| pair[1].0.start < pair[0].0.end) {
+        return Err(format!("tensors {} and {} overlap", pair[0].1, pair[1].1));
+    }
     Ok(Header { metadata, tensors })
 }
 

@@ -5,6 +5,8 @@
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use ahash::AHashMap;
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -178,28 +180,34 @@ impl Tokenizer {
     pub fn from_json(path: &Path, model: &str) -> Result<Self> {
         let text = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
         let malformed = |reason: String| ModelError::malformed(path, reason);
-        let json: serde_json::Value =
+        let mut json: serde_json::Value =
             serde_json::from_slice(&text).map_err(|e| malformed(format!("it is not JSON: {e}")))?;
         check_bpe(&json).map_err(malformed)?;
-        let mut inner: tokenizers::Tokenizer =
-            serde_json::from_value(json.clone()).map_err(|e| malformed(format!("its tokeniser is damaged: {e}")))?;
-        // Truncation and padding are for training batches; a text is scored whole.
-        inner.with_truncation(None).map_err(|e| malformed(e.to_string()))?;
-        inner.with_padding(None);
-        inner.set_encode_special_tokens(true);
-        let with_context = inner.encode_fast("a", true).map_err(|e| malformed(e.to_string()))?;
-        let without = inner.encode_fast("a", false).map_err(|e| malformed(e.to_string()))?;
-        let ids = with_context.get_ids();
-        let start = ids
-            .windows(without.get_ids().len().max(1))
-            .position(|w| w == without.get_ids())
-            .unwrap_or(0);
-        let context = ids[..start].to_vec();
+        check_steps(&json).map_err(malformed)?;
+        let context = context_from_json(&json["post_processor"]).map_err(malformed)?;
         let byte_level = ["pre_tokenizer", "decoder"]
             .iter()
             .any(|part| json.get(part).is_some_and(|v| v.to_string().contains("ByteLevel")));
+        // Truncation and padding are for training batches; a text is scored whole. What is put around a text is read
+        // above, and bytes are kept here: the library's own post-processor trusts the names in the file.
+        if let Some(parts) = json.as_object_mut() {
+            for part in ["truncation", "padding", "post_processor", "decoder"] {
+                parts.remove(part);
+            }
+        }
+        let highest = json["model"]["vocab"]
+            .as_object()
+            .and_then(|vocab| vocab.values().filter_map(|id| id.as_u64()).max());
+        let mut inner: tokenizers::Tokenizer =
+            serde_json::from_value(json).map_err(|e| malformed(format!("its tokeniser is damaged: {e}")))?;
+        inner.set_encode_special_tokens(true);
+        let added_ids = inner.get_added_vocabulary().get_vocab().values().copied();
+        let count = added_ids.fold(highest.map_or(0, |id| id as u32 + 1), |most, id| most.max(id + 1));
+        // Some vocabularies have gaps; a table far larger than the file has not been seen.
+        if count as usize > 4 * inner.get_vocab_size(true) + (1 << 16) {
+            return Err(malformed("the ids of its vocabulary lie far apart".into()));
+        }
         let table = byte_of_char();
-        let count = inner.get_vocab_size(true) as u32;
         let added = inner.get_added_vocabulary().get_vocab().clone();
         let pieces = (0..count).map(|id| match inner.id_to_token(id) {
             Some(piece) if added.contains_key(&piece) => piece.into_bytes(),
@@ -300,6 +308,136 @@ fn spans_from_offsets(text: &str, offsets: &[(usize, usize)]) -> Vec<Range<usize
     starts.iter().zip(ends).map(|(&start, end)| start..end).collect()
 }
 
+/// The ids that a `tokenizer.json` puts before a text.
+fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, String> {
+    let id = |value: &serde_json::Value| {
+        let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+        id.ok_or_else(|| "its post-processor names a token without an id".to_owned())
+    };
+    let list = |value: &serde_json::Value| {
+        let list = value.as_array().cloned();
+        list.ok_or_else(|| "its post-processor is damaged".to_owned())
+    };
+    match step["type"].as_str() {
+        None if step.is_null() => Ok(Vec::new()),
+        Some("ByteLevel") => Ok(Vec::new()),
+        Some("BertProcessing" | "RobertaProcessing") => Ok(vec![id(&step["cls"][1])?]),
+        Some("Sequence") => {
+            let steps = list(&step["processors"])?;
+            let steps = steps.iter().filter(|step| step["type"] != "Sequence");
+            let contexts = steps
+                .map(context_from_json)
+                .collect::<std::result::Result<Vec<_>, _>>()?;
+            Ok(contexts.concat())
+        }
+        Some("TemplateProcessing") => {
+            let mut context = Vec::new();
+            for piece in list(&step["single"])? {
+                let Some(name) = piece["SpecialToken"]["id"].as_str() else {
+                    break;
+                };
+                for token in list(&step["special_tokens"][name]["ids"])? {
+                    context.push(id(&token)?);
+                }
+            }
+            Ok(context)
+        }
+        other => Err(format!("its post-processor {other:?} is not covered")),
+    }
+}
+
+/// Refuses normalisers and pre-tokenisers that are not covered, or whose parts could make the library panic or a
+/// short text grow without bound.
+fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
+    const NORMALIZERS: &[&str] = &[
+        "Replace",
+        "Prepend",
+        "NFC",
+        "NFD",
+        "NFKC",
+        "NFKD",
+        "Lowercase",
+        "Strip",
+        "StripAccents",
+        "Nmt",
+        "ByteLevel",
+    ];
+    const PRE_TOKENIZERS: &[&str] = &[
+        "Split",
+        "ByteLevel",
+        "Metaspace",
+        "Digits",
+        "Punctuation",
+        "Whitespace",
+        "WhitespaceSplit",
+        "BertPreTokenizer",
+    ];
+    /// More steps, or longer replacements, than any tokeniser has.
+    const MOST: usize = 16;
+    for (part, list, covered) in [
+        ("normalizer", "normalizers", NORMALIZERS),
+        ("pre_tokenizer", "pretokenizers", PRE_TOKENIZERS),
+    ] {
+        let whole = &json[part];
+        let steps = match whole["type"].as_str() {
+            None if whole.is_null() => Vec::new(),
+            Some("Sequence") => whole[list]
+                .as_array()
+                .map(|steps| steps.iter().collect())
+                .unwrap_or_default(),
+            _ => vec![whole],
+        };
+        if steps.len() > MOST {
+            return Err(format!("its {part} has {} steps", steps.len()));
+        }
+        let mut growth = 0;
+        for step in steps {
+            let kind = step["type"].as_str().unwrap_or_default();
+            if !covered.contains(&kind) {
+                return Err(format!("its {part} {kind:?} is not covered"));
+            }
+            if let Some(pattern) = step["pattern"]["Regex"].as_str() {
+                check_regex(pattern)?;
+            }
+            growth += step["content"].as_str().map_or(0, str::len);
+        }
+        if growth > MOST {
+            return Err(format!("its {part} writes {growth} bytes for one"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses patterns that could take the regular-expression engine more steps than it allows itself, at which the
+/// library panics: groups that repeat, and references back. No tokeniser that is covered has either.
+fn check_regex(pattern: &str) -> std::result::Result<(), String> {
+    let refused = || Err(format!("its pattern {pattern:?} is not one that a tokeniser needs"));
+    if pattern.len() > 4096 {
+        return refused();
+    }
+    let (mut escaped, mut in_class, mut after_group) = (false, false, false);
+    for c in pattern.chars() {
+        if escaped {
+            if matches!(c, '1'..='9' | 'k' | 'g') {
+                return refused();
+            }
+            (escaped, after_group) = (false, false);
+            continue;
+        }
+        if after_group && matches!(c, '*' | '+' | '{') {
+            return refused();
+        }
+        after_group = c == ')' && !in_class;
+        match c {
+            '\\' => escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a BPE whose merges do not lead to tokens: the library trusts them.
 fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
     let model = json.get("model").ok_or("it has no model part")?;
@@ -313,6 +451,9 @@ fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
         .is_some_and(|p| !p.is_empty())
     {
         return Err("its tokeniser marks the insides of words, which is not covered".into());
+    }
+    if model.get("dropout").and_then(|d| d.as_f64()).is_some_and(|d| d != 0.0) {
+        return Err("its tokeniser leaves out merges by chance, and a text must be cut the same way each time".into());
     }
     let vocab = model
         .get("vocab")
@@ -342,12 +483,17 @@ fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
 }
 
 /// Ids by piece; of two tokens written alike the first is the one that text can reach.
-fn vocabulary(tokens: &[&str], usable: impl Fn(usize) -> bool) -> HashMap<String, u32> {
-    let mut vocab = HashMap::with_capacity(tokens.len());
+fn vocabulary<'a>(tokens: &[&'a str], usable: impl Fn(usize) -> bool) -> AHashMap<&'a str, u32> {
+    let mut vocab = AHashMap::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate().filter(|(id, _)| usable(*id)) {
-        vocab.entry((*token).to_owned()).or_insert(id as u32);
+        vocab.entry(*token).or_insert(id as u32);
     }
     vocab
+}
+
+/// As the library takes it.
+fn owned(vocab: &AHashMap<&str, u32>) -> AHashMap<String, u32> {
+    vocab.iter().map(|(&token, &id)| (token.to_owned(), id)).collect()
 }
 
 fn library(path: &Path, error: tokenizers::Error) -> ModelError {
@@ -397,10 +543,14 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
     let merges = file.strings("tokenizer.ggml.merges");
     let merges = merges.ok_or_else(|| ModelError::malformed(path, "it holds no merges"))?;
     let mut pairs = Vec::with_capacity(merges.len());
+    let mut merged = String::new();
     for merge in merges {
         // A piece may begin with a space in no byte-level vocabulary, so the first space parts the two.
         let pair = merge.split_once(' ').filter(|(a, b)| {
-            vocab.contains_key(*a) && vocab.contains_key(*b) && vocab.contains_key(&format!("{a}{b}"))
+            merged.clear();
+            merged.push_str(a);
+            merged.push_str(b);
+            vocab.contains_key(*a) && vocab.contains_key(*b) && vocab.contains_key(merged.as_str())
         });
         let (a, b) = pair.ok_or_else(|| {
             ModelError::malformed(
@@ -410,7 +560,7 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
         })?;
         pairs.push((a.to_owned(), b.to_owned()));
     }
-    let bpe = BPE::builder().vocab_and_merges(vocab.into_iter().collect::<ahash::AHashMap<_, _>>(), pairs);
+    let bpe = BPE::builder().vocab_and_merges(owned(&vocab), pairs);
     let bpe = bpe.ignore_merges(ignore_merges).build().map_err(|e| library(path, e))?;
     let mut inner = tokenizers::Tokenizer::new(bpe);
     inner.with_pre_tokenizer(Some(Sequence::new(steps)));
@@ -432,21 +582,30 @@ fn sentencepiece_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Resul
         .filter(|s| s.len() == tokens.len());
     let scores = scores.ok_or_else(|| ModelError::malformed(path, "its vocabulary has no scores"))?;
     let vocab = vocabulary(tokens, |id| types[id] != CONTROL && types[id] != UNUSED);
-    let mut merges: Vec<(f64, u32, usize)> = Vec::new();
-    for (id, token) in tokens.iter().enumerate() {
-        // Byte tokens stand for bytes that no piece covers, and user-defined ones are cut out before: neither is made
-        // by merging.
-        if types[id] != 1 || vocab.get(*token) != Some(&(id as u32)) {
-            continue;
-        }
-        for (at, _) in token.char_indices().skip(1) {
-            if vocab.contains_key(&token[..at]) && vocab.contains_key(&token[at..]) {
-                merges.push((scores[id], id as u32, at));
-            }
-        }
+    // Byte tokens stand for bytes that no piece covers, and user-defined ones are cut out before: neither is made by
+    // merging.
+    let splits = |(id, token): (usize, &&str)| {
+        let made = types[id] == 1 && vocab.get(*token) == Some(&(id as u32));
+        let ends = token
+            .char_indices()
+            .skip(if made { 1 } else { usize::MAX })
+            .map(|(at, _)| at);
+        let ends = ends.filter(|&at| vocab.contains_key(&token[..at]) && vocab.contains_key(&token[at..]));
+        ends.map(|at| (scores[id], id as u32, at)).collect::<Vec<_>>()
+    };
+    let mut merges: Vec<(f64, u32, usize)> = tokens.par_iter().enumerate().flat_map_iter(splits).collect();
+    // Models have about two merges a token, of a few bytes each; pieces made of one another in every way would take
+    // memory by the cube of the file.
+    let bytes: usize = merges.iter().map(|&(_, id, _)| tokens[id as usize].len()).sum();
+    let pieces: usize = tokens.iter().map(|token| token.len()).sum();
+    if merges.len() > 4 * tokens.len() + 4096 || bytes > 16 * pieces + (1 << 20) {
+        return Err(ModelError::malformed(
+            path,
+            "its pieces are made of one another in too many ways",
+        ));
     }
-    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(b.2.cmp(&a.2)));
-    let pairs = merges.iter().map(|&(_, id, at)| {
+    merges.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(b.2.cmp(&a.2)));
+    let pairs = merges.par_iter().map(|&(_, id, at)| {
         let token = tokens[id as usize];
         (token[..at].to_owned(), token[at..].to_owned())
     });
@@ -454,7 +613,7 @@ fn sentencepiece_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Resul
     let unknown = file
         .integer("tokenizer.ggml.unknown_token_id")
         .and_then(|id| tokens.get(id));
-    let mut vocab: ahash::AHashMap<String, u32> = vocab.into_iter().collect();
+    let mut vocab = owned(&vocab);
     let mut bpe = BPE::builder().byte_fallback(true).fuse_unk(true);
     if let Some(unknown) = unknown {
         let id = file.integer("tokenizer.ggml.unknown_token_id").unwrap_or_default() as u32;

@@ -349,6 +349,21 @@ impl Folder {
         };
         read(dtype, view.shape(), view.data()).map(Some)
     }
+
+    /// Tells the system that a tensor's pages will not be read again, so that they leave resident memory.
+    fn release(&self, name: &str) {
+        let Some(map) = self.names.get(name).map(|&file| &self.files[file]) else {
+            return;
+        };
+        let range = SafeTensors::deserialize(map).ok().and_then(|directory| {
+            let bytes = directory.tensor(name).ok()?.data().as_ptr_range();
+            let start = (bytes.start as usize).checked_sub(map.as_ptr() as usize)?;
+            Some(start..start + (bytes.end as usize - bytes.start as usize))
+        });
+        if let Some(range) = range {
+            super::release_pages(map, range);
+        }
+    }
 }
 
 impl Checkpoint {
@@ -521,14 +536,18 @@ impl Checkpoint {
     }
 
     fn release(&self, role: Role) {
-        if let Self::Gguf(file) = self
-            && let Some(info) = file.info(&role.gguf_name())
-        {
-            file.release(info);
+        match self {
+            Self::Gguf(file) => {
+                if let Some(info) = file.info(&role.gguf_name()) {
+                    file.release(info);
+                }
+            }
+            Self::Folder(folder) => folder.release(&role.hub_name(folder.sandwich_norms)),
         }
     }
 
-    fn missing(&self, role: Role) -> ModelError {
+    /// The error for a tensor that must be there and is not.
+    pub(super) fn missing(&self, role: Role) -> ModelError {
         ModelError::malformed(self.path(), format!("it lacks the tensor for {role:?}"))
     }
 

@@ -183,3 +183,58 @@ fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]
     }
     Ok(Reduced { ranks, stats })
 }
+
+#[cfg(test)]
+#[path = "../../tests/common/tiny.rs"]
+mod tiny;
+
+#[cfg(test)]
+mod tests {
+    use super::tiny::{Family, Tiny};
+    use super::*;
+
+    /// Two tiles of the head, the last one short, logits up to about ±8.
+    fn check(family: Family, softcap: Option<f64>) {
+        let mut tiny = Tiny::with_vocab(family, 11, TILE_SYMBOLS + 300);
+        if let Some(cap) = softcap {
+            tiny.config["final_logit_softcapping"] = cap.into();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        tiny.write_folder(folder.path(), DType::F32, 1);
+        for memory in [u64::MAX, 0] {
+            let model = LanguageModel::load("tiny", folder.path(), &Device::Cpu, memory).unwrap();
+            let ids: Vec<u32> = (0..40u32).map(|i| i * 109 % (TILE_SYMBOLS as u32 + 300)).collect();
+            let hidden = model.decoder().forward(&ids, 1, None).unwrap();
+            let seen: Vec<u32> = ids
+                .iter()
+                .map(|&id| (id + 4000) % (TILE_SYMBOLS as u32 + 300))
+                .collect();
+            let betas = [0.5, 0.8, 1.0, 1.25, 2.0];
+            let cpu = on_cpu(&model, &hidden, &seen, &betas).unwrap();
+            let device = on_device(&model, &hidden, &seen, &betas).unwrap();
+            assert_eq!(cpu.ranks, device.ranks);
+            assert_eq!(cpu.stats.len(), device.stats.len());
+            let mut worst = 0f64;
+            for (a, b) in cpu.stats.iter().zip(&device.stats) {
+                let near = |a: f64, b: f64| (a - b).abs() / (1.0 + a.abs());
+                worst = worst
+                    .max(near(a.surprisal, b.surprisal))
+                    .max(near(a.entropy, b.entropy))
+                    .max(near(a.varentropy, b.varentropy))
+                    .max(near(a.ln_space_mass, b.ln_space_mass));
+                for (a, b) in a.cgf.iter().zip(b.cgf) {
+                    worst = worst.max(near(*a, b));
+                }
+            }
+            println!("{family:?} {softcap:?} memory {memory}: worst {worst:.1e}");
+            assert!(worst < 5e-5, "{family:?} {softcap:?}: {worst}");
+        }
+    }
+
+    #[test]
+    fn the_figures_made_on_a_device_equal_those_of_the_kernel() {
+        check(Family::Llama, None);
+        check(Family::Gemma3, None);
+        check(Family::Gemma3, Some(4.0));
+    }
+}
