@@ -285,140 +285,71 @@ impl Architecture {
                 scaling: extras.scaling(path)?,
             })
         };
-        let template = |depth: usize| Self {
-            family: family.clone(),
-            hidden: 0,
-            intermediate: 0,
-            heads: 0,
-            kv_heads: 0,
-            head_dim: 0,
-            context_length: 0,
-            norm_epsilon: 1e-6,
-            norm_offset: 0.0,
-            activation: Activation::Silu,
-            head_norms: false,
-            sandwich_norms: false,
-            embedding_scale: None,
-            attention_scale: 0.0,
-            attention_softcap: None,
-            final_softcap: None,
-            rotary: Vec::new(),
-            layers: vec![
-                LayerKind {
-                    rotary: Some(0),
-                    window: None
-                };
-                depth.min(MAX_LAYERS + 1)
-            ],
-            interleaved_rows: false,
-        };
+        // The numbers that every family has. The configurations are types of their own with fields of one name.
+        macro_rules! described {
+            ($c:ident, $kv_heads:expr, $head_dim:expr, $layers:expr) => {{
+                let (head_dim, (rotary, layers)): (usize, (Vec<Rotary>, Vec<LayerKind>)) = ($head_dim, $layers);
+                Self {
+                    family: family.clone(),
+                    hidden: $c.hidden_size,
+                    intermediate: $c.intermediate_size,
+                    heads: $c.num_attention_heads,
+                    kv_heads: $kv_heads,
+                    head_dim,
+                    context_length: $c.max_position_embeddings,
+                    norm_epsilon: $c.rms_norm_eps,
+                    norm_offset: 0.0,
+                    activation: Activation::Silu,
+                    head_norms: false,
+                    sandwich_norms: false,
+                    embedding_scale: None,
+                    attention_scale: (head_dim as f64).powf(-0.5),
+                    attention_softcap: None,
+                    final_softcap: None,
+                    rotary,
+                    layers,
+                    interleaved_rows: false,
+                }
+            }};
+        }
+        // One more than is believed, so that the check that follows can refuse it.
+        let depth = |layers: usize| layers.min(MAX_LAYERS + 1);
         let this = match family.as_str() {
             "llama" => {
                 let c: llama::LlamaConfig = parse(path, json)?;
                 let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
-                let (rotary, layers) = Self::uniform(
-                    rotary(c.rope_theta.into())?,
-                    c.num_hidden_layers.min(MAX_LAYERS + 1),
-                    None,
-                );
-                Self {
-                    hidden: c.hidden_size,
-                    intermediate: c.intermediate_size,
-                    heads: c.num_attention_heads,
-                    kv_heads: c.num_key_value_heads(),
-                    head_dim,
-                    context_length: c.max_position_embeddings,
-                    norm_epsilon: c.rms_norm_eps,
-                    attention_scale: (head_dim as f64).powf(-0.5),
-                    rotary,
-                    layers,
-                    ..template(c.num_hidden_layers)
-                }
+                let layers = Self::uniform(rotary(c.rope_theta.into())?, depth(c.num_hidden_layers), None);
+                described!(c, c.num_key_value_heads(), head_dim, layers)
             }
             "mistral" => {
                 let c: mistral::Config = parse(path, json)?;
-                let head_dim = c.head_dim.unwrap_or(c.hidden_size / c.num_attention_heads.max(1));
-                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
-                let (rotary, layers) = Self::uniform(rotary(c.rope_theta)?, depth, c.sliding_window);
-                Self {
-                    hidden: c.hidden_size,
-                    intermediate: c.intermediate_size,
-                    heads: c.num_attention_heads,
-                    kv_heads: c.num_key_value_heads,
-                    head_dim,
-                    context_length: c.max_position_embeddings,
-                    norm_epsilon: c.rms_norm_eps,
-                    attention_scale: (head_dim as f64).powf(-0.5),
-                    rotary,
-                    layers,
-                    ..template(depth)
-                }
+                let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
+                let layers = Self::uniform(rotary(c.rope_theta)?, depth(c.num_hidden_layers), c.sliding_window);
+                described!(c, c.num_key_value_heads, head_dim, layers)
             }
             "smollm3" => {
                 let c: smollm3::Config = parse(path, json)?;
                 let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
-                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
-                let (rotary, layers) = smollm3_layers(rotary(c.rope_theta)?, depth, |i| c.should_skip_rope(i));
-                Self {
-                    hidden: c.hidden_size,
-                    intermediate: c.intermediate_size,
-                    heads: c.num_attention_heads,
-                    kv_heads: c.num_key_value_heads,
-                    head_dim,
-                    context_length: c.max_position_embeddings,
-                    norm_epsilon: c.rms_norm_eps,
-                    attention_scale: (head_dim as f64).powf(-0.5),
-                    rotary,
-                    layers,
-                    ..template(depth)
-                }
+                let skip = |i| c.should_skip_rope(i);
+                let layers = smollm3_layers(rotary(c.rope_theta)?, depth(c.num_hidden_layers), skip);
+                described!(c, c.num_key_value_heads, head_dim, layers)
             }
             "qwen2" => {
                 let c: qwen2::Config = parse(path, json)?;
                 let head_dim = extras.head_dim(c.hidden_size, c.num_attention_heads);
-                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
-                let (rotary, mut layers) = Self::uniform(rotary(c.rope_theta)?, depth, None);
-                qwen_windows(
-                    &mut layers,
-                    (c.use_sliding_window && c.sliding_window > 0).then_some(c.sliding_window),
-                    c.max_window_layers,
-                );
-                Self {
-                    hidden: c.hidden_size,
-                    intermediate: c.intermediate_size,
-                    heads: c.num_attention_heads,
-                    kv_heads: c.num_key_value_heads,
-                    head_dim,
-                    context_length: c.max_position_embeddings,
-                    norm_epsilon: c.rms_norm_eps,
-                    attention_scale: (head_dim as f64).powf(-0.5),
-                    rotary,
-                    layers,
-                    ..template(depth)
-                }
+                let mut layers = Self::uniform(rotary(c.rope_theta)?, depth(c.num_hidden_layers), None);
+                let window = (c.use_sliding_window && c.sliding_window > 0).then_some(c.sliding_window);
+                qwen_windows(&mut layers.1, window, c.max_window_layers);
+                described!(c, c.num_key_value_heads, head_dim, layers)
             }
             "qwen3" => {
                 let c: qwen3::Config = parse(path, json)?;
-                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
-                let (rotary, mut layers) = Self::uniform(rotary(c.rope_theta)?, depth, None);
-                qwen_windows(
-                    &mut layers,
-                    c.sliding_window.filter(|_| c.use_sliding_window),
-                    c.max_window_layers,
-                );
+                let mut layers = Self::uniform(rotary(c.rope_theta)?, depth(c.num_hidden_layers), None);
+                let window = c.sliding_window.filter(|_| c.use_sliding_window);
+                qwen_windows(&mut layers.1, window, c.max_window_layers);
                 Self {
-                    hidden: c.hidden_size,
-                    intermediate: c.intermediate_size,
-                    heads: c.num_attention_heads,
-                    kv_heads: c.num_key_value_heads,
-                    head_dim: c.head_dim,
-                    context_length: c.max_position_embeddings,
-                    norm_epsilon: c.rms_norm_eps,
                     head_norms: true,
-                    attention_scale: (c.head_dim as f64).powf(-0.5),
-                    rotary,
-                    layers,
-                    ..template(depth)
+                    ..described!(c, c.num_key_value_heads, c.head_dim, layers)
                 }
             }
             "gemma3_text" => {
@@ -427,18 +358,15 @@ impl Architecture {
                     base: c.rope_local_base_freq,
                     scaling: RotaryScaling::None,
                 };
-                let pattern = c.sliding_window_pattern.max(1);
-                let depth = c.num_hidden_layers.min(MAX_LAYERS + 1);
-                let (rotary, layers) =
-                    Self::gemma_layers(rotary(c.rope_theta)?, local, depth, c.sliding_window, pattern);
+                let (window, pattern) = (c.sliding_window, c.sliding_window_pattern.max(1));
+                let layers = Self::gemma_layers(
+                    rotary(c.rope_theta)?,
+                    local,
+                    depth(c.num_hidden_layers),
+                    window,
+                    pattern,
+                );
                 Self {
-                    hidden: c.hidden_size,
-                    intermediate: c.intermediate_size,
-                    heads: c.num_attention_heads,
-                    kv_heads: c.num_key_value_heads,
-                    head_dim: c.head_dim,
-                    context_length: c.max_position_embeddings,
-                    norm_epsilon: c.rms_norm_eps,
                     norm_offset: 1.0,
                     activation: Activation::GeluTanh,
                     head_norms: true,
@@ -447,9 +375,7 @@ impl Architecture {
                     attention_scale: (c.query_pre_attn_scalar as f64).powf(-0.5),
                     attention_softcap: c.attn_logit_softcapping.filter(|&cap| cap != 0.0),
                     final_softcap: c.final_logit_softcapping.filter(|&cap| cap != 0.0),
-                    rotary,
-                    layers,
-                    ..template(depth)
+                    ..described!(c, c.num_key_value_heads, c.head_dim, layers)
                 }
             }
             other => return Err(not_covered(path, other)),
