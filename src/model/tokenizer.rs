@@ -397,9 +397,21 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
                 return Err(format!("its {part} {kind:?} is not covered"));
             }
             if let Some(pattern) = step["pattern"]["Regex"].as_str() {
+                if kind == "Replace" {
+                    // One that matches nothing, in whatever way, makes the library read beyond the text.
+                    return Err(format!(
+                        "its {part} replaces by the pattern {pattern:?}, which is not covered"
+                    ));
+                }
                 check_regex(pattern)?;
             }
-            growth += step["content"].as_str().map_or(0, str::len);
+            if step["pattern"]["String"] == "" || step["prepend"] == "" {
+                return Err(format!("its {part} looks for an empty string, or puts one before"));
+            }
+            growth += ["content", "prepend"]
+                .map(|key| step[key].as_str().map_or(0, str::len))
+                .iter()
+                .sum::<usize>();
         }
         if growth > MOST {
             return Err(format!("its {part} writes {growth} bytes for one"));
