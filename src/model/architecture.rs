@@ -466,7 +466,7 @@ impl Architecture {
         bounded(path, "head width", Some(self.head_dim), MAX_HEAD_DIM)?;
         bounded(path, "number of layers", Some(self.layers.len()), MAX_LAYERS)?;
         bounded(path, "context length", Some(self.context_length), 1 << 32)?;
-        if self.heads % self.kv_heads != 0 || self.head_dim % 2 != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) || !self.head_dim.is_multiple_of(2) {
             return Err(ModelError::malformed(path, "its heads cannot be grouped or rotated"));
         }
         if self.layers.iter().any(|layer| layer.window == Some(0)) {

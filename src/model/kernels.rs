@@ -349,7 +349,7 @@ fn silu(gate: &[f32], up: &[f32], out: &mut [f32]) {
     "aarch64+neon"
 ))]
 fn gelu(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    const TWICE_ROOT: f32 = 1.595_769_1;
+    const TWICE_ROOT: f32 = 1.595_769;
     for ((out, &x), &up) in out.iter_mut().zip(gate).zip(up) {
         *out = times_sigmoid(x, TWICE_ROOT * (x + 0.044_715 * x * x * x)) * up;
     }

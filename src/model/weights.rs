@@ -456,8 +456,7 @@ impl Checkpoint {
         match self {
             Self::Gguf(file) => {
                 let info = self.info(file, part.role)?;
-                let tile = if part.interleaved_heads > 0 {
-                    let head_dim = part.rows / part.interleaved_heads;
+                let tile = if let Some(head_dim) = part.rows.checked_div(part.interleaved_heads) {
                     // Row i·(d/2) + j of a head lies at 2j + i.
                     let order = range.map(|row| {
                         let (head, within) = (row / head_dim, row % head_dim);
