@@ -136,7 +136,7 @@ pub enum Residence {
 pub enum Weight {
     /// f32.
     Unpacked(Tensor),
-    /// Consecutive tiles of at most [`CHUNK_ROWS`] rows, each unpacked when used.
+    /// Consecutive tiles of at most 256 rows, each unpacked when used.
     Packed {
         /// The tiles in order.
         tiles: Vec<PackedTile>,
