@@ -8,8 +8,16 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 use whowrote::model::LanguageModel;
 use whowrote::scoring::{Scoring, score};
+
+/// One model in memory at a time: the largest takes 2.5 GB.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 #[derive(Deserialize)]
 struct Golden {
@@ -93,6 +101,7 @@ fn check(model: &LanguageModel, golden: &Golden) {
 }
 
 fn golden_figures_hold(name: &str, file: &str, device: &Device) {
+    let _turn = turn();
     let model = LanguageModel::load(name, &common::model_file(name), device, u64::MAX).unwrap();
     check(&model, &golden(file));
 }
@@ -114,6 +123,7 @@ fn qwen2_equals_the_reference() {
 
 #[test]
 fn smollm2_left_packed_equals_the_reference() {
+    let _turn = turn();
     let name = "smollm2-135m-instruct";
     let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, 0).unwrap();
     check(&model, &golden("smollm2"));
@@ -122,6 +132,7 @@ fn smollm2_left_packed_equals_the_reference() {
 /// The same figures from a Hugging Face folder of the same weights, in turn: a folder is up to 2.5 GB.
 #[test]
 fn safetensors_folders_equal_the_reference() {
+    let _turn = turn();
     for (name, file) in [
         ("smollm2-135m-instruct", "smollm2"),
         ("gemma-3-270m", "gemma3"),
