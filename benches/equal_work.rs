@@ -139,12 +139,17 @@ fn main() {
                 peaks[peaks.len() - 1]
             );
         }
-        let own = median(&mut own);
-        let peak = median(&mut peaks);
-        let share = own * flop(&model) / 1e9 / peak;
+        // Each round against its own peak: the machine's speed differs from round to round.
+        let shares = own
+            .iter()
+            .zip(&peaks)
+            .map(|(own, peak)| own * flop(&model) / 1e9 / peak);
+        let share = median(&mut shares.collect::<Vec<f64>>());
         println!(
-            "{name}: median {own:.0} tokens/s, {:.0}% of {peak:.0} GFLOP/s",
-            100.0 * share
+            "{name}: median {:.0} tokens/s, median {:.0}% of the round's multiplication peak (median {:.0} GFLOP/s)",
+            median(&mut own),
+            100.0 * share,
+            median(&mut peaks)
         );
         if !ratios.is_empty() {
             let theirs = median(&mut other);

@@ -13,11 +13,12 @@ use anyhow::{Context, bail};
 use candle_core::Device;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Documents that every model scores before the next model is loaded. Models take turns in memory, so a round costs
-/// one loading of each; a round's figures are kept until its last model has scored.
+/// Documents that every model scores before the next model takes its turn, so that a round costs one loading of each;
+/// a round's figures are kept until its last model has scored.
 const ROUND: usize = 256;
 /// Bytes of text at which a round ends early: a token's figures take about fifty times its text.
 const ROUND_BYTES: usize = 4 << 20;
@@ -86,6 +87,44 @@ fn authors(
     chosen.iter().map(|choice| Ok(resolve(choice)?)).collect()
 }
 
+/// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory holds
+/// both: building a tokeniser keeps one thread busy, and multiplying does not fill two.
+fn in_turn(
+    models: &[ModelEntry],
+    stored: &[StoredModel],
+    device: &Device,
+    mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let load = |i: usize| {
+        let (name, path): (&str, &Path) = (&models[i].name, &stored[i].path);
+        LanguageModel::load(name, path, device, device::memory_for_weights(device))
+            .with_context(|| format!("the model {name} could not be loaded"))
+    };
+    // A file of four-bit weights grows eightfold.
+    let fits = |i: usize| {
+        let size = std::fs::metadata(&stored[i].path).ok().filter(|file| file.is_file());
+        size.is_some_and(|file| file.len().saturating_mul(8) <= device::memory_for_weights(device))
+    };
+    std::thread::scope(|scope| {
+        let mut next = None;
+        for i in 0..models.len() {
+            let model = match next.take() {
+                None => load(i)?,
+                Some(thread) => {
+                    let thread: std::thread::ScopedJoinHandle<_> = thread;
+                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
+                }
+            };
+            if i + 1 < models.len() && fits(i + 1) {
+                let load = &load;
+                next = Some(scope.spawn(move || load(i + 1)));
+            }
+            work(&model)?;
+        }
+        Ok(())
+    })
+}
+
 impl DeviceChoice {
     fn open(self) -> crate::model::Result<Device> {
         match self {
@@ -149,22 +188,20 @@ impl Judge for ModelJudge<'_> {
             let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
             let mut elapsed = vec![0.0; round];
             let mut long = vec![Vec::new(); round];
-            for (model, stored) in models.iter().zip(&stored) {
-                let memory = device::memory_for_weights(&device);
-                let loaded = LanguageModel::load(&model.name, &stored.path, &device, memory)
-                    .with_context(|| format!("the model {} could not be loaded", model.name))?;
+            in_turn(&models, &stored, &device, |model| {
                 for (i, document) in texts.iter().enumerate() {
                     let start = Instant::now();
-                    let figures = score(&loaded, &document.text, &scoring)
-                        .with_context(|| format!("{} could not be scored with {}", document.name, model.name))?;
-                    if figures.ids.len() > scoring.room(&loaded) {
-                        let warning = verdict::long_text_warning(&model.name, figures.ids.len(), scoring.room(&loaded));
-                        long[i].push(warning);
+                    let figures = score(model, &document.text, &scoring)
+                        .with_context(|| format!("{} could not be scored with {}", document.name, model.name()))?;
+                    let (tokens, room) = (figures.ids.len(), scoring.room(model));
+                    if tokens > room {
+                        long[i].push(verdict::long_text_warning(model.name(), tokens, room));
                     }
                     elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
-                    scores[i].insert(model.name.clone(), figures);
+                    scores[i].insert(model.name().to_owned(), figures);
                 }
-            }
+                Ok(())
+            })?;
             for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
                 let decision = verdict::decide(&document.text, &candidates, scores, &policy);
                 let figures = models.iter().zip(&stored).filter_map(|(model, stored)| {
