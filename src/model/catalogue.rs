@@ -4,8 +4,7 @@
 //! against the user, is refused here with the line: names become folder names, requirements become arguments of pip,
 //! members become paths in an archive, repositories become parts of a URL.
 
-use crate::verdict::AuthorSet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -69,6 +68,18 @@ pub struct WheelMember {
     pub requirement: String,
     /// Path of the file inside the wheel.
     pub member: String,
+}
+
+/// The set that an author belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorSet {
+    /// In-house models.
+    A,
+    /// Models that are not sanctioned.
+    B,
+    /// A person.
+    Human,
 }
 
 /// An author that a text can be attributed to: a model and how it was sampled.

@@ -1,5 +1,6 @@
 //! The verdict on one text, as a plain value that every output format prints.
 
+pub use crate::model::catalogue::AuthorSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -31,18 +32,6 @@ pub enum Verdict {
     Unknown,
     /// The text could not be judged.
     Unable,
-}
-
-/// The set that an author belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthorSet {
-    /// In-house models.
-    A,
-    /// Models that are not sanctioned.
-    B,
-    /// A person.
-    Human,
 }
 
 /// The tests that can speak against an author.
