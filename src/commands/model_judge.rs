@@ -129,7 +129,7 @@ impl DeviceChoice {
     fn open(self) -> crate::model::Result<Device> {
         match self {
             Self::Auto => Ok(device::best()),
-            Self::Cpu => Ok(device::cpu()),
+            Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(index) => device::cuda(index),
             Self::Metal => device::metal(),
         }

@@ -3,11 +3,6 @@
 use super::error::{ModelError, Result};
 use candle_core::Device;
 
-/// The processor.
-pub fn cpu() -> Device {
-    Device::Cpu
-}
-
 /// A CUDA GPU, by its number.
 ///
 /// # Errors

@@ -186,7 +186,7 @@ impl Weight {
     }
 
     /// Rows `rows` as an f32 matrix; for packed weights the range is widened to whole tiles by no more than asked:
-    /// ranges must begin at multiples of [`Self::tile_unit`].
+    /// ranges must begin at multiples of 256.
     pub fn tile(&self, rows: Range<usize>, device: &Device) -> candle_core::Result<Tensor> {
         match self {
             Self::Unpacked(tensor) => tensor.narrow(0, rows.start, rows.len()),
@@ -202,7 +202,7 @@ impl Weight {
     }
 
     /// Runs `f` on rows `rows` in memory, f32 and row-major. Packed rows are unpacked into `buffer`, which is reused from
-    /// call to call; `rows` begins at a multiple of [`Self::tile_unit`].
+    /// call to call; `rows` begins at a multiple of 256.
     pub fn with_rows<T>(
         &self,
         rows: Range<usize>,
@@ -222,11 +222,6 @@ impl Weight {
                 f(buffer)
             }
         }
-    }
-
-    /// The granularity of [`Self::tile`].
-    pub const fn tile_unit() -> usize {
-        CHUNK_ROWS
     }
 
     /// `x·Wᵀ` for `x` of `(tokens, columns)`: `(tokens, rows)`.
@@ -448,7 +443,7 @@ impl Checkpoint {
     /// One matrix made of the rows of several tensors of `columns` columns, in order: a query, key and value
     /// projection become one multiplication.
     ///
-    /// `heads` of a part, where not zero, says that its rows are to be taken out of llama's interleaved order.
+    /// A part's `interleaved_heads`, where not zero, says that its rows are to be taken out of llama's interleaved order.
     pub fn matrix(
         &self,
         parts: &[MatrixPart],
