@@ -3,6 +3,7 @@
 pub mod architecture;
 pub mod catalogue;
 pub mod decoder;
+mod decoding;
 pub mod device;
 pub mod error;
 pub mod gguf;
@@ -16,6 +17,7 @@ pub mod weights;
 use std::fs::File;
 use std::ops::Range;
 
+pub use decoding::{Decoding, DecodingError};
 pub use error::{ModelError, Result};
 pub(crate) use kernels::{exp, multiply_into};
 pub use language_model::LanguageModel;
