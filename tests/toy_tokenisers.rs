@@ -123,6 +123,7 @@ impl Toy {
             model: "toy".into(),
             vocab: self.tokens.len(),
             ids: ids.iter().map(|&id| id as u32).collect(),
+            decoding: Vec::new(),
             ranks: vec![1; ids.len()],
             spans,
             first_scored: 0,

@@ -10,20 +10,21 @@
 //! shift of the logit by less than 10⁻⁵: below the rounding of the multiplication that made the logit. What remains
 //! between the tilts are the few roundings of the products, so that their small differences, the cumulants, hold.
 
-use super::token_stats::{TILT_COUNT, TILTS, TokenStats};
+use super::ladder::{LadderSums, Top};
+use super::token_stats::{DecodingStats, TILT_COUNT, TILTS, TokenStats};
 use crate::model::exp;
 use multiversion::multiversion;
 
 /// Logits that are summed in f32 before the sums go on in f64.
-const BLOCK: usize = 256;
-const LANES: usize = 8;
+pub(super) const BLOCK: usize = 256;
+pub(super) const LANES: usize = 8;
 
 /// Floors that keep every product in the range of normal f32 numbers (subnormals cost a hundred cycles on some
 /// machines). What they add is less than 10⁻⁴ of any sum, over a million symbols, and adds to the cumulants: to the safe side.
-const R64_FLOOR: f32 = 1e-10;
-const R32_FLOOR: f32 = 1e-5;
+pub(super) const R64_FLOOR: f32 = 1e-10;
+pub(super) const R32_FLOOR: f32 = 1e-5;
 /// Exponents b·x below this are raised to it: `exp(-340/4)` is the least power that is used without a floor.
-const EXPONENT_FLOOR: f32 = -340.0;
+pub(super) const EXPONENT_FLOOR: f32 = -340.0;
 
 /// The running sums of one row at one inverse temperature, relative to a reference logit.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,8 @@ pub struct Row {
     /// The seen token's logit as its tile gave it.
     seen: f32,
     sums: Vec<RowSums>,
+    ladder: LadderSums,
+    top: Top,
 }
 
 impl Row {
@@ -104,6 +107,8 @@ impl Row {
             above: 0,
             seen: f32::NAN,
             sums: vec![RowSums::EMPTY; betas],
+            ladder: LadderSums::EMPTY,
+            top: Top::default(),
         }
     }
 
@@ -119,13 +124,19 @@ impl Row {
                 for (sums, &beta) in self.sums.iter_mut().zip(betas) {
                     sums.shift(beta, d);
                 }
+                self.ladder.shift(d);
             }
             self.max = max;
         }
+        self.ladder.add(logits, space, self.max, seen_logit);
+        self.top.add(logits);
         self.above += above;
         if let Some(&logit) = (seen as usize).checked_sub(first).and_then(|i| logits.get(i)) {
             self.seen = logit;
-            self.above -= u32::from(logit > seen_logit);
+            if logit > seen_logit {
+                self.above -= 1;
+                self.ladder.forget_above(logit - self.max);
+            }
         }
         for (sums, &beta) in self.sums.iter_mut().zip(betas) {
             for (logits, space) in logits.chunks(BLOCK).zip(space.chunks(BLOCK)) {
@@ -144,6 +155,11 @@ impl Row {
     /// Rank of the seen token, 1 for the likeliest.
     pub fn rank(&self) -> u32 {
         self.above + 1
+    }
+
+    /// The figures that decodings need.
+    pub fn decoding(&self) -> DecodingStats {
+        self.ladder.stats(self.seen - self.max, self.top.sorted(self.max))
     }
 
     /// The figures at each inverse temperature.
@@ -272,6 +288,7 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, beta: f32) -> [f32; 4 + T
 
 #[cfg(test)]
 mod tests {
+    use super::super::token_stats::{ABOVE, LADDER, SPACE};
     use super::*;
     use proptest::prelude::*;
 
@@ -319,6 +336,41 @@ mod tests {
         }
     }
 
+    /// Log-partitions, masses and greatest logits against sums in f64 over a sorted row.
+    fn check_decoding(found: &DecodingStats, logits: &[f32], space: &[bool], seen: usize) -> Result<(), TestCaseError> {
+        let mut sorted = logits.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let max = sorted[0];
+        for (i, top) in found.top.iter().enumerate() {
+            prop_assert_eq!(*top, sorted.get(i).map_or(f32::NEG_INFINITY, |l| l - max));
+        }
+        prop_assert_eq!(found.seen, logits[seen] - max);
+        let sum = |rung: usize, of: &dyn Fn(usize) -> bool| -> f64 {
+            let terms = (0..logits.len()).filter(|&i| of(i));
+            terms.map(|i| (LADDER[rung] * f64::from(logits[i] - max)).exp()).sum()
+        };
+        let near = |a: f32, b: f64| (f64::from(a) - b).abs() < 2e-4 || (b < -25.0 && a < -20.0);
+        for rung in 0..LADDER.len() {
+            let wanted = sum(rung, &|_| true).ln();
+            prop_assert!(
+                near(found.ln_z[rung], wanted),
+                "{} {} {}",
+                rung,
+                found.ln_z[rung],
+                wanted
+            );
+        }
+        for (ln, rung) in found.ln_above.iter().zip(ABOVE) {
+            let wanted = (sum(rung, &|i| logits[i] > logits[seen]) / sum(rung, &|_| true)).ln();
+            prop_assert!(near(*ln, wanted), "{} {} {}", rung, ln, wanted);
+        }
+        for (ln, rung) in found.ln_space.iter().zip(SPACE) {
+            let wanted = (sum(rung, &|i| space[i]) / sum(rung, &|_| true)).ln();
+            prop_assert!(near(*ln, wanted), "{} {} {}", rung, ln, wanted);
+        }
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn streamed_figures_equal_the_formulas(
@@ -338,6 +390,7 @@ mod tests {
             assert_close(&found, &reference(&logits, &space, seen, beta));
             let above = logits.iter().filter(|&&v| v > logits[seen]).count();
             prop_assert_eq!(row.rank() as usize, above + 1);
+            check_decoding(&row.decoding(), &logits, &space, seen)?;
         }
     }
 

@@ -1,10 +1,11 @@
 //! Tokens in, figures out: one streaming pass of a model over a text.
 
 mod kernel;
+mod ladder;
 mod reduce;
 mod scorer;
 mod token_stats;
 
 pub use reduce::{Reduced, reduce};
 pub use scorer::{Scoring, score};
-pub use token_stats::{TILT_COUNT, TILTS, TextScores, TokenStats};
+pub use token_stats::{ABOVE, DecodingStats, LADDER, SPACE, TILT_COUNT, TILTS, TOP, TextScores, TokenStats};

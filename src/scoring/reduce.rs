@@ -1,7 +1,8 @@
 //! From hidden states to figures, tile by tile of the head.
 
 use super::kernel::{Row, RowSums};
-use super::token_stats::{TILT_COUNT, TILTS, TokenStats};
+use super::ladder::LadderSums;
+use super::token_stats::{ABOVE, DecodingStats, LADDER, SPACE, TILT_COUNT, TILTS, TOP, TokenStats};
 use crate::model::error::Result;
 use crate::model::{LanguageModel, multiply_into, with_values};
 use candle_core::{D, DType, Device, Tensor};
@@ -19,6 +20,8 @@ pub struct Reduced {
     pub ranks: Vec<u32>,
     /// `(rows, betas)`.
     pub stats: Vec<TokenStats>,
+    /// One a row.
+    pub decoding: Vec<DecodingStats>,
 }
 
 /// Multiplies hidden states `(rows, hidden)` by the head and reduces the logits to figures of the tokens `seen`, one
@@ -38,6 +41,7 @@ pub fn reduce(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64
         };
         out.ranks.extend(part.ranks);
         out.stats.extend(part.stats);
+        out.decoding.extend(part.decoding);
     }
     Ok(out)
 }
@@ -85,11 +89,12 @@ fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -
     }
     let ranks = rows.iter().map(Row::rank).collect();
     let stats = rows.iter().flat_map(|row| row.stats(betas)).collect();
-    Ok(Reduced { ranks, stats })
+    let decoding = rows.par_iter().map(Row::decoding).collect();
+    Ok(Reduced { ranks, stats, decoding })
 }
 
 /// The same sums in candle's own operations, for a device that the kernel does not run on: the tile is reduced where
-/// it is, and `4 + TILT_COUNT` numbers a row and temperature come back.
+/// it is, and `4 + TILT_COUNT` numbers a row and temperature come back, with the sums and logits that decodings need.
 fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
     let (decoder, device) = (model.decoder(), hidden.device());
     let seen_logits = seen_logits(model, hidden, seen)?.unsqueeze(1)?;
@@ -99,14 +104,17 @@ fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]
     let mut above = Tensor::zeros((rows, 1), DType::F32, device)?;
     // Per temperature: weight, first, second, space and the tilted sums, `(rows, 1)` each.
     let mut sums: Vec<Vec<Tensor>> = Vec::new();
+    let mut ladder: Vec<Tensor> = Vec::new();
+    let mut top = Tensor::full(f32::NEG_INFINITY, (rows, TOP), device)?;
     let ids = Tensor::new(seen, device)?.unsqueeze(1)?;
     for (first, symbols) in tiles(decoder.vocab()) {
         let weight = decoder.head().tile(first..first + symbols, device)?;
         let logits = decoder.cap(hidden.matmul(&weight.t()?)?)?;
         let index = Tensor::arange(first as u32, (first + symbols) as u32, device)?.unsqueeze(0)?;
         let others = ids.broadcast_ne(&index)?.to_dtype(DType::F32)?;
-        let greater = logits.broadcast_gt(&seen_logits)?.to_dtype(DType::F32)?;
-        above = (above + (greater * others)?.sum_keepdim(1)?)?;
+        let greater = (logits.broadcast_gt(&seen_logits)?.to_dtype(DType::F32)? * others)?;
+        above = (above + greater.sum_keepdim(1)?)?;
+        top = greatest(&top, &logits)?;
         let tile_max = logits.max_keepdim(1)?;
         let reference = match &max {
             Some(max) => max.maximum(&tile_max)?,
@@ -146,10 +154,34 @@ fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]
                 _ => sums.push(tile_sums),
             }
         }
+        let mut parts = Vec::with_capacity(LADDER.len() + ABOVE.len() + SPACE.len());
+        for beta in LADDER {
+            parts.push((&x * beta)?.exp()?.sum_keepdim(1)?);
+        }
+        for i in ABOVE {
+            parts.push(((&x * LADDER[i])?.exp()? * &greater)?.sum_keepdim(1)?);
+        }
+        for i in SPACE {
+            parts.push((&x * LADDER[i])?.exp()?.broadcast_mul(&space)?.sum_keepdim(1)?);
+        }
+        if let Some(max) = &max {
+            let d = (max - &reference)?;
+            let betas = LADDER.into_iter().chain(ABOVE.iter().chain(&SPACE).map(|&i| LADDER[i]));
+            for ((part, old), beta) in parts.iter_mut().zip(&ladder).zip(betas) {
+                *part = (&*part + ((&d * beta)?.exp()? * old)?)?;
+            }
+        }
+        ladder = parts;
         max = Some(reference);
     }
     let Some(max) = max else { return Ok(Reduced::default()) };
+    let top = top.broadcast_sub(&max)?.to_vec2::<f32>()?;
+    let ladder = Tensor::cat(&ladder, 1)?.to_vec2::<f32>()?;
     let below = (max - seen_logits)?.flatten_all()?.to_vec1::<f32>()?;
+    let decoding = ladder.iter().zip(&top).zip(&below).map(|((sums, top), below)| {
+        LadderSums::from_sums(sums.iter().map(|&sum| f64::from(sum))).stats(-below, std::array::from_fn(|i| top[i]))
+    });
+    let decoding = decoding.collect();
     let ranks = above
         .flatten_all()?
         .to_vec1::<f32>()?
@@ -181,7 +213,30 @@ fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]
             );
         }
     }
-    Ok(Reduced { ranks, stats })
+    Ok(Reduced { ranks, stats, decoding })
+}
+
+/// The [`TOP`] greatest of the logits `(rows, symbols)` and those found before, descending.
+fn greatest(before: &Tensor, logits: &Tensor) -> candle_core::Result<Tensor> {
+    // What one block of threads of a GPU can sort.
+    const SORTED: usize = 1024;
+    let (rows, symbols) = logits.dims2()?;
+    let padded = symbols.next_multiple_of(SORTED);
+    let parts = padded / SORTED;
+    let logits = match padded - symbols {
+        0 => logits.clone(),
+        missing => {
+            let none = Tensor::full(f32::NEG_INFINITY, (rows, missing), logits.device())?;
+            Tensor::cat(&[logits, &none], 1)?
+        }
+    };
+    let (logits, _) = logits
+        .reshape((rows * parts, SORTED))?
+        .contiguous()?
+        .sort_last_dim(false)?;
+    let best = logits.narrow(1, 0, TOP)?.reshape((rows, parts * TOP))?;
+    let (sorted, _) = Tensor::cat(&[before, &best], 1)?.contiguous()?.sort_last_dim(false)?;
+    sorted.narrow(1, 0, TOP)
 }
 
 #[cfg(test)]
@@ -224,6 +279,20 @@ mod tests {
                     .max(near(a.ln_space_mass, b.ln_space_mass));
                 for (a, b) in a.cgf.iter().zip(b.cgf) {
                     worst = worst.max(near(*a, b));
+                }
+            }
+            assert_eq!(cpu.decoding.len(), device.decoding.len());
+            for (a, b) in cpu.decoding.iter().zip(&device.decoding) {
+                let pairs = |s: &DecodingStats| -> Vec<f32> {
+                    let sums = s.ln_z.iter().chain(&s.ln_above).chain(&s.ln_space);
+                    s.top.iter().chain([&s.seen]).chain(sums).copied().collect()
+                };
+                for (a, b) in pairs(a).into_iter().zip(pairs(b)) {
+                    worst = worst.max(if a == b {
+                        0.0
+                    } else {
+                        f64::from((a - b).abs() / (1.0 + a.abs()))
+                    });
                 }
             }
             println!("{family:?} {softcap:?} memory {memory}: worst {worst:.1e}");

@@ -48,6 +48,7 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
     let first_scored = usize::from(context.is_empty());
     let mut ranks = Vec::with_capacity(tokens.ids.len());
     let mut stats = Vec::with_capacity(tokens.ids.len() * scoring.betas.len());
+    let mut decoding = Vec::with_capacity(tokens.ids.len());
     let room = scoring.room(model);
     let overlap = scoring.overlap.min(room / 2).max(1);
     let mut next = first_scored;
@@ -63,6 +64,7 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
         let part = reduce(model, &hidden, &tokens.ids[next..end], &scoring.betas)?;
         ranks.extend(part.ranks);
         stats.extend(part.stats);
+        decoding.extend(part.decoding);
         next = end;
     }
     Ok(TextScores {
@@ -74,5 +76,6 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
         betas: scoring.betas.clone(),
         ranks,
         stats,
+        decoding,
     })
 }

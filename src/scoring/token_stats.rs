@@ -33,6 +33,43 @@ pub struct TokenStats {
     pub cgf: [f64; TILT_COUNT],
 }
 
+/// The inverse temperatures at which every token has its [`DecodingStats`], ascending: T from 4/3 down to 0.2, with
+/// T = 0.84 for the hottest sampling that is deployed without truncation. All are multiples of 1/16 or whole numbers,
+/// so that their powers come from one exponential.
+pub const LADDER: [f64; 12] = [
+    0.75, 0.875, 1.0, 1.125, 1.1875, 1.3125, 1.4375, 1.75, 2.0, 3.0, 4.0, 5.0,
+];
+
+/// The entries of [`LADDER`] at which the mass above the seen token is summed. Between them it is interpolated, and it
+/// is needed only where the seen token is not among the [`TOP`] likeliest: colder than the last, such a token lies
+/// outside every nucleus.
+pub const ABOVE: [usize; 4] = [0, 2, 4, 6];
+
+/// The entries of [`LADDER`] at which the mass on tokens that begin with a space is summed: T = 1.14, 1 and 0.89.
+pub const SPACE: [usize; 3] = [1, 2, 3];
+
+/// The likeliest symbols whose logits are kept.
+///
+/// A nucleus that they do not fill is flat: each symbol outside them has less than 1/128 of its mass, so that its kept
+/// mass is known to that.
+pub const TOP: usize = 128;
+
+/// What one row of logits says of the token seen under any temperature of the [`LADDER`] and any truncation. Logits
+/// are counted from the row's greatest, so that all are at most 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodingStats {
+    /// The seen token's logit.
+    pub seen: f32,
+    /// The greatest logits, descending; minus infinity beyond the vocabulary.
+    pub top: [f32; TOP],
+    /// `ln sum_v exp(b·l(v))` at each b of [`LADDER`], nats.
+    pub ln_z: [f32; LADDER.len()],
+    /// Logarithm of the mass of the symbols likelier than the seen token, at each entry of [`ABOVE`]; nats.
+    pub ln_above: [f32; ABOVE.len()],
+    /// Logarithm of the mass on tokens that begin with a space, at each entry of [`SPACE`]; nats.
+    pub ln_space: [f32; SPACE.len()],
+}
+
 /// What one model says of one text.
 ///
 /// `spans` covers the text from its first byte to its last without a gap. `ranks` holds one entry a scored token,
@@ -55,6 +92,8 @@ pub struct TextScores {
     pub ranks: Vec<u32>,
     /// `(scored tokens, betas)`, row-major.
     pub stats: Vec<TokenStats>,
+    /// One a scored token.
+    pub decoding: Vec<DecodingStats>,
 }
 
 impl TextScores {

@@ -214,6 +214,7 @@ mod tests {
             spans: spans.iter().map(|&(a, b)| a..b).collect(),
             first_scored,
             betas: vec![1.0],
+            decoding: Vec::new(),
             ranks: vec![1; surprisals.len()],
             stats: surprisals.iter().map(|&s| stats(s, -0.1)).collect(),
         }

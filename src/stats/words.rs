@@ -109,6 +109,7 @@ mod tests {
             spans: spans.iter().map(|&(a, b)| a..b).collect(),
             first_scored,
             betas: vec![1.0],
+            decoding: Vec::new(),
             ranks: vec![1; stats.len()],
             stats: stats
                 .iter()
