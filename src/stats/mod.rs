@@ -10,6 +10,7 @@
 //! | [`likelihood_ratio`] | a mixture of all other models against the author, token by token or at word borders | p-value at any time; by tokens an e-process |
 //! | [`words`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
 //! | [`mixture`] | Bayes weights with a fixed share | sub-probability, bounded regret |
+//! | [`decoding`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
 //! | [`e_value`] | averages, unions and p-values of e-values, in logarithms | Ville, Markov |
 //! | [`interval`] | Clopper-Pearson interval for a rate | coverage at least as stated |
 //!
@@ -32,6 +33,7 @@
 //! - Y. J. Choe, A. Ramdas, *Combining evidence across filtrations*, arXiv 2402.09698.
 //! - C. J. Clopper, E. S. Pearson, Biometrika 26(4), 1934.
 
+pub mod decoding;
 pub mod e_value;
 pub mod entropy_gap;
 pub mod interval;
@@ -40,6 +42,7 @@ pub mod mixture;
 pub mod varentropy_bound;
 pub mod words;
 
+pub use decoding::LnLikelihoods;
 pub use e_value::{ln_average, ln_union, log_sum_exp, p_value, rejects};
 pub use entropy_gap::{GapEvidence, GapProcess};
 pub use interval::clopper_pearson;

@@ -1,0 +1,381 @@
+//! The likelihood of a text under decodings: any temperature of the ladder, any truncation.
+//!
+//! All symbols of a row, from the likeliest down, have masses at an inverse temperature b; a truncation keeps the first
+//! n of them and divides by what they weigh. The 128 likeliest are known one by one ([`DecodingStats`]), so that n and
+//! the kept mass of every top-k, top-p and min-p are found by bisection in their running sum, and one row serves all
+//! decodings (docs/THEORY.md 10).
+//!
+//! Where a nucleus is wider than these, its mass is known to less than one symbol's, that is a 1/128th of it, and is
+//! taken at its least: p for a nucleus, the sum of the known ones for a top-k. Too small a mass makes the likelihood too
+//! great, and the author is kept rather than ruled out.
+
+use crate::model::Decoding;
+use crate::scoring::{ABOVE, DecodingStats, LADDER, TOP, TextScores};
+
+/// The share of the untruncated model at T = 1 in every decoding: one edited or re-encoded token costs an author at most
+/// ln(1/share) = 3.9 nats against the model itself.
+pub const UNTRUNCATED_SHARE: f64 = 0.02;
+
+/// The decodings of the family `deployed`, at the rungs of the ladder: temperature 0.2 to 1 with top-p up to 0.95 or
+/// top-k up to 64 or both, and untruncated up to temperature 0.85.
+pub fn deployed() -> Vec<Decoding> {
+    let mut family = Vec::new();
+    for beta in LADDER.into_iter().filter(|&beta| beta >= 1.0) {
+        let temperature = 1.0 / beta;
+        for p in [0.5, 0.7, 0.8, 0.9, 0.95] {
+            family.push(Decoding::nucleus(temperature, p));
+        }
+        for k in [10, 20, 40, 64] {
+            family.push(Decoding::likeliest(temperature, k));
+        }
+        for (k, p) in [(40, 0.9), (64, 0.95)] {
+            let top_k = Some(k);
+            family.push(Decoding {
+                top_k,
+                ..Decoding::nucleus(temperature, p)
+            });
+        }
+        if temperature <= 0.85 {
+            family.push(Decoding::untruncated(temperature));
+        }
+    }
+    family
+}
+
+/// The decodings of the family `any`: [`deployed`], and untruncated up to temperature 4/3.
+pub fn any() -> Vec<Decoding> {
+    let mut family = deployed();
+    let hot = LADDER.into_iter().map(|beta| 1.0 / beta).filter(|&t| t > 0.85);
+    family.extend(hot.map(Decoding::untruncated));
+    family
+}
+
+/// The natural logarithm of every scored token's probability under every decoding, nats: `(tokens, decodings)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LnLikelihoods {
+    decodings: usize,
+    values: Vec<f32>,
+}
+
+impl LnLikelihoods {
+    /// Works out every decoding of a scored text, each mixed with [`UNTRUNCATED_SHARE`] of the model itself.
+    ///
+    /// # Panics
+    /// Never, for decodings whose inverse temperature is in [`LADDER`] or in `scores.betas`; see [`Self::covers`].
+    pub fn new(scores: &TextScores, decodings: &[Decoding]) -> Self {
+        let groups = by_temperature(scores, decodings);
+        let mut values = vec![f32::NEG_INFINITY; scores.decoding.len() * decodings.len()];
+        for (token, row) in scores.decoding.iter().enumerate() {
+            let itself = f64::from(row.seen) - f64::from(row.ln_z[UNIT]);
+            let out = &mut values[token * decodings.len()..][..decodings.len()];
+            for (beta, source, members) in &groups {
+                let ln_z = match *source {
+                    LnZ::Rung(rung) => f64::from(row.ln_z[rung]),
+                    LnZ::Beta(i) => {
+                        let surprisal = scores.stats[token * scores.betas.len() + i].surprisal;
+                        surprisal + beta * f64::from(row.seen)
+                    }
+                };
+                let masses = Masses::new(row, *beta, ln_z);
+                for &i in members {
+                    let ln_p = masses.ln_probability(&decodings[i], scores.ranks[token]);
+                    out[i] = mixed(ln_p, itself) as f32;
+                }
+            }
+        }
+        Self {
+            decodings: decodings.len(),
+            values,
+        }
+    }
+
+    /// Whether a decoding's likelihood can be worked out from these scores.
+    pub fn covers(scores: &TextScores, decoding: &Decoding) -> bool {
+        ln_z_source(scores, decoding.beta()).is_some()
+    }
+
+    /// One row a scored token, one value a decoding.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
+        self.values.chunks_exact(self.decodings.max(1))
+    }
+
+    /// The sums over the first `tokens` scored tokens, one a decoding, nats.
+    pub fn totals(&self, tokens: usize) -> Vec<f64> {
+        let mut totals = vec![0.0; self.decodings];
+        for row in self.rows().take(tokens) {
+            for (total, &ln_p) in totals.iter_mut().zip(row) {
+                *total += f64::from(ln_p);
+            }
+        }
+        totals
+    }
+}
+
+/// `ln((1-share)·p + share·q)`, given ln p and ln q.
+fn mixed(ln_p: f64, ln_q: f64) -> f64 {
+    let (a, b) = ((-UNTRUNCATED_SHARE).ln_1p() + ln_p, UNTRUNCATED_SHARE.ln() + ln_q);
+    let (greater, lesser) = if a > b { (a, b) } else { (b, a) };
+    greater + (lesser - greater).exp().ln_1p()
+}
+
+/// The rung of T = 1.
+const UNIT: usize = 2;
+
+/// Where the log-partition at an inverse temperature comes from.
+#[derive(Clone, Copy)]
+enum LnZ {
+    Rung(usize),
+    Beta(usize),
+}
+
+fn ln_z_source(scores: &TextScores, beta: f64) -> Option<LnZ> {
+    let rung = LADDER.iter().position(|b| (b - beta).abs() < 1e-9);
+    rung.map(LnZ::Rung).or_else(|| scores.beta_index(beta).map(LnZ::Beta))
+}
+
+/// The indices of the decodings at each inverse temperature.
+fn by_temperature(scores: &TextScores, decodings: &[Decoding]) -> Vec<(f64, LnZ, Vec<usize>)> {
+    let mut groups: Vec<(f64, LnZ, Vec<usize>)> = Vec::new();
+    for (i, decoding) in decodings.iter().enumerate() {
+        let beta = decoding.beta();
+        match groups.iter_mut().find(|(b, ..)| (b - beta).abs() < 1e-9) {
+            Some((.., members)) => members.push(i),
+            None => {
+                if let Some(source) = ln_z_source(scores, beta) {
+                    groups.push((beta, source, vec![i]));
+                }
+            }
+        }
+    }
+    groups
+}
+
+/// One row at one inverse temperature: what the likeliest symbols weigh together, and where the seen token stands.
+struct Masses<'a> {
+    row: &'a DecodingStats,
+    beta: f64,
+    /// `cumulative[n]`: the mass of the n + 1 likeliest symbols.
+    cumulative: [f64; TOP],
+    ln_p: f64,
+    /// The mass of the symbols likelier than the seen token.
+    above: f64,
+}
+
+impl<'a> Masses<'a> {
+    fn new(row: &'a DecodingStats, beta: f64, ln_z: f64) -> Self {
+        let mut cumulative = [0.0; TOP];
+        let mut sum = 0.0;
+        for (total, &logit) in cumulative.iter_mut().zip(&row.top) {
+            // Beyond what f64 adds to a sum of at least exp(-ln_z) the terms are spared.
+            let exponent = beta * f64::from(logit) - ln_z;
+            if exponent > -45.0 {
+                sum += exponent.exp();
+            }
+            *total = f64::min(sum, 1.0);
+        }
+        let likelier = row.top.partition_point(|&logit| logit > row.seen);
+        let above = match likelier {
+            0 => 0.0,
+            TOP => interpolated_above(row, beta).max(cumulative[TOP - 1]),
+            n => cumulative[n - 1],
+        };
+        Self {
+            row,
+            beta,
+            cumulative,
+            ln_p: beta * f64::from(row.seen) - ln_z,
+            above,
+        }
+    }
+
+    /// `ln p` of the seen token under a truncation, minus infinity outside it.
+    fn ln_probability(&self, decoding: &Decoding, rank: u32) -> f64 {
+        if decoding.temperature == 0.0 {
+            return if self.row.seen >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        }
+        let mut kept = 1.0f64;
+        let mut inside = true;
+        if let Some(k) = decoding.top_k {
+            // Symbols as likely as the seen one do not push it out.
+            inside &= rank <= k;
+            kept = self.cumulative[(k as usize).min(TOP) - 1];
+        }
+        if let Some(p) = decoding.top_p {
+            // The nucleus of what top-k has left: p is a share of its mass.
+            let wanted = p * kept;
+            inside &= self.above < wanted;
+            let n = self.cumulative.partition_point(|&mass| mass < wanted);
+            kept = self.cumulative.get(n).map_or(wanted, |&mass| mass.min(kept));
+        }
+        if let Some(share) = decoding.min_p {
+            let least = share.ln() / self.beta;
+            inside &= f64::from(self.row.seen) >= least;
+            let n = self.row.top.partition_point(|&logit| f64::from(logit) >= least);
+            kept = kept.min(self.cumulative[n.clamp(1, TOP) - 1]);
+        }
+        if inside {
+            (self.ln_p - kept.ln()).min(0.0)
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+}
+
+/// The mass above a token outside the likeliest, at any inverse temperature: its logarithm is taken as a straight line
+/// between two of [`ABOVE`], and as constant outside them. Colder, that is a lower bound (the mass of the likeliest
+/// grows as the temperature falls), which keeps the token inside the nucleus and the author in the set.
+fn interpolated_above(row: &DecodingStats, beta: f64) -> f64 {
+    let at = |i: usize| (LADDER[ABOVE[i]], f64::from(row.ln_above[i]));
+    let next = ABOVE.partition_point(|&rung| LADDER[rung] < beta);
+    let ln = match next {
+        0 => at(0).1,
+        n if n == ABOVE.len() => at(n - 1).1,
+        n => {
+            let ((b0, y0), (b1, y1)) = (at(n - 1), at(n));
+            if y0.is_finite() && y1.is_finite() {
+                y0 + (y1 - y0) * (beta - b0) / (b1 - b0)
+            } else {
+                y0.min(y1)
+            }
+        }
+    };
+    ln.exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LnLikelihoods, UNTRUNCATED_SHARE, deployed};
+    use crate::model::Decoding;
+    use crate::scoring::{ABOVE, DecodingStats, LADDER, SPACE, TextScores};
+    use proptest::prelude::*;
+
+    /// A row's figures, straight from the definitions.
+    fn row(logits: &[f64], seen: usize) -> (DecodingStats, u32) {
+        let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut sorted: Vec<f64> = logits.iter().map(|l| l - max).collect();
+        let seen = sorted[seen];
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let z = |beta: f64| sorted.iter().map(|x| (beta * x).exp()).sum::<f64>();
+        let above = |beta: f64| {
+            let likelier = sorted.iter().filter(|&&x| x as f32 > seen as f32);
+            (likelier.map(|x| (beta * x).exp()).sum::<f64>() / z(beta)).ln()
+        };
+        let rank = 1 + sorted.iter().filter(|&&x| x as f32 > seen as f32).count() as u32;
+        let stats = DecodingStats {
+            seen: seen as f32,
+            top: std::array::from_fn(|i| sorted.get(i).map_or(f32::NEG_INFINITY, |&x| x as f32)),
+            ln_z: LADDER.map(|beta| z(beta).ln() as f32),
+            ln_above: ABOVE.map(|rung| above(LADDER[rung]) as f32),
+            ln_space: [0.0; SPACE.len()],
+        };
+        (stats, rank)
+    }
+
+    fn scores(row: DecodingStats, rank: u32) -> TextScores {
+        TextScores {
+            model: "toy".into(),
+            vocab: 1,
+            ids: vec![0],
+            spans: vec![0..1],
+            first_scored: 0,
+            betas: Vec::new(),
+            ranks: vec![rank],
+            stats: Vec::new(),
+            decoding: vec![row],
+        }
+    }
+
+    /// Sorts, cuts and renormalises, as a sampler does.
+    fn by_sorting(logits: &[f64], seen: usize, decoding: &Decoding) -> f64 {
+        let beta = decoding.beta();
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        // Of symbols as likely the seen one comes first.
+        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then((b == seen).cmp(&(a == seen))));
+        let likeliest = logits[order[0]];
+        let weight = |i: usize| (beta * (logits[i] - likeliest)).exp();
+        if let Some(k) = decoding.top_k {
+            order.truncate(k as usize);
+        }
+        if let Some(p) = decoding.top_p {
+            let total: f64 = order.iter().map(|&i| weight(i)).sum();
+            let mut before = 0.0;
+            let inside = |i: &usize| {
+                let inside = before < p * total;
+                before += weight(*i);
+                inside
+            };
+            order = order.iter().copied().take_while(inside).collect();
+        }
+        if let Some(share) = decoding.min_p {
+            order = order.iter().copied().filter(|&i| weight(i) >= share).collect();
+        }
+        let total: f64 = order.iter().map(|&i| weight(i)).sum();
+        if order.contains(&seen) {
+            weight(seen) / total
+        } else {
+            0.0
+        }
+    }
+
+    fn some_decoding() -> impl Strategy<Value = Decoding> {
+        let rung = prop::sample::select(LADDER.to_vec());
+        let k = prop::option::of(1u32..100);
+        let p = prop::option::of(0.1..0.99f64);
+        let min_p = prop::option::of(0.01..0.5f64);
+        (rung, k, p, min_p).prop_map(|(beta, top_k, top_p, min_p)| Decoding {
+            top_k,
+            top_p,
+            min_p,
+            ..Decoding::untruncated(1.0 / beta)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn truncations_of_a_small_vocabulary_equal_sorting_and_cutting(
+            logits in prop::collection::vec(-8.0..8.0f64, 2..120), seen in any::<prop::sample::Index>(), decoding in some_decoding()
+        ) {
+            let seen = seen.index(logits.len());
+            let (stats, rank) = row(&logits, seen);
+            let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
+            let z: f64 = logits.iter().map(|l| l.exp()).sum();
+            let itself = logits[seen].exp() / z;
+            let share = UNTRUNCATED_SHARE;
+            let wanted = ((1.0 - share) * by_sorting(&logits, seen, &decoding) + share * itself).ln();
+            prop_assert!((found - wanted).abs() < 1e-4, "{} {} {}", found, wanted, decoding);
+        }
+
+        /// Wider than the likeliest: the kept mass is short by less than one symbol's, never long.
+        #[test]
+        fn a_flat_nucleus_is_kept_to_the_safe_side(
+            spread in 0.0..2.0f64, seen in 0usize..2000, p in 0.3..0.95f64, rung in 2usize..6
+        ) {
+            let logits: Vec<f64> = (0..2000).map(|i| -spread * f64::from(i as u32) / 700.0).collect();
+            let (stats, rank) = row(&logits, seen);
+            let decoding = Decoding::nucleus(1.0 / LADDER[rung], p);
+            let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
+            let z: f64 = logits.iter().map(|l| l.exp()).sum();
+            let share = UNTRUNCATED_SHARE;
+            let wanted = ((1.0 - share) * by_sorting(&logits, seen, &decoding) + share * logits[seen].exp() / z).ln();
+            // The border of the nucleus itself, where rungs are interpolated, may be one symbol off.
+            let next = ((1.0 - share) * by_sorting(&logits, seen.saturating_sub(3), &decoding) + share * logits[seen].exp() / z).ln();
+            prop_assert!(found > wanted - 1e-4 && (found < wanted + 0.02 || found < next + 0.02), "{} {}", found, wanted);
+        }
+    }
+
+    #[test]
+    fn families_hold_what_services_run() {
+        let family = deployed();
+        assert!(
+            family
+                .iter()
+                .all(|d| d.temperature >= 0.2 - 1e-9 && d.temperature <= 1.0)
+        );
+        assert!(family.contains(&Decoding {
+            top_k: Some(64),
+            ..Decoding::nucleus(1.0, 0.95)
+        }));
+        assert!(!family.iter().any(|d| !d.truncates() && d.temperature > 0.85));
+        assert_eq!(super::any().len(), family.len() + 4);
+    }
+}
