@@ -33,6 +33,7 @@
 //! - Y. J. Choe, A. Ramdas, *Combining evidence across filtrations*, arXiv 2402.09698.
 //! - C. J. Clopper, E. S. Pearson, Biometrika 26(4), 1934.
 
+pub mod conformal;
 pub mod decoding;
 pub mod e_value;
 pub mod entropy_gap;

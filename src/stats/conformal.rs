@@ -1,0 +1,126 @@
+//! Conformal p-values: a text's score against the scores of texts whose author is known.
+//!
+//! Let S_1..S_n be scores of calibration texts and S that of the text at hand, all computed by one rule fixed without
+//! looking at any of them. If the n + 1 texts are exchangeable, S is equally likely to stand at any place in their
+//! order, so that
+//!
+//! ```text
+//! p = (1 + #{i : S_i at least as extreme as S}) / (n + 1)          P(p <= alpha) <= alpha
+//! ```
+//!
+//! for every alpha and every distribution of texts (V. Vovk, A. Gammerman, G. Shafer, *Algorithmic Learning in a Random
+//! World*, 2005, proposition 2.4; docs/THEORY.md 11). "Exchangeable" is all that is supposed, and it cannot be left out:
+//! a text of another kind than the calibration's is not covered, and the verdict says which kinds those are.
+//!
+//! **Groups** (Mondrian): where calibration texts come in groups, such as genres of people's texts or ways of sampling from a
+//! model, the greatest of the groups' p-values is valid for a text of *any* of the groups, and of any mixture of them,
+//! because it is no less than the p-value of the text's own group, whichever that is. No group's authors pay for another's.
+
+/// `(1 + #{calibration scores <= score}) / (n + 1)`: how often a text of this kind has a score as low.
+///
+/// 1 where the score is no number, so that it speaks against nobody; calibration scores that are no numbers count as
+/// low ones. Without calibration scores the value is 1.
+pub fn p_of_low(calibration: &[f64], score: f64) -> f64 {
+    if score.is_nan() {
+        return 1.0;
+    }
+    // Not `s <= score`: a NaN must be counted.
+    let as_low = calibration.iter().filter(|&&s| !(s > score)).count();
+    (1 + as_low) as f64 / (1 + calibration.len()) as f64
+}
+
+/// The least p-value that a calibration of `texts` texts can give.
+pub fn least_p(texts: usize) -> f64 {
+    1.0 / (1 + texts) as f64
+}
+
+/// The greatest of the groups' p-values of a low score, and the index of its group; 1 and none where no group has
+/// calibration scores.
+pub fn p_of_low_in_any<'a>(groups: impl IntoIterator<Item = &'a [f64]>, score: f64) -> (f64, Option<usize>) {
+    let mut greatest = (0.0, None);
+    for (i, group) in groups.into_iter().enumerate().filter(|(_, group)| !group.is_empty()) {
+        let p = p_of_low(group, score);
+        if p > greatest.0 {
+            greatest = (p, Some(i));
+        }
+    }
+    if greatest.1.is_none() { (1.0, None) } else { greatest }
+}
+
+/// Several p-values of one hypothesis, in any dependence: the least, times their number (Bonferroni), at most 1.
+pub fn p_of_several(p_values: &[f64]) -> f64 {
+    let least = p_values.iter().copied().fold(1.0, f64::min);
+    (least * p_values.len().max(1) as f64).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::clopper_pearson;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    #[test]
+    fn ties_and_what_is_no_number_speak_for_the_author() {
+        assert_eq!(p_of_low(&[1.0, 2.0, 3.0], 0.0), 0.25);
+        assert_eq!(p_of_low(&[1.0, 2.0, 3.0], 2.0), 0.75);
+        assert_eq!(p_of_low(&[1.0, f64::NAN, 3.0], 0.0), 0.5);
+        assert_eq!(p_of_low(&[1.0, 2.0], f64::NAN), 1.0);
+        assert_eq!(p_of_low(&[], -9.0), 1.0);
+        assert_eq!(
+            p_of_low_in_any([&[1.0, 2.0, 3.0][..], &[], &[0.0]], 0.5),
+            (1.0, Some(2))
+        );
+        assert_eq!(p_of_low_in_any([&[][..]], 0.5), (1.0, None));
+        assert_eq!(least_p(19), 0.05);
+        assert_eq!(p_of_several(&[0.04, 0.01, 0.9]), 0.03);
+        assert_eq!(p_of_several(&[0.9, 0.8]), 1.0);
+        assert_eq!(p_of_several(&[]), 1.0);
+    }
+
+    proptest! {
+        /// Exactness without a distribution: over all choices of the text at hand out of n + 1, at most a share alpha
+        /// has a p-value of at most alpha.
+        #[test]
+        fn over_all_places_in_the_order_p_is_uniform_or_greater(
+            scores in prop::collection::vec(-3i8..3, 1..40), alpha in 0.0..1.0f64
+        ) {
+            let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
+            let rejected = (0..scores.len()).filter(|&i| {
+                let mut others = scores.clone();
+                let score = others.remove(i);
+                p_of_low(&others, score) <= alpha
+            });
+            prop_assert!(rejected.count() as f64 <= alpha * scores.len() as f64);
+        }
+    }
+
+    /// Groups as unlike as can be: a text of each, and of a mixture, is rejected at most alpha of the time.
+    #[test]
+    fn texts_of_every_group_are_covered_whatever_the_other_groups_are() {
+        let mut rng = StdRng::seed_from_u64(11);
+        let draw = |group: usize, rng: &mut StdRng| -> f64 {
+            let u: f64 = rng.random();
+            match group {
+                0 => u,
+                1 => 10.0 + u * u,
+                _ => 0.5 - (1.0 - u).ln(),
+            }
+        };
+        const RUNS: u64 = 4_000;
+        let mut rejected = [0u64; 4];
+        for run in 0..RUNS {
+            let groups: Vec<Vec<f64>> = (0..3).map(|g| (0..60).map(|_| draw(g, &mut rng)).collect()).collect();
+            for (case, count) in rejected.iter_mut().enumerate() {
+                let group = if case == 3 { (run % 3) as usize } else { case };
+                let (p, _) = p_of_low_in_any(groups.iter().map(Vec::as_slice), draw(group, &mut rng));
+                *count += u64::from(p <= 0.05);
+            }
+        }
+        for (case, &count) in rejected.iter().enumerate() {
+            let (low, high) = clopper_pearson(count, RUNS, 0.999);
+            println!("case {case}: {count} of {RUNS} rejected at 0.05, {low:.4} to {high:.4}");
+            assert!(low <= 0.05, "case {case}: {count}");
+        }
+    }
+}
