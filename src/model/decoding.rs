@@ -158,6 +158,85 @@ impl fmt::Display for Decoding {
     }
 }
 
+/// The decodings that an author may have used: an author is ruled out only if it is under every one of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Family {
+    /// What services run: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, and untruncated up to
+    /// temperature 0.85.
+    #[default]
+    Deployed,
+    /// Also untruncated up to temperature 1.3, which reads like a person's text to the model itself.
+    Any,
+    /// One decoding, or one truncation at a range of temperatures: from that of the decoding to this one.
+    Stated(Decoding, f64),
+}
+
+impl FromStr for Family {
+    type Err = DecodingError;
+
+    fn from_str(text: &str) -> Result<Self, DecodingError> {
+        match text.trim() {
+            "deployed" => return Ok(Self::Deployed),
+            "any" => return Ok(Self::Any),
+            _ => {}
+        }
+        // `temperature=0.5..1` is the decoding at 0.5 and, once more, at 1.
+        let end = |last: bool| -> String {
+            let parts = text.split(',').map(|part| match part.split_once("..") {
+                Some((first, hottest)) if last => {
+                    format!("{}={hottest}", first.split('=').next().unwrap_or_default())
+                }
+                Some((first, _)) => first.to_owned(),
+                None => part.to_owned(),
+            });
+            parts.collect::<Vec<_>>().join(",")
+        };
+        let coldest: Decoding = end(false).parse()?;
+        let hottest: Decoding = end(true).parse()?;
+        let same = Decoding {
+            temperature: coldest.temperature,
+            ..hottest.clone()
+        } == coldest;
+        if !same || hottest.temperature < coldest.temperature {
+            return Err(DecodingError(
+                "only the temperature can be a range, such as `temperature=0.5..1`".to_owned(),
+            ));
+        }
+        Ok(Self::Stated(coldest, hottest.temperature))
+    }
+}
+
+impl TryFrom<String> for Family {
+    type Error = DecodingError;
+
+    fn try_from(text: String) -> Result<Self, DecodingError> {
+        text.parse()
+    }
+}
+
+impl From<Family> for String {
+    fn from(family: Family) -> Self {
+        family.to_string()
+    }
+}
+
+impl fmt::Display for Family {
+    /// As [`FromStr`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployed => f.write_str("deployed"),
+            Self::Any => f.write_str("any"),
+            Self::Stated(decoding, hottest) if *hottest == decoding.temperature => decoding.fmt(f),
+            Self::Stated(decoding, hottest) => {
+                let text = decoding.to_string();
+                let cold = format!("temperature={}", decoding.temperature);
+                f.write_str(&text.replacen(&cold, &format!("{cold}..{hottest}"), 1))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +255,16 @@ mod tests {
         assert_eq!("top-k=40".parse(), Ok(Decoding::likeliest(1.0, 40)));
         assert_eq!("top-p=1".parse(), Ok(Decoding::untruncated(1.0)));
         assert!(Decoding::untruncated(0.0).truncates() && !Decoding::untruncated(0.5).truncates());
+    }
+
+    #[test]
+    fn a_family_reads_what_it_writes() {
+        for text in ["deployed", "any", "temperature=0.7,top-p=0.9", "temperature=0.5..1,top-k=40"] {
+            assert_eq!(text.parse::<Family>().unwrap().to_string(), text);
+        }
+        for text in ["temperature=1..0.5", "top-p=0.5..0.9", "temperature=1..", "sane"] {
+            text.parse::<Family>().unwrap_err();
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod weights;
 use std::fs::File;
 use std::ops::Range;
 
-pub use decoding::{Decoding, DecodingError};
+pub use decoding::{Decoding, DecodingError, Family};
 pub use error::{ModelError, Result};
 pub(crate) use kernels::{exp, multiply_into};
 pub use language_model::LanguageModel;

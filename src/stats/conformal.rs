@@ -29,6 +29,19 @@ pub fn p_of_low(calibration: &[f64], score: f64) -> f64 {
     (1 + as_low) as f64 / (1 + calibration.len()) as f64
 }
 
+/// The greatest score whose [`p_of_low`] is at most alpha, among the calibration scores and what lies just below them: a
+/// score below it is that unusual. Minus infinity where there are too few calibration scores for any to be.
+pub fn threshold_of_low(calibration: &[f64], alpha: f64) -> f64 {
+    // p = (1 + as_low)/(n + 1) <= alpha.
+    let allowed = (alpha * (1 + calibration.len()) as f64 + 1e-9).floor() as usize;
+    let mut sorted = calibration.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match allowed {
+        0 => f64::NEG_INFINITY,
+        _ => sorted.get(allowed - 1).copied().unwrap_or(f64::INFINITY),
+    }
+}
+
 /// The least p-value that a calibration of `texts` texts can give.
 pub fn least_p(texts: usize) -> f64 {
     1.0 / (1 + texts) as f64

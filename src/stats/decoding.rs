@@ -9,7 +9,7 @@
 //! taken at its least: p for a nucleus, the sum of the known ones for a top-k. Too small a mass makes the likelihood too
 //! great, and the author is kept rather than ruled out.
 
-use crate::model::Decoding;
+use crate::model::{Decoding, Family};
 use crate::scoring::{ABOVE, DecodingStats, LADDER, TOP, TextScores};
 
 /// The share of the untruncated model at T = 1 in every decoding: one edited or re-encoded token costs an author at most
@@ -48,6 +48,25 @@ pub fn any() -> Vec<Decoding> {
     let hot = LADDER.into_iter().map(|beta| 1.0 / beta).filter(|&t| t > 0.85);
     family.extend(hot.map(Decoding::untruncated));
     family
+}
+
+/// The decodings that stand for a family: the rungs of the ladder inside it, and the ends of a range that is stated.
+pub fn members(family: &Family) -> Vec<Decoding> {
+    match family {
+        Family::Deployed => deployed(),
+        Family::Any => any(),
+        Family::Stated(coldest, hottest) => {
+            let inside = |&t: &f64| t > coldest.temperature + 1e-9 && t < hottest - 1e-9;
+            let between = LADDER.into_iter().map(|beta| 1.0 / beta).filter(inside);
+            let mut temperatures: Vec<f64> = [coldest.temperature, *hottest].into_iter().chain(between).collect();
+            temperatures.sort_by(f64::total_cmp);
+            temperatures.dedup();
+            temperatures
+                .into_iter()
+                .map(|temperature| Decoding { temperature, ..coldest.clone() })
+                .collect()
+        }
+    }
 }
 
 /// The natural logarithm of every scored token's probability under every decoding, nats: `(tokens, decodings)`.
@@ -92,6 +111,11 @@ impl LnLikelihoods {
     /// Whether a decoding's likelihood can be worked out from these scores.
     pub fn covers(scores: &TextScores, decoding: &Decoding) -> bool {
         ln_z_source(scores, decoding.beta()).is_some()
+    }
+
+    /// The number of decodings.
+    pub fn decodings(&self) -> usize {
+        self.decodings
     }
 
     /// One row a scored token, one value a decoding.
@@ -245,7 +269,7 @@ fn interpolated_above(row: &DecodingStats, beta: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{LnLikelihoods, UNTRUNCATED_SHARE, deployed};
-    use crate::model::Decoding;
+    use crate::model::{Decoding, Family};
     use crate::scoring::{ABOVE, DecodingStats, LADDER, SPACE, TextScores};
     use proptest::prelude::*;
 
@@ -377,5 +401,11 @@ mod tests {
         }));
         assert!(!family.iter().any(|d| !d.truncates() && d.temperature > 0.85));
         assert_eq!(super::any().len(), family.len() + 4);
+        let stated = super::members(&"temperature=0.6..1,top-p=0.9".parse().unwrap());
+        let temperatures: Vec<f64> = stated.iter().map(|d| d.temperature).collect();
+        assert_eq!(temperatures.first(), Some(&0.6));
+        assert_eq!(temperatures.last(), Some(&1.0));
+        assert!(temperatures.len() == 6 && temperatures.is_sorted(), "{temperatures:?}");
+        assert_eq!(super::members(&Family::Stated(Decoding::nucleus(0.7, 0.9), 0.7)), [Decoding::nucleus(0.7, 0.9)]);
     }
 }

@@ -1,0 +1,138 @@
+//! Calibrations: what texts of known authors scored, so that a text of an unknown author can be held against them.
+//!
+//! A calibration holds no text: for each text and each length of [`LENGTHS`] the [`Likelihoods`] under every model
+//! that scored it. Scores of any subset of these models are made from it when it is used, by the functions that make
+//! the score of the text at hand. It is written by `whowrote calibrate`; those of the default models are compiled in.
+
+mod built_in;
+mod file;
+
+pub use built_in::built_in;
+pub use file::CalibrationError;
+
+use crate::stats::attribution::{LENGTHS, Likelihoods};
+use crate::stats::conformal;
+use serde::{Deserialize, Serialize};
+
+/// The author that a calibration of people's texts is for.
+pub const HUMAN: &str = "human";
+
+/// Groups with fewer texts of a length say nothing at that length: with 19 the least p-value is 0.05.
+pub const LEAST_TEXTS: usize = 19;
+
+/// A model whose likelihoods a calibration holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalibratedModel {
+    /// The model's name.
+    pub name: String,
+    /// SHA-256 of its file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Texts of one kind: a genre of people's texts, or one way of sampling from a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// What the verdict calls it.
+    pub name: String,
+    /// Where the texts come from.
+    pub source: String,
+    /// The licence that they came under.
+    pub licence: String,
+    /// When they were written.
+    pub date: String,
+    /// For every text, for each of [`LENGTHS`] that it reaches, its likelihoods under each of the calibration's models.
+    pub texts: Vec<Vec<Vec<Likelihoods>>>,
+}
+
+/// Scores of texts whose author is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// The name of the author who wrote all of the texts; [`HUMAN`] for people.
+    pub author: String,
+    /// The name of the family of decodings under which the models' likelihoods were taken.
+    pub family: String,
+    /// The models that scored the texts.
+    pub models: Vec<CalibratedModel>,
+    /// The texts, by kind.
+    pub groups: Vec<Group>,
+}
+
+/// What a calibration says of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conformal {
+    /// The greatest of the groups' p-values.
+    pub p_value: f64,
+    /// The text's score, nats; low scores speak against the author.
+    pub score: f64,
+    /// The score at or below which this length's p-value is at most alpha; minus infinity where no score is.
+    pub threshold: f64,
+    /// The words that the text was cut to.
+    pub words: usize,
+    /// The calibration texts of that length, all groups together.
+    pub texts: usize,
+    /// The name of the group that comes nearest to the text.
+    pub group: String,
+}
+
+impl Calibration {
+    /// Where each of the named models stands in [`Self::models`], or the first that is missing: another model, or another
+    /// file under the name of a model that is there.
+    pub fn columns(&self, models: &[CalibratedModel]) -> Result<Vec<usize>, CalibratedModel> {
+        models
+            .iter()
+            .map(|wanted| self.models.iter().position(|model| model == wanted).ok_or_else(|| wanted.clone()))
+            .collect()
+    }
+
+    /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has
+    /// [`LEAST_TEXTS`] texts.
+    pub fn length_class(&self, reached: usize) -> Option<usize> {
+        let covered = |class: &usize| !self.groups.is_empty() && self.groups.iter().all(|group| group.reaching(*class) >= LEAST_TEXTS);
+        (0..reached.min(LENGTHS.len())).rev().find(covered)
+    }
+
+    /// The conformal p-value of a text, given its likelihoods under the models in `columns` at every length that it reaches,
+    /// in the order of `columns`; `score` is low where the author is unlikely. None where the text is shorter than
+    /// every length that the groups cover.
+    pub fn judge(
+        &self,
+        columns: &[usize],
+        text: &[Vec<Likelihoods>],
+        score: impl Fn(&[Likelihoods]) -> f64,
+        alpha: f64,
+    ) -> Option<Conformal> {
+        let class = self.length_class(text.len())?;
+        let groups: Vec<Vec<f64>> = self.groups.iter().map(|group| group.scores(class, columns, &score)).collect();
+        let own = score(&text[class]);
+        let (p_value, nearest) = conformal::p_of_low_in_any(groups.iter().map(Vec::as_slice), own);
+        let thresholds = groups.iter().map(|group| conformal::threshold_of_low(group, alpha));
+        Some(Conformal {
+            p_value,
+            score: own,
+            threshold: thresholds.fold(f64::INFINITY, f64::min),
+            words: LENGTHS[class],
+            texts: groups.iter().map(Vec::len).sum(),
+            group: nearest.map_or_else(String::new, |i| self.groups[i].name.clone()),
+        })
+    }
+}
+
+impl Group {
+    /// The number of texts that reach a length.
+    pub fn reaching(&self, class: usize) -> usize {
+        self.texts.iter().filter(|text| text.len() > class).count()
+    }
+
+    /// The scores of the texts that reach a length.
+    fn scores(&self, class: usize, columns: &[usize], score: &impl Fn(&[Likelihoods]) -> f64) -> Vec<f64> {
+        let mut chosen = Vec::with_capacity(columns.len());
+        let reaching = self.texts.iter().filter_map(|text| text.get(class));
+        reaching
+            .map(|models| {
+                chosen.clear();
+                chosen.extend(columns.iter().map(|&column| models[column]));
+                score(&chosen)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,94 @@
+//! What the beginning of a text says for one author, in two numbers a model.
+//!
+//! With the prompt unknown no likelihood ratio has a bounded mean, so that these are scores, not e-values: they get
+//! their error from [`super::conformal`], against texts of known authors scored by the very same rule. All texts are
+//! cut to the same number of words first, so that only the author differs (docs/THEORY.md 12).
+
+use super::decoding::LnLikelihoods;
+use crate::scoring::{DecodingStats, LADDER, SPACE, TextScores};
+use serde::{Deserialize, Serialize};
+
+/// The lengths, in words between white space, that texts are cut to before they are compared. From one to the next is a
+/// step of at most a half at the beginning and a quarter later on: that much of a text's end may go unused.
+pub const LENGTHS: [usize; 9] = [20, 30, 40, 50, 65, 80, 100, 125, 150];
+
+/// One model's log-likelihoods of the beginning of a text, nats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Likelihoods {
+    /// The greatest over a family of decodings.
+    pub deployed: f64,
+    /// The greatest over the untruncated model at T = 1.14, 1 and 0.89: how well the model explains the text however it
+    /// came about.
+    pub untruncated: f64,
+}
+
+/// A model's log-likelihoods of the first 20, 30, ... words of a text, for each of [`LENGTHS`] that the text reaches.
+pub fn likelihoods(text: &str, scores: &TextScores, family: &LnLikelihoods) -> Vec<Likelihoods> {
+    let ends = word_ends(text);
+    let cuts = LENGTHS.iter().map_while(|&words| ends.get(words - 1).copied());
+    let spans = scores.spans.get(scores.first_scored..).unwrap_or_default();
+    let mut rows = family.rows().zip(&scores.decoding).zip(spans).peekable();
+    let mut deployed = vec![0.0; family.decodings()];
+    let mut untruncated = [0.0; SPACE.len()];
+    cuts.map(|cut| {
+        while let Some(((row, stats), _)) = rows.next_if(|(_, span)| span.end <= cut) {
+            for (total, &ln_p) in deployed.iter_mut().zip(row) {
+                *total += f64::from(ln_p);
+            }
+            for (total, &rung) in untruncated.iter_mut().zip(&SPACE) {
+                *total += ln_p_at(stats, rung);
+            }
+        }
+        let greatest = |totals: &[f64]| totals.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Likelihoods {
+            deployed: tenths(greatest(&deployed)),
+            untruncated: tenths(greatest(&untruncated)),
+        }
+    })
+    .collect()
+}
+
+/// Calibrations hold tenths of a nat. The text at hand is rounded like them: one rule for all, or their places in the
+/// order would not be exchangeable.
+fn tenths(nats: f64) -> f64 {
+    (nats * 10.0).round() / 10.0
+}
+
+/// `ln p` of the seen token at a rung of the ladder, nats.
+pub fn ln_p_at(stats: &DecodingStats, rung: usize) -> f64 {
+    LADDER[rung] * f64::from(stats.seen) - f64::from(stats.ln_z[rung])
+}
+
+/// Byte offsets at which the words of a text end; a word is what stands between white space.
+pub fn word_ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut inside = false;
+    for (i, c) in text.char_indices() {
+        if inside && c.is_whitespace() {
+            ends.push(i);
+        }
+        inside = !c.is_whitespace();
+    }
+    if inside {
+        ends.push(text.len());
+    }
+    ends
+}
+
+/// The score of "model `author` wrote it": how much better it explains the text as deployed than the best alternative
+/// does, nats. The alternatives are every model untruncated, and every other model as deployed. Low scores speak against
+/// the author.
+pub fn own_score(models: &[Likelihoods], author: usize) -> f64 {
+    let others = models.iter().enumerate().filter(|(i, _)| *i != author);
+    let alternative = others
+        .map(|(_, model)| model.untruncated.max(model.deployed))
+        .fold(models[author].untruncated, f64::max);
+    models[author].deployed - alternative
+}
+
+/// How machine-like a text is to these models, nats: how much better the best of them explains it as deployed than the
+/// best of them untruncated. High scores speak against a person.
+pub fn machine_likeness(models: &[Likelihoods]) -> f64 {
+    let best = |of: fn(&Likelihoods) -> f64| models.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+    best(|model| model.deployed) - best(|model| model.untruncated)
+}
