@@ -226,6 +226,7 @@ fn entry(content: &[u8]) -> ModelEntry {
         size: Some(content.len() as u64),
         sha256: Some(hex(content)),
         licence: "MIT".to_owned(),
+        chat: true,
         sources: vec![Source::HuggingFace {
             repo: "owner/repo".to_owned(),
             file: FILE.to_owned(),

@@ -153,6 +153,7 @@ fn entry(content: &[u8], members: &[(&str, &str)]) -> ModelEntry {
                 .collect(),
         ),
         licence: "MIT".to_owned(),
+        chat: true,
         sources: vec![Source::Wheels(wheels.collect())],
     }
 }

@@ -2,6 +2,7 @@
 //! completions are made from it.
 
 use super::DeviceChoice;
+use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
 use crate::output::Format;
 use crate::verdict::Test;
@@ -27,12 +28,18 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done, whatever the verdict; 2 a text, a model or the command line could not be \
                           read. Results go to standard output, everything else to standard error.";
 
+const GENERATE_EXIT_CODES: &str = "Exit codes: 0 done; 2 a prompt, the model or the command line could not be read. \
+                                   Texts go to standard output or the file of -o, everything else to standard error.";
+
 /// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Judges texts: one verdict a text
     #[command(after_help = EXIT_CODES)]
     Detect(DetectArgs),
+    /// Samples texts from a model: one JSON object a text
+    #[command(after_help = GENERATE_EXIT_CODES)]
+    Generate(GenerateArgs),
     /// Lists, fetches and checks the models
     Models(ModelsArgs),
     /// Prints a completion script for a shell

@@ -211,7 +211,7 @@ fn authors(typed: Vec<OsString>, set: &'static str) -> Result<Vec<AuthorChoice>,
 
 /// A name and a path are told apart by their form alone, so that a file that happens to lie in the working folder
 /// never changes what a name means.
-fn author(argument: &OsStr, set: &'static str) -> Result<AuthorChoice, Contradiction> {
+pub(super) fn author(argument: &OsStr, set: &'static str) -> Result<AuthorChoice, Contradiction> {
     let shown = argument.to_string_lossy();
     if shown.is_empty() {
         return Err(Contradiction::NoName(set));

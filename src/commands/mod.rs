@@ -4,12 +4,14 @@ mod cli;
 mod config;
 pub mod detect;
 mod device;
+pub mod generate;
 mod model_judge;
 pub mod models;
 
 pub use cli::{Cli, Command, DetectArgs};
 pub use config::{AuthorChoice, Contradiction, DetectConfig, Terminal};
 pub use device::DeviceChoice;
+pub use generate::GenerateConfig;
 
 use crate::input::{Source, printable};
 use crate::output::{Detail, Format};
@@ -48,6 +50,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
             let config = DetectConfig::new(args, Terminal::detect())?;
             detect_on_terminal(&config)
         }
+        Command::Generate(args) => generate::run(&GenerateConfig::new(args, Terminal::detect())?),
         Command::Models(args) => models::run(&args, &mut io::stdout()),
         Command::Completions { shell } => {
             // clap's generator panics when the output is closed, so it writes to memory.
@@ -177,10 +180,15 @@ mod tests {
                 .unwrap()
                 .contains(".TH whowrote 1")
         );
-        for subcommand in ["detect", "models", "completions", "man"] {
+        for subcommand in ["detect", "generate", "models", "completions", "man"] {
             let page = String::from_utf8(man(Some(subcommand)).unwrap()).unwrap();
             assert!(page.contains("NAME"), "{subcommand}");
         }
-        assert!(man(Some("paint")).unwrap_err().to_string().contains("detect, models"));
+        assert!(
+            man(Some("paint"))
+                .unwrap_err()
+                .to_string()
+                .contains("detect, generate, models")
+        );
     }
 }

@@ -126,7 +126,7 @@ fn in_turn(
 }
 
 impl DeviceChoice {
-    fn open(self) -> crate::model::Result<Device> {
+    pub(super) fn open(self) -> crate::model::Result<Device> {
         match self {
             Self::Auto => Ok(device::best()),
             Self::Cpu => Ok(Device::Cpu),

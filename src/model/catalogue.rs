@@ -32,6 +32,8 @@ pub struct ModelEntry {
     pub sha256: Option<String>,
     /// The licence of the weights, as its owner words it.
     pub licence: String,
+    /// Whether the model holds conversations, where its file has a chat template.
+    pub chat: bool,
     /// Where to look, in order; never empty.
     pub sources: Vec<Source>,
 }
@@ -294,6 +296,7 @@ impl Catalogue {
             size: None,
             sha256: None,
             licence: NO_LICENCE.to_owned(),
+            chat: true,
             sources: vec![Source::Path(full)],
         };
         Ok((
@@ -459,6 +462,7 @@ struct RawModel {
     size: Option<Spanned<u64>>,
     sha256: Option<Spanned<String>>,
     licence: Option<Spanned<String>>,
+    chat: Option<bool>,
     #[serde(default)]
     source: Vec<Spanned<RawSource>>,
 }
@@ -586,6 +590,7 @@ impl Reader<'_> {
             size: size.transpose()?,
             sha256,
             licence,
+            chat: raw.chat.unwrap_or(true),
             sources,
         })
     }

@@ -7,7 +7,7 @@ use super::architecture::{Architecture, RotaryScaling};
 use super::error::{ModelError, Result};
 use super::ops;
 use super::weights::{Checkpoint, LayerRole, MatrixPart, Residence, Role, Weight};
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 /// Positions for which rotary tables are made: the longest window that a forward pass may have.
 pub const MAX_POSITIONS: usize = 8192;
@@ -39,18 +39,142 @@ struct Layer {
     post_feed_forward_norm: Option<Tensor>,
 }
 
-/// Keys and values of the tokens seen so far, layer by layer, each `(batch, tokens, kv_heads, head_dim)`.
-#[derive(Clone, Default)]
+/// Keys and values of the tokens seen so far, a sequence a row. Rows may hold different numbers of tokens, and one
+/// may be replaced or taken out while the others go on.
+#[derive(Default)]
 pub struct KvCache {
-    layers: Vec<Option<(Tensor, Tensor)>>,
-    tokens: usize,
+    /// Keys and values layer by layer, each `(room for rows, room for tokens, kv_heads, head_dim)`; row b's tokens are
+    /// the first `lengths[b]`, and what lies behind them means nothing.
+    layers: Vec<(Tensor, Tensor)>,
+    lengths: Vec<usize>,
+    room: (usize, usize),
 }
 
 impl KvCache {
-    /// The number of tokens held.
-    pub fn tokens(&self) -> usize {
-        self.tokens
+    /// A cache that grows no further before it holds so many rows of so many tokens.
+    pub fn with_room(rows: usize, tokens: usize) -> Self {
+        Self {
+            room: (rows, tokens),
+            ..Self::default()
+        }
     }
+
+    /// The number of tokens held of each row.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Puts the only row of `other` at `row`, or behind the last row.
+    ///
+    /// # Errors
+    /// When `other` has not one row, there is no such place, or the tensor library fails.
+    pub fn set_row(&mut self, row: usize, other: &KvCache) -> Result<()> {
+        let &[tokens] = other.lengths.as_slice() else {
+            return Err(refused("a row is put into a cache out of a cache of one row"));
+        };
+        if row > self.lengths.len() {
+            return Err(refused("a cache has no gap between its rows"));
+        }
+        let (_, _, kv_heads, head_dim) = match other.layers.first() {
+            Some((keys, _)) => keys.dims4()?,
+            None => return Err(refused("a cache without tokens has no row to give")),
+        };
+        let device = other.layers[0].0.device();
+        self.reserve(row + 1, tokens, other.layers.len(), (kv_heads, head_dim), device)?;
+        for ((keys, values), (new_keys, new_values)) in self.layers.iter().zip(&other.layers) {
+            for (held, new) in [(keys, new_keys), (values, new_values)] {
+                put(held, row, 0, &new.narrow(0, 0, 1)?.narrow(1, 0, tokens)?)?;
+            }
+        }
+        match self.lengths.get_mut(row) {
+            Some(length) => *length = tokens,
+            None => self.lengths.push(tokens),
+        }
+        Ok(())
+    }
+
+    /// Takes a row out; the last row moves to its place.
+    ///
+    /// # Errors
+    /// When there is no such row, or the tensor library fails.
+    pub fn swap_remove(&mut self, row: usize) -> Result<()> {
+        let Some(last) = self.lengths.len().checked_sub(1).filter(|&last| row <= last) else {
+            return Err(refused("a cache gives up only a row that it has"));
+        };
+        if row != last {
+            for tensor in self.layers.iter().flat_map(|(keys, values)| [keys, values]) {
+                let moved = tensor.narrow(0, last, 1)?.narrow(1, 0, self.lengths[last])?.copy()?;
+                put(tensor, row, 0, &moved)?;
+            }
+        }
+        self.lengths.swap_remove(row);
+        Ok(())
+    }
+
+    /// Makes room for `rows` rows of `tokens` tokens, and keeps what is held. Room at least doubles, so that the copies
+    /// of a growing text stay in proportion to it.
+    fn reserve(
+        &mut self,
+        rows: usize,
+        tokens: usize,
+        layers: usize,
+        (kv_heads, head_dim): (usize, usize),
+        device: &Device,
+    ) -> Result<()> {
+        if self.layers.len() == layers && rows <= self.room.0 && tokens <= self.room.1 {
+            return Ok(());
+        }
+        let grown = |needed: usize, room: usize| if needed > room { needed.max(2 * room) } else { room };
+        let room = (grown(rows, self.room.0), grown(tokens, self.room.1));
+        let shape = (room.0, room.1, kv_heads, head_dim);
+        let held = self.lengths.iter().copied().max().unwrap_or(0);
+        let larger = |old: Option<&Tensor>| -> Result<Tensor> {
+            let new = Tensor::zeros(shape, DType::F32, device)?;
+            if let Some(old) = old.filter(|_| held > 0) {
+                for row in 0..self.lengths.len() {
+                    put(&new, row, 0, &old.narrow(0, row, 1)?.narrow(1, 0, held)?)?;
+                }
+            }
+            Ok(new)
+        };
+        self.layers = (0..layers)
+            .map(|i| {
+                let old = self.layers.get(i);
+                Ok((
+                    larger(old.map(|(keys, _)| keys))?,
+                    larger(old.map(|(_, values)| values))?,
+                ))
+            })
+            .collect::<Result<_>>()?;
+        self.room = room;
+        Ok(())
+    }
+}
+
+/// Writes tokens `(1, tokens, kv_heads, head_dim)` into a row of the room of a cache, from `at` on.
+fn put(room: &Tensor, row: usize, at: usize, new: &Tensor) -> candle_core::Result<()> {
+    let (rows, tokens, kv_heads, head_dim) = room.dims4()?;
+    room.reshape((rows * tokens, kv_heads, head_dim))?
+        .slice_set(&new.squeeze(0)?.contiguous()?, 0, row * tokens + at)
+}
+
+/// The rows of a rotary table for `tokens` tokens behind `past` others, row after row: `(batch · tokens, head_dim / 2)`,
+/// or `(tokens, head_dim / 2)` where all rows are at the same place.
+fn positions(table: &Tensor, past: &[usize], tokens: usize) -> candle_core::Result<Tensor> {
+    match past {
+        [first, rest @ ..] if rest.iter().all(|past| past == first) => table.narrow(0, *first, tokens),
+        _ => {
+            let places: Vec<u32> = past
+                .iter()
+                .flat_map(|&past| (past..past + tokens).map(|place| place as u32))
+                .collect();
+            table.index_select(&Tensor::new(places, table.device())?, 0)
+        }
+    }
+}
+
+fn refused(message: &str) -> ModelError {
+    ModelError::Tensor(candle_core::Error::Msg(message.into()))
 }
 
 /// A loaded model without its tokeniser.
@@ -223,26 +347,40 @@ impl Decoder {
 
     /// Hidden states after the last norm, `(batch · tokens, hidden)`, of `batch` rows of ids of equal length.
     ///
-    /// With a cache, the ids continue the tokens that it holds, and it is extended by them.
+    /// With a cache, row b of the ids continues row b of the cache, whose rows may differ in length, and the cache is
+    /// extended by them. An empty cache takes as many rows as there are.
     ///
     /// # Errors
-    /// When an id is not in the vocabulary, the window is longer than [`Self::max_window`], or the tensor library fails.
-    pub fn forward(&self, ids: &[u32], batch: usize, cache: Option<&mut KvCache>) -> Result<Tensor> {
+    /// When an id is not in the vocabulary, the cache has other rows, the window is longer than [`Self::max_window`], or
+    /// the tensor library fails.
+    pub fn forward(&self, ids: &[u32], batch: usize, mut cache: Option<&mut KvCache>) -> Result<Tensor> {
         let tokens = ids.len() / batch.max(1);
-        let mut scratch = KvCache::default();
-        let keep = cache.is_some();
-        let cache = cache.unwrap_or(&mut scratch);
-        let past = cache.tokens;
+        let mut past = vec![0; batch];
         if ids.iter().any(|&id| id as usize >= self.vocab) || ids.len() != tokens * batch || tokens == 0 {
-            return Err(ModelError::Tensor(candle_core::Error::Msg(
-                "token ids do not fit the model".into(),
+            return Err(refused("token ids do not fit the model"));
+        }
+        if let Some(cache) = cache.as_deref().filter(|cache| !cache.lengths.is_empty()) {
+            if cache.lengths.len() != batch {
+                return Err(refused("a cache is continued by as many rows as it has"));
+            }
+            past.clone_from(&cache.lengths);
+        }
+        let longest = past.iter().max().map_or(0, |past| past + tokens);
+        if longest > self.max_window() {
+            return Err(refused(&format!(
+                "{longest} tokens exceed the model's {}",
+                self.max_window()
             )));
         }
-        if past + tokens > self.max_window() {
-            let message = format!("{} tokens exceed the model's {}", past + tokens, self.max_window());
-            return Err(ModelError::Tensor(candle_core::Error::Msg(message)));
+        if let Some(cache) = cache.as_deref_mut() {
+            let Architecture { kv_heads, head_dim, .. } = self.architecture;
+            cache.reserve(batch, longest, self.layers.len(), (kv_heads, head_dim), &self.device)?;
         }
-        cache.layers.resize_with(self.layers.len(), || None);
+        let rotary = self
+            .rotary
+            .iter()
+            .map(|(cos, sin)| Ok((positions(cos, &past, tokens)?, positions(sin, &past, tokens)?)))
+            .collect::<candle_core::Result<Vec<_>>>()?;
         let mut x = self.embedding.select(ids, &self.device)?;
         if let Some(scale) = self.architecture.embedding_scale {
             x = (x * scale)?;
@@ -250,7 +388,8 @@ impl Decoder {
         let epsilon = self.architecture.norm_epsilon;
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = ops::rms_norm(&x, &layer.attention_norm, epsilon)?;
-            let mut attended = self.attend(i, &normed, batch, tokens, past, &mut cache.layers[i], keep)?;
+            let held = cache.as_deref().map(|cache| &cache.layers[i]);
+            let mut attended = self.attend(i, &normed, &past, &rotary, held)?;
             if let Some(norm) = &layer.post_attention_norm {
                 attended = ops::rms_norm(&attended, norm, epsilon)?;
             }
@@ -264,21 +403,24 @@ impl Decoder {
             }
             x = (x + fed)?;
         }
-        cache.tokens += tokens;
+        if let Some(cache) = cache {
+            cache.lengths = past.iter().map(|past| past + tokens).collect();
+        }
         Ok(ops::rms_norm(&x, &self.final_norm, epsilon)?)
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// The attention of layer `index` over rows that follow `past` tokens each, whose keys and values are put into, and
+    /// read out of, the room that a cache has.
     fn attend(
         &self,
         index: usize,
         x: &Tensor,
-        batch: usize,
-        tokens: usize,
-        past: usize,
-        cache: &mut Option<(Tensor, Tensor)>,
-        keep: bool,
+        past: &[usize],
+        rotary: &[(Tensor, Tensor)],
+        held: Option<&(Tensor, Tensor)>,
     ) -> candle_core::Result<Tensor> {
+        let batch = past.len();
+        let tokens = x.dim(0)? / batch;
         let Architecture {
             heads,
             kv_heads,
@@ -304,18 +446,18 @@ impl Decoder {
         if let Some(norm) = &attention.key_norm {
             k = ops::rms_norm(&k, norm, norm_epsilon)?;
         }
-        if let Some(rotary) = kind.rotary {
-            let (cos, sin) = &self.rotary[rotary];
-            let (cos, sin) = (cos.narrow(0, past, tokens)?, sin.narrow(0, past, tokens)?);
-            q = ops::rotate(&q, &cos, &sin)?;
-            k = ops::rotate(&k, &cos, &sin)?;
+        if let Some(rotary_kind) = kind.rotary {
+            let (cos, sin) = &rotary[rotary_kind];
+            q = ops::rotate(&q, cos, sin)?;
+            k = ops::rotate(&k, cos, sin)?;
         }
-        if let Some((old_k, old_v)) = cache.as_ref() {
-            k = Tensor::cat(&[old_k, &k], 1)?;
-            v = Tensor::cat(&[old_v, &v], 1)?;
-        }
-        if keep {
-            *cache = Some((k.contiguous()?, v.contiguous()?));
+        if let Some((keys, values)) = held {
+            for (room, new) in [(keys, &k), (values, &v)] {
+                for (row, &past) in past.iter().enumerate() {
+                    put(room, row, past, &new.narrow(0, row, 1)?)?;
+                }
+            }
+            (k, v) = (keys.clone(), values.clone());
         }
         let mask = ops::Mask {
             past,

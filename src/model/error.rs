@@ -43,6 +43,16 @@ pub enum ModelError {
         /// What it said.
         reason: String,
     },
+    /// The chat template does not make a prompt.
+    #[error(
+        "the chat template of {model} cannot be used: {reason}; set `chat = false` for the model in the catalogue to have it continue texts instead"
+    )]
+    Template {
+        /// The model's name.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl ModelError {

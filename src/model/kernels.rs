@@ -171,12 +171,15 @@ impl CustomOp2 for Linear {
 }
 
 /// Causal attention; see [`super::ops::attention`].
-pub(super) struct Attention(pub Mask);
+///
+/// A single query of each row, as when a text is drawn, takes all heads that share keys at once: the keys are then read
+/// once, and not once a head.
+pub(super) struct Attention<'a>(pub Mask<'a>);
 
 /// Queries of one head that are worked on at a time: their scores stay in the second-level cache.
 const QUERY_BLOCK: usize = 64;
 
-impl CustomOp3 for Attention {
+impl CustomOp3 for Attention<'_> {
     fn name(&self) -> &'static str {
         "attention"
     }
@@ -191,33 +194,37 @@ impl CustomOp3 for Attention {
         lv: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (batch, tokens, heads, head_dim) = lq.shape().dims4()?;
-        let (_, keys, kv_heads, _) = lk.shape().dims4()?;
+        let (room_rows, room, kv_heads, _) = lk.shape().dims4()?;
         let (q, k, v) = (contiguous(q, lq)?, contiguous(k, lk)?, contiguous(v, lv)?);
         let (q_stride, k_stride) = (heads * head_dim, kv_heads * head_dim);
         let group = heads / kv_heads.max(1);
-        if keys != self.0.past + tokens || k.len() != batch * keys * k_stride || v.len() != k.len() {
-            bail!(
-                "attention over {keys} keys does not follow {} and {tokens}",
-                self.0.past
-            )
+        let past = self.0.past;
+        let fits = past.len() == batch && batch <= room_rows && past.iter().all(|past| past + tokens <= room);
+        if !fits || group * kv_heads != heads || k.len() != room_rows * room * k_stride || v.len() != k.len() {
+            bail!("attention over room for {room} keys does not follow {past:?} and {tokens}")
         }
+        // Heads of one task, and how far the rows of its queries lie apart.
+        let (together, row_stride) = if tokens == 1 { (group, head_dim) } else { (1, q_stride) };
         let mut out = vec![0f32; q.len()];
         let blocks = tokens.div_ceil(QUERY_BLOCK);
         let target = Shared(out.as_mut_ptr());
         // Long blocks first would balance better; two threads and dozens of blocks do not need it.
-        (0..batch * heads * blocks)
+        (0..batch * heads / together * blocks)
             .into_par_iter()
             .try_for_each_init(Vec::new, |scores, task| {
-                let (block, head, b) = (task % blocks, task / blocks % heads, task / blocks / heads);
+                let (block, unit) = (task % blocks, task / blocks);
+                let (head, b) = (unit % (heads / together) * together, unit / (heads / together));
                 let first = block * QUERY_BLOCK;
-                let rows = (tokens - first).min(QUERY_BLOCK);
+                let queries = (tokens - first).min(QUERY_BLOCK);
+                let rows = queries * together;
+                let past = past[b];
                 // Keys that any query of the block sees.
-                let end = self.0.past + first + rows;
-                let start = self.0.window.map_or(0, |w| (self.0.past + first + 1).saturating_sub(w));
+                let end = past + first + queries;
+                let start = self.0.window.map_or(0, |w| (past + first + 1).saturating_sub(w));
                 let q_at = (b * tokens + first) * q_stride + head * head_dim;
-                let k_at = (b * keys + start) * k_stride + head / group * head_dim;
+                let k_at = (b * room + start) * k_stride + head / group * head_dim;
                 let operands = (
-                    q.get(q_at..).and_then(|s| Rows::new(s, rows, head_dim, q_stride)),
+                    q.get(q_at..).and_then(|s| Rows::new(s, rows, head_dim, row_stride)),
                     k.get(k_at..)
                         .and_then(|s| Rows::new(s, end - start, head_dim, k_stride)),
                     v.get(k_at..)
@@ -231,7 +238,7 @@ impl CustomOp3 for Attention {
                 // SAFETY: the scores are this thread's own and as large as the product.
                 unsafe { multiply(q, k, true, scores.as_mut_ptr(), end - start, Parallelism::None) };
                 for (i, row) in scores.chunks_exact_mut(end - start).enumerate() {
-                    let position = self.0.past + first + i;
+                    let position = past + first + i / together;
                     let from = self.0.window.map_or(0, |w| (position + 1).saturating_sub(w));
                     let seen = from.max(start) - start..position + 1 - start;
                     row[..seen.start].fill(0.0);
@@ -249,8 +256,8 @@ impl CustomOp3 for Attention {
                 let Some(p) = Rows::new(scores, rows, end - start, end - start) else {
                     bail!("no keys to attend to")
                 };
-                // SAFETY: the output is as large as the queries; this task alone writes the rows of its block at its head.
-                unsafe { multiply(p, v, false, target.at(q_at), q_stride, Parallelism::None) };
+                // SAFETY: the output is as large as the queries; this task alone writes the rows of its block at its heads.
+                unsafe { multiply(p, v, false, target.at(q_at), row_stride, Parallelism::None) };
                 Ok(())
             })?;
         Ok((CpuStorage::F32(out), lq.shape().clone()))
@@ -310,6 +317,21 @@ fn softmax(row: &mut [f32], scale: f32) {
     }
     let factor = 1.0 / sum;
     row.iter_mut().for_each(|x| *x *= factor);
+}
+
+/// exp(factor·(x - largest x)) of every number, into a buffer that is reused: the largest becomes 1.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+    "x86_64+avx2+fma",
+    "aarch64+neon"
+))]
+pub(super) fn exp_over(row: &[f32], factor: f32, out: &mut Vec<f32>) {
+    let max = row.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
+    out.clear();
+    out.extend(row.iter().map(|&x| {
+        let y = (x - max) * factor;
+        exp(if y < -87.0 { -87.0 } else { y })
+    }));
 }
 
 /// `activation(gate)·up`; see [`super::ops::gate`].

@@ -1,6 +1,7 @@
 //! A model that scores: decoder and tokeniser, loaded from a file or a folder.
 
 use super::architecture::Architecture;
+use super::chat::ChatTemplate;
 use super::decoder::Decoder;
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
@@ -16,6 +17,7 @@ pub struct LanguageModel {
     tokenizer: Tokenizer,
     /// 1 for every symbol that begins with a space, else 0.
     space_mask: Vec<f32>,
+    template: Option<ChatTemplate>,
 }
 
 impl LanguageModel {
@@ -26,21 +28,24 @@ impl LanguageModel {
     /// # Errors
     /// When the file or folder cannot be read, is damaged, or holds a model that is not covered.
     pub fn load(name: &str, path: &Path, device: &Device, memory: u64) -> Result<Self> {
-        let (checkpoint, architecture, tokenizer) = if path.is_dir() {
+        let (checkpoint, architecture, tokenizer, template) = if path.is_dir() {
             let config = path.join("config.json");
             let json = std::fs::read_to_string(&config).map_err(|e| ModelError::io(&config, e))?;
             let architecture = Architecture::from_config(&config, &json)?;
-            let tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
+            let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
+            tokenizer.add_ends(&ends_of_folder(path, &json));
             (
                 Checkpoint::Folder(Folder::open(path, &architecture)?),
                 architecture,
                 tokenizer,
+                ChatTemplate::from_folder(path),
             )
         } else {
             let file = Gguf::open(path)?;
             let architecture = Architecture::from_gguf(&file)?;
             let tokenizer = Tokenizer::from_gguf(&file, name)?;
-            (Checkpoint::Gguf(file), architecture, tokenizer)
+            let template = ChatTemplate::from_gguf(&file);
+            (Checkpoint::Gguf(file), architecture, tokenizer, template)
         };
         let residence = match checkpoint.unpacked_bytes() <= memory {
             true => Residence::Unpacked,
@@ -62,7 +67,19 @@ impl LanguageModel {
             decoder,
             tokenizer,
             space_mask,
+            template,
         })
+    }
+
+    /// The same model as one that continues texts, whatever template its file has.
+    pub fn without_chat(mut self) -> Self {
+        self.template = None;
+        self
+    }
+
+    /// How a conversation is written for it; none for a model that continues texts.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
     }
 
     /// The name that the user gave.
@@ -84,4 +101,17 @@ impl LanguageModel {
     pub fn space_mask(&self) -> &[f32] {
         &self.space_mask
     }
+}
+
+/// The end-of-text tokens that a folder's `config.json` and `generation_config.json` name: one, or a list.
+fn ends_of_folder(path: &Path, config: &str) -> Vec<u32> {
+    let generation = std::fs::read_to_string(path.join("generation_config.json")).unwrap_or_default();
+    let mut ends = Vec::new();
+    for json in [config, &generation] {
+        let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+        let eos = &json["eos_token_id"];
+        let ids = eos.as_array().map_or(std::slice::from_ref(eos), Vec::as_slice);
+        ends.extend(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()));
+    }
+    ends
 }

@@ -2,14 +2,17 @@
 
 pub mod architecture;
 pub mod catalogue;
+pub mod chat;
 pub mod decoder;
 mod decoding;
 pub mod device;
 pub mod error;
+pub mod generate;
 pub mod gguf;
 mod kernels;
 mod language_model;
 mod ops;
+pub mod sampler;
 pub mod store;
 pub mod tokenizer;
 pub mod weights;
@@ -22,6 +25,7 @@ pub use error::{ModelError, Result};
 pub(crate) use kernels::{exp, multiply_into};
 pub use language_model::LanguageModel;
 pub(crate) use ops::with_values;
+pub use sampler::Sampler;
 
 /// Maps a file into memory, read-only.
 fn map_file(file: &File) -> std::io::Result<memmap2::Mmap> {

@@ -9,9 +9,9 @@ use candle_core::{D, Device, Result, Storage, Tensor, bail};
 
 /// Which keys a query sees, and how products become weights.
 #[derive(Clone, Copy, Debug)]
-pub struct Mask {
-    /// Keys before the first query.
-    pub past: usize,
+pub struct Mask<'a> {
+    /// Keys before the first query, row by row.
+    pub past: &'a [usize],
     /// A query sees this many keys, its own included.
     pub window: Option<usize>,
     /// Factor on products.
@@ -70,13 +70,21 @@ fn gate_in_candle(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     gate * up
 }
 
-/// Rotates the halves of every head of `(batch, tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`.
+/// Rotates the halves of every head of `(batch, tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`, or by
+/// tables `(batch · tokens, head_dim / 2)` where the rows are at different places.
 pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    candle_nn::rotary_emb::rope_thd(&x.contiguous()?, cos, sin)
+    let (batch, tokens, heads, head_dim) = x.dims4()?;
+    let x = x.contiguous()?;
+    if cos.dim(0)? == tokens {
+        return candle_nn::rotary_emb::rope_thd(&x, cos, sin);
+    }
+    candle_nn::rotary_emb::rope_thd(&x.reshape((1, batch * tokens, heads, head_dim))?, cos, sin)?
+        .reshape((batch, tokens, heads, head_dim))
 }
 
 /// Causal attention of queries `(batch, tokens, heads, head_dim)` over keys and values
-/// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`.
+/// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`. Keys and values may have room for more rows
+/// and more keys than the mask lets the queries see.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     match on_cpu(&q) {
@@ -87,7 +95,12 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tens
 
 fn attention_in_candle(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
     let (batch, tokens, heads, head_dim) = q.dims4()?;
-    let (_, keys, kv_heads, _) = k.dims4()?;
+    let kv_heads = k.dim(2)?;
+    let keys = mask.past.iter().max().map_or(0, |past| past + tokens);
+    let (k, v) = (
+        k.narrow(0, 0, batch)?.narrow(1, 0, keys)?,
+        v.narrow(0, 0, batch)?.narrow(1, 0, keys)?,
+    );
     let group = heads / kv_heads;
     let q = q
         .transpose(1, 2)?
@@ -98,16 +111,18 @@ fn attention_in_candle(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Resul
     if let Some(cap) = mask.softcap {
         scores = ((scores / cap)?.tanh()? * cap)?;
     }
-    let hidden = (0..tokens).flat_map(|i| {
-        let position = mask.past + i;
-        (0..keys).map(move |j| {
-            let seen = j <= position && mask.window.is_none_or(|w| position - j < w);
-            if seen { 0f32 } else { f32::NEG_INFINITY }
+    let hidden = mask.past.iter().flat_map(|past| {
+        (0..tokens).flat_map(move |i| {
+            let position = past + i;
+            (0..keys).map(move |j| {
+                let seen = j <= position && mask.window.is_none_or(|w| position - j < w);
+                if seen { 0f32 } else { f32::NEG_INFINITY }
+            })
         })
     });
-    let hidden = Tensor::from_iter(hidden, q.device())?.reshape((1, 1, tokens, keys))?;
+    let hidden = Tensor::from_iter(hidden, q.device())?.reshape((batch, 1, tokens, keys))?;
     let scores = scores
-        .reshape((batch * kv_heads, group, tokens, keys))?
+        .reshape((batch, kv_heads * group, tokens, keys))?
         .broadcast_add(&hidden)?;
     let weights = candle_nn::ops::softmax_last_dim(&scores)?.reshape((batch, kv_heads, group * tokens, keys))?;
     weights
@@ -134,13 +149,18 @@ mod tests {
 
     #[test]
     fn the_attention_kernel_equals_candle() {
-        for (batch, tokens, past, heads, kv_heads, window, softcap) in [
-            (1, 1, 0, 4, 4, None, None),
-            (1, 200, 0, 9, 3, None, None),
-            (2, 70, 0, 4, 1, Some(16), None),
-            (3, 1, 37, 4, 2, Some(5), None),
-            (2, 65, 64, 2, 2, None, Some(3.0)),
+        for (past, tokens, heads, kv_heads, window, softcap) in [
+            (&[0][..], 1, 4, 4, None, None),
+            (&[0], 200, 9, 3, None, None),
+            (&[0, 0], 70, 4, 1, Some(16), None),
+            (&[37, 37, 37], 1, 4, 2, Some(5), None),
+            (&[64, 64], 65, 2, 2, None, Some(3.0)),
+            (&[37, 0, 2, 90], 1, 9, 3, None, None),
+            (&[37, 0, 2, 90], 1, 4, 1, Some(5), Some(3.0)),
+            (&[3, 80, 0], 66, 4, 2, Some(70), None),
         ] {
+            let batch = past.len();
+            let room = past.iter().max().unwrap() + tokens;
             let mask = Mask {
                 past,
                 window,
@@ -148,8 +168,8 @@ mod tests {
                 softcap,
             };
             let q = random(&[batch, tokens, heads, 32]);
-            let k = random(&[batch, past + tokens, kv_heads, 32]);
-            let v = random(&[batch, past + tokens, kv_heads, 32]);
+            let k = random(&[batch + 1, room + 3, kv_heads, 32]);
+            let v = random(&[batch + 1, room + 3, kv_heads, 32]);
             assert_equal(
                 &attention(&q, &k, &v, &mask).unwrap(),
                 &attention_in_candle(&q, &k, &v, &mask).unwrap(),

@@ -29,6 +29,7 @@ const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p
 const SPACE_MARK: char = '▁';
 
 /// GGUF token types.
+const UNKNOWN: u32 = 2;
 const CONTROL: u32 = 3;
 const USER_DEFINED: u32 = 4;
 const UNUSED: u32 = 5;
@@ -42,12 +43,25 @@ pub struct Tokens {
     pub spans: Vec<Range<usize>>,
 }
 
+/// A part of what a model is given to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Written by a chat template: the names of control tokens stand for those tokens.
+    Template(&'a str),
+    /// Written by somebody else: all of it is text.
+    Plain(&'a str),
+}
+
 /// A model's tokeniser.
 pub struct Tokenizer {
     model: String,
     inner: tokenizers::Tokenizer,
     bytes: TokenBytes,
     context: Vec<u32>,
+    /// Tokens that steer a model and are no text, by what they are called.
+    control: AHashMap<String, u32>,
+    /// For each token whether a text ends before it.
+    ends: Vec<bool>,
 }
 
 /// The bytes of every token, one after another.
@@ -165,11 +179,30 @@ impl Tokenizer {
             (true, Some(bos)) => vec![bos as u32],
             (true, None) => return Err(malformed("it asks for a beginning-of-text token and does not name it")),
         };
+        let control = tokens
+            .iter()
+            .zip(&types)
+            .enumerate()
+            .filter(|(_, (token, kind))| **kind == CONTROL && !token.is_empty())
+            .map(|(id, (token, _))| ((*token).to_owned(), id as u32))
+            .collect();
+        let mut ends: Vec<bool> = types
+            .iter()
+            .map(|kind| matches!(*kind, CONTROL | UNUSED | UNKNOWN))
+            .collect();
+        for key in ["eos", "eot", "eom"] {
+            let id = file.integer(&format!("tokenizer.ggml.{key}_token_id"));
+            if let Some(end) = id.and_then(|id| ends.get_mut(id)) {
+                *end = true;
+            }
+        }
         Ok(Self {
             model: model.to_owned(),
             inner,
             bytes,
             context,
+            control,
+            ends,
         })
     }
 
@@ -198,6 +231,16 @@ impl Tokenizer {
         let highest = json["model"]["vocab"]
             .as_object()
             .and_then(|vocab| vocab.values().filter_map(|id| id.as_u64()).max());
+        let control: AHashMap<String, u32> = json["added_tokens"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|token| token["special"] == true)
+            .filter_map(|token| {
+                let id = token["id"].as_u64().and_then(|id| u32::try_from(id).ok())?;
+                Some((token["content"].as_str().filter(|c| !c.is_empty())?.to_owned(), id))
+            })
+            .collect();
         let mut inner: tokenizers::Tokenizer =
             serde_json::from_value(json).map_err(|e| malformed(format!("its tokeniser is damaged: {e}")))?;
         inner.set_encode_special_tokens(true);
@@ -216,17 +259,80 @@ impl Tokenizer {
             None => Vec::new(),
         });
         let bytes = TokenBytes::new(pieces);
+        let mut ends = vec![false; count as usize];
+        for &id in control.values() {
+            if let Some(end) = ends.get_mut(id as usize) {
+                *end = true;
+            }
+        }
         Ok(Self {
             model: model.to_owned(),
             inner,
             bytes,
             context,
+            control,
+            ends,
         })
     }
 
     /// The ids that come before every text: the beginning-of-text token, or nothing.
     pub fn context(&self) -> &[u32] {
         &self.context
+    }
+
+    /// Whether a text ends before this token: an end-of-text or end-of-turn token, or any other that is no text.
+    pub fn ends(&self, id: u32) -> bool {
+        self.ends.get(id as usize).copied().unwrap_or(true)
+    }
+
+    /// Says of more tokens that a text ends before them; ids that the vocabulary lacks are passed over.
+    pub fn add_ends(&mut self, ids: &[u32]) {
+        for &id in ids {
+            if let Some(end) = self.ends.get_mut(id as usize) {
+                *end = true;
+            }
+        }
+    }
+
+    /// The tokens of a piece of writing in which the names of control tokens are those tokens, as in what a chat template
+    /// writes, and the parts marked as plain are plain text. Pieces that follow one another are cut into tokens as one.
+    ///
+    /// # Errors
+    /// When the tokeniser refuses a part.
+    pub fn encode_with_control(&self, parts: &[Part]) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        let mut text = String::new();
+        for part in parts {
+            let mut rest = match part {
+                Part::Plain(plain) => {
+                    text.push_str(plain);
+                    continue;
+                }
+                Part::Template(template) => *template,
+            };
+            // The first name in what is left, and the longest where one begins with another.
+            let next = |rest: &str| {
+                let found = self
+                    .control
+                    .iter()
+                    .filter_map(|(name, &id)| Some((rest.find(name.as_str())?, name, id)));
+                found.min_by_key(|&(at, name, _)| (at, std::cmp::Reverse(name.len())))
+            };
+            while let Some((at, name, id)) = next(rest) {
+                text.push_str(&rest[..at]);
+                if !text.is_empty() {
+                    ids.extend(self.encode(&text)?.ids);
+                    text.clear();
+                }
+                ids.push(id);
+                rest = &rest[at + name.len()..];
+            }
+            text.push_str(rest);
+        }
+        if !text.is_empty() {
+            ids.extend(self.encode(&text)?.ids);
+        }
+        Ok(ids)
     }
 
     /// Tokens that the tokeniser knows; the model's vocabulary may be padded beyond them.

@@ -3,7 +3,7 @@
 use super::architecture::Architecture;
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
-use super::kernels::unpack_q8_0;
+use super::kernels::{multiply_into, unpack_q8_0};
 use super::ops;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
@@ -230,6 +230,22 @@ impl Weight {
         const TILE_ROWS: usize = 16 * CHUNK_ROWS;
         match self {
             Self::Unpacked(tensor) => ops::linear(x, tensor),
+            Self::Packed { rows, .. } if matches!(x.device(), Device::Cpu) => {
+                let (tokens, columns) = x.dims2()?;
+                let x = x.contiguous()?;
+                let mut out = vec![0f32; tokens * rows];
+                let (mut unpacked, mut product) = (Vec::new(), Vec::new());
+                for start in (0..*rows).step_by(TILE_ROWS) {
+                    let range = start..(start + TILE_ROWS).min(*rows);
+                    self.with_rows(range.clone(), columns, &mut unpacked, |w| {
+                        ops::with_values(&x, |x| multiply_into(x, tokens, w, range.len(), &mut product))
+                    })?;
+                    for (out, product) in out.chunks_exact_mut(*rows).zip(product.chunks_exact(range.len())) {
+                        out[range.clone()].copy_from_slice(product);
+                    }
+                }
+                Tensor::from_vec(out, (tokens, *rows), x.device())
+            }
             Self::Packed { rows, .. } => {
                 let parts: Vec<Tensor> = (0..*rows)
                     .step_by(TILE_ROWS)

@@ -1,0 +1,181 @@
+//! What a model is given to read before it writes: a text to continue, or a turn of a conversation in the form of its
+//! chat template.
+//!
+//! A template is a program of the model's file, in the template language Jinja, and so comes from outside: it can render
+//! and nothing else, and only for so long. What people write is never seen by it. It renders marks in their place, and
+//! the writing is put there afterwards as plain text, so that `<|im_end|>` in an instruction ends no turn.
+
+use super::error::{ModelError, Result};
+use super::gguf::Gguf;
+use super::language_model::LanguageModel;
+use super::tokenizer::Part;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
+use std::path::Path;
+
+/// Steps that a template may take; those of real models take a few hundred for one turn.
+const FUEL: u64 = 100_000;
+/// Bytes of a template, or of what it renders, beyond which it is none.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Marks that stand for what people wrote, of characters for private use, which no template writes.
+const SYSTEM: &str = "\u{F8FE}\u{F8F0}\u{F8FF}";
+const USER: &str = "\u{F8FE}\u{F8F1}\u{F8FF}";
+
+/// What a model reads before it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// A text that it continues.
+    Text(String),
+    /// A turn of a user, which the model answers.
+    Chat {
+        /// What the model is told to be; without it, what its template says.
+        system: Option<String>,
+        /// What the user wrote.
+        user: String,
+    },
+}
+
+/// How a model's file says that a conversation is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatTemplate {
+    source: String,
+    bos: String,
+    eos: String,
+}
+
+impl ChatTemplate {
+    /// A template in Jinja, with the names of the tokens that begin and end a text.
+    pub fn new(source: impl Into<String>, bos: impl Into<String>, eos: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            bos: bos.into(),
+            eos: eos.into(),
+        }
+    }
+
+    /// The template of a GGUF file.
+    pub fn from_gguf(file: &Gguf) -> Option<Self> {
+        let source = file.string("tokenizer.chat_template")?;
+        let tokens = file.strings("tokenizer.ggml.tokens")?;
+        let name = |key: &str| {
+            let id = file.integer(&format!("tokenizer.ggml.{key}_token_id"));
+            id.and_then(|id| tokens.get(id).copied()).unwrap_or_default()
+        };
+        Some(Self::new(source, name("bos"), name("eos")))
+    }
+
+    /// The template of a folder: `chat_template.jinja`, or what `tokenizer_config.json` holds.
+    pub fn from_folder(path: &Path) -> Option<Self> {
+        let config = std::fs::read_to_string(path.join("tokenizer_config.json")).unwrap_or_default();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
+        // A token is written as its name, or as an object that holds it.
+        let name = |key: &str| {
+            let token = &config[key];
+            token.as_str().or(token["content"].as_str()).unwrap_or_default()
+        };
+        let in_config = || match &config["chat_template"] {
+            serde_json::Value::String(source) => Some(source.clone()),
+            serde_json::Value::Array(named) => {
+                let default = named.iter().find(|template| template["name"] == "default");
+                Some(default?["template"].as_str()?.to_owned())
+            }
+            _ => None,
+        };
+        let source = std::fs::read_to_string(path.join("chat_template.jinja"))
+            .ok()
+            .or_else(in_config)?;
+        Some(Self::new(source, name("bos_token"), name("eos_token")))
+    }
+
+    /// What stands before the model's answer, with marks for what was written.
+    fn render(&self, has_system: bool) -> std::result::Result<String, Error> {
+        if self.source.len() > MAX_BYTES {
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "it is longer than any template",
+            ));
+        }
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(64);
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        // As Hugging Face transformers sets them.
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+        environment.set_syntax(syntax);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> std::result::Result<String, Error> {
+                Err(Error::new(ErrorKind::InvalidOperation, format!("it says: {message}")))
+            },
+        );
+        let user = context! { role => "user", content => USER };
+        let messages = match has_system {
+            true => vec![context! { role => "system", content => SYSTEM }, user],
+            false => vec![user],
+        };
+        let rendered = environment.render_str(
+            &self.source,
+            context! {
+                messages,
+                add_generation_prompt => true,
+                bos_token => self.bos.as_str(),
+                eos_token => self.eos.as_str(),
+            },
+        )?;
+        match rendered.len() <= MAX_BYTES {
+            true => Ok(rendered),
+            false => Err(Error::new(ErrorKind::InvalidOperation, "it writes too much")),
+        }
+    }
+}
+
+/// The ids that a model is given before it writes.
+///
+/// # Errors
+/// When the model has no chat template for a turn, the template fails or leaves out what was written, or the tokeniser
+/// refuses the text.
+pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
+    let tokenizer = model.tokenizer();
+    let (system, user) = match prompt {
+        Prompt::Text(text) => return Ok([tokenizer.context(), &tokenizer.encode(text)?.ids].concat()),
+        Prompt::Chat { system, user } => (system.as_deref(), user.as_str()),
+    };
+    let refused = |reason: String| ModelError::Template {
+        model: model.name().to_owned(),
+        reason,
+    };
+    let template = model
+        .chat_template()
+        .ok_or_else(|| refused("its file has none".to_owned()))?;
+    let rendered = template.render(system.is_some()).map_err(|e| refused(e.to_string()))?;
+    for (mark, what) in [(USER, "the user's turn"), (SYSTEM, "the system's turn")] {
+        if !rendered.contains(mark) && (mark == USER || system.is_some()) {
+            return Err(refused(format!("it leaves out {what}")));
+        }
+    }
+    let ids = tokenizer.encode_with_control(&parts(&rendered, system.unwrap_or_default(), user))?;
+    // Most templates write the token that begins a text, and the others mean it.
+    match ids.starts_with(tokenizer.context()) {
+        true => Ok(ids),
+        false => Ok([tokenizer.context(), &ids].concat()),
+    }
+}
+
+/// The rendering with what was written in the place of its marks.
+fn parts<'a>(rendered: &'a str, system: &'a str, user: &'a str) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    for (i, piece) in rendered.split(USER).enumerate() {
+        if i > 0 {
+            parts.push(Part::Plain(user));
+        }
+        for (j, piece) in piece.split(SYSTEM).enumerate() {
+            if j > 0 {
+                parts.push(Part::Plain(system));
+            }
+            parts.push(Part::Template(piece));
+        }
+    }
+    parts
+}

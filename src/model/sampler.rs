@@ -1,0 +1,306 @@
+//! Draws the next token from a row of logits.
+//!
+//! candle-transformers' `LogitsProcessor` is not used: it has no min-p, and it takes the nucleus of what top-k has left
+//! without renormalising it, so that the two together cut off less than the same settings do elsewhere.
+
+use super::decoding::Decoding;
+use super::kernels::exp_over;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::cmp::Ordering;
+
+/// Draws tokens as a [`Decoding`] says. The same seed gives the same draws on every machine.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    decoding: Decoding,
+    rng: ChaCha8Rng,
+}
+
+/// Memory that draws reuse.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// exp((logit - largest) / T) of every symbol.
+    weights: Vec<f32>,
+    /// Symbols that may be drawn, the likeliest first.
+    order: Vec<u32>,
+}
+
+impl Sampler {
+    /// A sampler that begins at a seed.
+    pub fn new(decoding: Decoding, seed: u64) -> Self {
+        Self {
+            decoding,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// Draws one symbol from its logits; `seen` are the symbols that the text has so far, its prompt included, for the
+    /// repetition penalty. Of symbols equally likely the first comes first. An empty row gives 0.
+    pub fn draw(&mut self, logits: &mut [f32], seen: &[u32], scratch: &mut Scratch) -> u32 {
+        self.penalise(logits, seen);
+        if self.decoding.temperature == 0.0 {
+            return likeliest(logits);
+        }
+        let Scratch { weights, order } = scratch;
+        exp_over(logits, self.decoding.beta() as f32, weights);
+        let u: f64 = self.rng.random();
+        if !self.decoding.truncates() {
+            return draw_all(weights, u);
+        }
+        order.clear();
+        order.extend(0..weights.len() as u32);
+        let likelier = |a: &u32, b: &u32| likelier(weights, *a, *b);
+        if let Some(k) = self.decoding.top_k.map(|k| k as usize).filter(|&k| k < order.len()) {
+            order.select_nth_unstable_by(k - 1, likelier);
+            order.truncate(k);
+        }
+        if let Some(p) = self.decoding.top_p {
+            keep_nucleus(weights, order, p);
+        } else {
+            order.sort_unstable_by(likelier);
+        }
+        if let Some(least) = self.decoding.min_p {
+            // The largest weight is 1.
+            let kept = order.iter().take_while(|&&id| f64::from(weights[id as usize]) >= least);
+            order.truncate(kept.count().max(1));
+        }
+        let weight = |id: &u32| f64::from(weights[*id as usize]);
+        let mut rest = u * order.iter().map(weight).sum::<f64>();
+        for id in order.iter() {
+            rest -= weight(id);
+            if rest < 0.0 {
+                return *id;
+            }
+        }
+        order.last().copied().unwrap_or(0)
+    }
+
+    fn penalise(&self, logits: &mut [f32], seen: &[u32]) {
+        let penalty = self.decoding.repetition_penalty as f32;
+        if penalty == 1.0 {
+            return;
+        }
+        let mut once = seen.to_vec();
+        once.sort_unstable();
+        once.dedup();
+        for id in once {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit = if *logit > 0.0 {
+                    *logit / penalty
+                } else {
+                    *logit * penalty
+                };
+            }
+        }
+    }
+}
+
+fn likelier(weights: &[f32], a: u32, b: u32) -> Ordering {
+    weights[b as usize].total_cmp(&weights[a as usize]).then(a.cmp(&b))
+}
+
+fn likeliest(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (id, &logit) in logits.iter().enumerate() {
+        if logit > logits[best] {
+            best = id;
+        }
+    }
+    best as u32
+}
+
+/// Leaves the likeliest symbols that together reach a share p of all that are there, the likeliest first.
+fn keep_nucleus(weights: &[f32], order: &mut Vec<u32>, p: f64) {
+    /// Symbols sorted at first; a nucleus rarely has more.
+    const FIRST: usize = 128;
+    let weight = |id: &u32| f64::from(weights[*id as usize]);
+    let needed = p * order.iter().map(weight).sum::<f64>();
+    let mut sorted = FIRST;
+    loop {
+        sorted = sorted.min(order.len());
+        if sorted < order.len() {
+            order.select_nth_unstable_by(sorted, |a, b| likelier(weights, *a, *b));
+        }
+        order[..sorted].sort_unstable_by(|a, b| likelier(weights, *a, *b));
+        let mut mass = 0.0;
+        for (i, id) in order[..sorted].iter().enumerate() {
+            mass += weight(id);
+            if mass >= needed {
+                order.truncate(i + 1);
+                return;
+            }
+        }
+        if sorted == order.len() {
+            return;
+        }
+        sorted *= 8;
+    }
+}
+
+/// One of all symbols, in proportion to its weight.
+fn draw_all(weights: &[f32], u: f64) -> u32 {
+    /// Symbols that are passed over at once.
+    const BLOCK: usize = 256;
+    let sums: Vec<f64> = weights
+        .chunks(BLOCK)
+        .map(|block| block.iter().map(|&w| f64::from(w)).sum())
+        .collect();
+    let mut rest = u * sums.iter().sum::<f64>();
+    let mut last = 0;
+    for (i, &sum) in sums.iter().enumerate() {
+        if rest >= sum {
+            rest -= sum;
+            continue;
+        }
+        for (j, &w) in weights.iter().enumerate().skip(i * BLOCK).take(BLOCK) {
+            rest -= f64::from(w);
+            last = j as u32;
+            if rest < 0.0 {
+                return last;
+            }
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The distribution that a decoding draws from, step by step as its definition says.
+    fn plain(logits: &[f32], seen: &[u32], decoding: &Decoding) -> Vec<f64> {
+        let mut scores: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
+        for (id, score) in scores
+            .iter_mut()
+            .enumerate()
+            .filter(|(id, _)| seen.contains(&(*id as u32)))
+        {
+            let _ = id;
+            let penalty = decoding.repetition_penalty;
+            *score = if *score > 0.0 {
+                *score / penalty
+            } else {
+                *score * penalty
+            };
+        }
+        scores.iter_mut().for_each(|score| *score /= decoding.temperature);
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+        order.truncate(decoding.top_k.map_or(order.len(), |k| k as usize));
+        let shares = |order: &[usize]| -> Vec<f64> {
+            let weights: Vec<f64> = order.iter().map(|&id| (scores[id] - scores[order[0]]).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            weights.iter().map(|w| w / sum).collect()
+        };
+        if let Some(p) = decoding.top_p {
+            let mut before = 0.0;
+            let kept = shares(&order).into_iter().take_while(|share| {
+                let kept = before < p;
+                before += share;
+                kept
+            });
+            order.truncate(kept.count());
+        }
+        if let Some(least) = decoding.min_p {
+            let all = shares(&order);
+            let kept = all.iter().take_while(|share| **share >= least * all[0]).count();
+            order.truncate(kept);
+        }
+        let mut probabilities = vec![0.0; logits.len()];
+        for (share, id) in shares(&order).into_iter().zip(&order) {
+            probabilities[*id] = share;
+        }
+        probabilities
+    }
+
+    fn frequencies(logits: &[f32], seen: &[u32], decoding: &Decoding, draws: usize) -> Vec<f64> {
+        let mut sampler = Sampler::new(decoding.clone(), 11);
+        let mut scratch = Scratch::default();
+        let mut counts = vec![0.0; logits.len()];
+        for _ in 0..draws {
+            counts[sampler.draw(&mut logits.to_vec(), seen, &mut scratch) as usize] += 1.0 / draws as f64;
+        }
+        counts
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn symbols_are_drawn_as_often_as_the_definition_says(
+            logits in proptest::collection::vec(-4f32..4.0, 2..40),
+            temperature in 0.2f64..2.0,
+            top_k in proptest::option::of(1u32..20),
+            top_p in proptest::option::of(0.1f64..0.99),
+            min_p in proptest::option::of(0.01f64..0.5),
+            repetition_penalty in prop_oneof![Just(1.0), 0.8f64..1.5],
+        ) {
+            const DRAWS: usize = 20_000;
+            let decoding = Decoding { temperature, top_k, top_p, min_p, repetition_penalty };
+            let seen = [0, 0, 1, 7];
+            let expected = plain(&logits, &seen, &decoding);
+            for (got, p) in frequencies(&logits, &seen, &decoding, DRAWS).into_iter().zip(expected) {
+                if p == 0.0 {
+                    prop_assert_eq!(got, 0.0);
+                }
+                // Six standard deviations.
+                prop_assert!((got - p).abs() < 6.0 * (p * (1.0 - p) / DRAWS as f64).sqrt() + 1e-3, "{} {}", got, p);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_vocabulary_is_cut_where_a_small_one_is() {
+        let logits: Vec<f32> = (0..30_000u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 9e3)
+            .collect();
+        for text in [
+            "top-p=0.3",
+            "top-p=0.9",
+            "top-k=700,top-p=0.95",
+            "min-p=0.2",
+            "temperature=0.6,top-k=40",
+        ] {
+            let decoding: Decoding = text.parse().unwrap();
+            let expected = plain(&logits, &[], &decoding);
+            let got = frequencies(&logits, &[], &decoding, 3_000);
+            let outside = got
+                .iter()
+                .zip(&expected)
+                .filter(|(got, p)| **got > 0.0 && **p == 0.0)
+                .count();
+            assert_eq!(outside, 0, "{text}");
+            let mean = |p: &[f64]| {
+                p.iter()
+                    .enumerate()
+                    .map(|(id, p)| p * f64::from(logits[id]))
+                    .sum::<f64>()
+            };
+            assert!((mean(&got) - mean(&expected)).abs() < 0.05, "{text}");
+        }
+    }
+
+    #[test]
+    fn greedy_decoding_takes_the_first_of_the_likeliest() {
+        let decoding = Decoding::untruncated(0.0);
+        let got = frequencies(&[0.0, 3.0, 3.0, 1.0], &[], &decoding, 10);
+        assert!((got[1] - 1.0).abs() < 1e-12);
+        let penalised = Decoding {
+            repetition_penalty: 2.0,
+            ..decoding
+        };
+        assert!((frequencies(&[0.0, 3.0, 2.0], &[1], &penalised, 10)[2] - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_draws_again() {
+        let draws = |seed| -> Vec<u32> {
+            let mut sampler = Sampler::new(Decoding::untruncated(1.0), seed);
+            (0..20)
+                .map(|_| sampler.draw(&mut [0.0; 100], &[], &mut Scratch::default()))
+                .collect()
+        };
+        assert_eq!(draws(3), draws(3));
+        assert_ne!(draws(3), draws(4));
+    }
+}
