@@ -23,6 +23,7 @@ fn the_help_lists_the_commands_and_the_exit_codes() {
         .success()
         .stdout(
             contains("detect")
+                .and(contains("generate"))
                 .and(contains("models"))
                 .and(contains("completions"))
                 .and(contains("Exit codes")),
@@ -102,6 +103,76 @@ fn a_missing_file_has_its_sentence_and_exit_code_2() {
         .code(2)
         .stdout(is_empty())
         .stderr("Error: `no-such-file.txt` does not exist; check the path\n");
+}
+
+#[test]
+fn prompts_that_cannot_be_used_have_their_sentence_before_any_model_is_loaded() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let prompts = folder.path().join("prompts.jsonl");
+    let good = r#"{"id": "a", "kind": "essay", "part": "one", "opening": "Once", "title": "passed over"}"#;
+    for (lines, more, said) in [
+        (format!("{good}\n\nhello\n"), &[][..], "line 3 is no prompt"),
+        (
+            format!("{good}\n{{\"id\": \"b\"}}\n"),
+            &[],
+            "line 2 has neither an instruction nor an opening",
+        ),
+        (
+            format!("{good}\n{good}\n"),
+            &[],
+            "line 2 has the id `a`, which another prompt has too",
+        ),
+        (good.to_owned(), &["--part", "two"], "no prompt is of the part"),
+        (
+            good.to_owned(),
+            &["--decodings-per-prompt", "2"],
+            "more decodings than the 1",
+        ),
+        (
+            good.to_owned(),
+            &["--decoding", "top-k=5", "--decoding", "top_k=5"],
+            "named again",
+        ),
+        (good.to_owned(), &["--prompt", "-", "--prompt", "-"], "more than once"),
+    ] {
+        std::fs::write(&prompts, lines).expect("a file");
+        whowrote()
+            .args(["generate", "--model", "none", "--offline", "--prompts"])
+            .arg(&prompts)
+            .args(more)
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(contains(said).and(starts_with("Error: ")));
+    }
+    for (arguments, said) in [
+        (
+            &["--model", "none"][..],
+            "there is no prompt; name a file of them with --prompts",
+        ),
+        (
+            &["--prompt", "Hello", "--model", "none"],
+            "there is no author, model or file called 'none'",
+        ),
+        (&["--prompt", "Hello", "--model", ""], "--model wants the name"),
+        (&["--prompt", "Hello"], "--model"),
+        (
+            &["--prompt", "Hello", "--model", "none", "--decoding", "hot"],
+            "a decoding reads like",
+        ),
+        (
+            &["--prompts", "no-such.jsonl", "--model", "none"],
+            "`no-such.jsonl` does not exist",
+        ),
+    ] {
+        whowrote()
+            .arg("generate")
+            .args(arguments)
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(contains(said));
+    }
 }
 
 #[test]

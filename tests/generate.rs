@@ -6,7 +6,6 @@ mod tiny;
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
-use std::convert::Infallible;
 use std::sync::Arc;
 use tiny::{FAMILIES, Family, Tiny};
 use whowrote::model::chat::{Prompt, prompt_ids};
@@ -99,12 +98,6 @@ struct Failed;
 impl From<ModelError> for Failed {
     fn from(error: ModelError) -> Self {
         panic!("{error}")
-    }
-}
-
-impl From<Infallible> for Failed {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }
 
