@@ -36,7 +36,7 @@ fn the_help_lists_the_commands_and_the_exit_codes() {
         "--b ",
         "--models",
         "--test",
-        "--temperature",
+        "--decoding",
         "--tokens",
     ];
     let more = ["--threads", "--device", "--offline", "--color", "--quiet", "--verbose"];
@@ -258,12 +258,12 @@ fn values_out_of_range_are_usage_errors() {
             .code(2)
             .stderr(contains("alpha is a share above 0 and below 1"));
     }
-    for temperature in ["0", "-1", "inf", "warm"] {
+    for decoding in ["temperature=-1", "temperature=inf", "warm"] {
         whowrote()
-            .args(["detect", "--temperature", temperature, "x.txt"])
+            .args(["detect", "--decoding", temperature, "x.txt"])
             .assert()
             .code(2)
-            .stderr(contains("a temperature is a number above 0"));
+            .stderr(contains("a decoding reads like `temperature=0.7,top-p=0.9`"));
     }
     whowrote().args(["detect", "--threads", "0"]).assert().code(2);
     whowrote()

@@ -9,11 +9,12 @@ mod common;
 use candle_core::Device;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use std::collections::BTreeMap;
-use whowrote::model::LanguageModel;
+use whowrote::calibration::CalibratedModel;
 use whowrote::model::decoder::KvCache;
+use whowrote::model::{Decoding, Family, LanguageModel};
 use whowrote::scoring::{Scoring, TextScores, score};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{AuthorSet, Candidate, Decision, Policy, Test, betas, decide};
+use whowrote::verdict::{AuthorSet, Candidate, Decision, Policy, PromptKnowledge, Test, betas, decide};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -79,7 +80,7 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
             author: (*name).to_owned(),
             set,
             model: (*name).to_owned(),
-            temperature: 1.0,
+            decoding: Family::Stated(Decoding::untruncated(1.0), 1.0),
         })
         .collect();
     let mut texts: Vec<(usize, String)> = Vec::new();
@@ -100,13 +101,24 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
     let policy = Policy {
         alpha: 0.05,
         tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
+        prompt: PromptKnowledge::Known,
+        calibrations: Vec::new(),
     };
+    let models = NAMES.map(|name| CalibratedModel {
+        name: name.to_owned(),
+        sha256: String::new(),
+    });
     for (author, name) in NAMES.iter().enumerate() {
         let own: Vec<(usize, Decision)> = texts
             .iter()
             .zip(&scores)
             .filter(|((a, _), scores)| *a == author && scores[*name].scored() >= LEAST)
-            .map(|((_, text), scores)| (scores[*name].scored(), decide(text, &candidates, scores, &policy)))
+            .map(|((_, text), scores)| {
+                (
+                    scores[*name].scored(),
+                    decide(text, &candidates, &models, scores, &policy),
+                )
+            })
             .collect();
         let retained = own.iter().filter(|(_, d)| d.hypotheses[author].retained).count();
         let other_out = own.iter().filter(|(_, d)| !d.hypotheses[1 - author].retained).count();

@@ -7,7 +7,7 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use whowrote::scoring::{TILT_COUNT, TextScores, TokenStats};
 use whowrote::stats::likelihood_ratio::likelihood_ratio;
-use whowrote::stats::words::{borders, ln_word_probabilities};
+use whowrote::stats::words::{borders, ln_word_probabilities, word_figures};
 use whowrote::stats::{Outcome, RatioVoid, clopper_pearson};
 
 const CHARACTERS: &[&str] = &[" ", "a", "b"];
@@ -329,7 +329,7 @@ fn the_probabilities_of_words_sum_to_at_most_one() {
                         let scores = toy.score(&text);
                         let pair = [past.len(), past.len() + word.len()];
                         assert!(borders(&text).windows(2).any(|b| b == pair));
-                        if let Ok(ln_p) = ln_word_probabilities(&scores, 0, &pair)[0] {
+                        if let Ok(ln_p) = ln_word_probabilities(&scores, &word_figures(&scores, 0), &pair)[0] {
                             sum += ln_p.exp();
                             let end = scores.spans.iter().position(|span| span.start == pair[1]).unwrap();
                             without_end += (ln_p - scores.stats[end].ln_space_mass).exp();

@@ -67,7 +67,10 @@ impl Calibration {
         };
         let metadata = std::fs::metadata(path).map_err(|e| read_error(e.to_string()))?;
         if metadata.len() > MAX_BYTES {
-            return Err(read_error(format!("it has {} bytes, which no calibration has", metadata.len())));
+            return Err(read_error(format!(
+                "it has {} bytes, which no calibration has",
+                metadata.len()
+            )));
         }
         let json = std::fs::read_to_string(path).map_err(|e| read_error(e.to_string()))?;
         Self::from_json(&json, &file)
@@ -96,7 +99,9 @@ impl Calibration {
         let text = |numbers: Vec<i64>| -> Result<Vec<Vec<Likelihoods>>, CalibrationError> {
             let reached = numbers.len() / width;
             if !numbers.len().is_multiple_of(width) || reached > LENGTHS.len() {
-                return Err(malformed("the number of figures of a text does not fit its models".to_owned()));
+                return Err(malformed(
+                    "the number of figures of a text does not fit its models".to_owned(),
+                ));
             }
             let likelihoods = |pair: &[i64]| Likelihoods {
                 deployed: pair[0] as f64 / SCALE,

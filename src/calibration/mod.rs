@@ -62,9 +62,9 @@ pub struct Calibration {
 pub struct Conformal {
     /// The greatest of the groups' p-values.
     pub p_value: f64,
-    /// The text's score, nats; low scores speak against the author.
+    /// The text's first score, nats; low scores speak against the author.
     pub score: f64,
-    /// The score at or below which this length's p-value is at most alpha; minus infinity where no score is.
+    /// By this score alone the author is ruled out below this; minus infinity where no score would do.
     pub threshold: f64,
     /// The words that the text was cut to.
     pub words: usize,
@@ -80,38 +80,59 @@ impl Calibration {
     pub fn columns(&self, models: &[CalibratedModel]) -> Result<Vec<usize>, CalibratedModel> {
         models
             .iter()
-            .map(|wanted| self.models.iter().position(|model| model == wanted).ok_or_else(|| wanted.clone()))
+            .map(|wanted| {
+                self.models
+                    .iter()
+                    .position(|model| model == wanted)
+                    .ok_or_else(|| wanted.clone())
+            })
             .collect()
     }
 
     /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has
     /// [`LEAST_TEXTS`] texts.
     pub fn length_class(&self, reached: usize) -> Option<usize> {
-        let covered = |class: &usize| !self.groups.is_empty() && self.groups.iter().all(|group| group.reaching(*class) >= LEAST_TEXTS);
+        let covered = |class: &usize| {
+            !self.groups.is_empty() && self.groups.iter().all(|group| group.reaching(*class) >= LEAST_TEXTS)
+        };
         (0..reached.min(LENGTHS.len())).rev().find(covered)
     }
 
     /// The conformal p-value of a text, given its likelihoods under the models in `columns` at every length that it reaches,
-    /// in the order of `columns`; `score` is low where the author is unlikely. None where the text is shorter than
-    /// every length that the groups cover.
+    /// in the order of `columns`. None where the text is shorter than every length that the groups cover.
+    ///
+    /// `scores` makes one or several scores of each of some texts, low where the author is unlikely, by a rule that does not
+    /// depend on the order in which the texts come.
     pub fn judge(
         &self,
         columns: &[usize],
         text: &[Vec<Likelihoods>],
-        score: impl Fn(&[Likelihoods]) -> f64,
+        scores: impl Fn(&[Vec<Likelihoods>]) -> Vec<Vec<f64>>,
         alpha: f64,
     ) -> Option<Conformal> {
         let class = self.length_class(text.len())?;
-        let groups: Vec<Vec<f64>> = self.groups.iter().map(|group| group.scores(class, columns, &score)).collect();
-        let own = score(&text[class]);
-        let (p_value, nearest) = conformal::p_of_low_in_any(groups.iter().map(Vec::as_slice), own);
-        let thresholds = groups.iter().map(|group| conformal::threshold_of_low(group, alpha));
+        let mut threshold = f64::INFINITY;
+        let mut own = f64::NAN;
+        let mut texts = 0;
+        let mut p_values = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            let mut all = group.at(class, columns);
+            texts += all.len();
+            all.push(text[class].clone());
+            let mut scores = scores(&all);
+            p_values.push(conformal::p_of_low_jointly(&scores));
+            let first = scores.swap_remove(0);
+            let (score, others) = first.split_last()?;
+            own = *score;
+            threshold = threshold.min(conformal::threshold_of_low(others, alpha));
+        }
+        let (p_value, nearest) = conformal::greatest(&p_values);
         Some(Conformal {
             p_value,
             score: own,
-            threshold: thresholds.fold(f64::INFINITY, f64::min),
+            threshold,
             words: LENGTHS[class],
-            texts: groups.iter().map(Vec::len).sum(),
+            texts,
             group: nearest.map_or_else(String::new, |i| self.groups[i].name.clone()),
         })
     }
@@ -123,16 +144,11 @@ impl Group {
         self.texts.iter().filter(|text| text.len() > class).count()
     }
 
-    /// The scores of the texts that reach a length.
-    fn scores(&self, class: usize, columns: &[usize], score: &impl Fn(&[Likelihoods]) -> f64) -> Vec<f64> {
-        let mut chosen = Vec::with_capacity(columns.len());
+    /// The likelihoods of the texts that reach a length, under the models in `columns`.
+    fn at(&self, class: usize, columns: &[usize]) -> Vec<Vec<Likelihoods>> {
         let reaching = self.texts.iter().filter_map(|text| text.get(class));
         reaching
-            .map(|models| {
-                chosen.clear();
-                chosen.extend(columns.iter().map(|&column| models[column]));
-                score(&chosen)
-            })
+            .map(|models| columns.iter().map(|&column| models[column]).collect())
             .collect()
     }
 }

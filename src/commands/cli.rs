@@ -2,8 +2,10 @@
 //! completions are made from it.
 
 use super::DeviceChoice;
+use super::calibrate::CalibrateArgs;
 use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
+use crate::model::Family;
 use crate::output::Format;
 use crate::verdict::Test;
 use clap::{Args, ColorChoice, Parser, Subcommand};
@@ -40,6 +42,9 @@ pub enum Command {
     /// Samples texts from a model: one JSON object a text
     #[command(after_help = GENERATE_EXIT_CODES)]
     Generate(GenerateArgs),
+    /// Makes a calibration from texts whose author is known
+    #[command(after_help = EXIT_CODES)]
+    Calibrate(CalibrateArgs),
     /// Lists, fetches and checks the models
     Models(ModelsArgs),
     /// Prints a completion script for a shell
@@ -92,7 +97,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub models: Option<PathBuf>,
 
-    /// The tests that may rule a model out; may be repeated or separated by commas
+    /// The tests that may rule a model out where the prompt is known; may be repeated or separated by commas
     #[arg(
         long = "test",
         value_enum,
@@ -102,12 +107,33 @@ pub struct DetectArgs {
     )]
     pub tests: Vec<Test>,
 
-    /// The temperature that every model is supposed to have been sampled at, above 0; without it, that of the author in
-    /// the catalogue, or 1
+    /// The ways of sampling that an author may have used: deployed, any, or one way; without it, that of the author in the
+    /// catalogue, or deployed
     ///
-    /// The models are judged as sampled at this temperature without truncation (no top-k, no top-p).
-    #[arg(long, value_name = "T", value_parser = parse_temperature, allow_negative_numbers = true)]
-    pub temperature: Option<f64>,
+    /// `deployed` is what services run: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, and untruncated up to
+    /// temperature 0.85. `any` is also untruncated up to temperature 1.3. One way reads like
+    /// `temperature=0.7,top-p=0.9`, with any of temperature (or a range such as 0.5..1), top-k, top-p and min-p.
+    #[arg(long, value_name = "DECODING")]
+    pub decoding: Option<Family>,
+
+    /// The prompt that the text answers, in a file; a model with a chat template gets it as the user's turn
+    ///
+    /// With the prompt known the error is bounded by theorems for this very text. Without it a model is held against what it
+    /// is known to have written (`whowrote calibrate`).
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "no_prompt")]
+    pub prompt: Option<PathBuf>,
+
+    /// The system's turn that came before the prompt, in a file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "prompt")]
+    pub system: Option<PathBuf>,
+
+    /// Supposes that a model wrote the text without any prompt
+    #[arg(long)]
+    pub no_prompt: bool,
+
+    /// A calibration made by `whowrote calibrate`, looked at before the built-in ones; may be repeated
+    #[arg(long = "calibration", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub calibrations: Vec<PathBuf>,
 
     /// Adds every token's figures; with --format json only
     #[arg(long)]
@@ -145,13 +171,6 @@ fn parse_alpha(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_temperature(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(temperature) if temperature > 0.0 && temperature.is_finite() => Ok(temperature),
-        _ => Err("a temperature is a number above 0, such as 1 or 0.7".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,14 +198,10 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_temperatures_are_checked() {
+    fn shares_are_checked() {
         for text in ["0", "1", "-0.1", "NaN", "inf", "five", ""] {
             assert!(parse_alpha(text).is_err(), "{text}");
         }
-        for text in ["0", "-1", "NaN", "inf", "warm", ""] {
-            assert!(parse_temperature(text).is_err(), "{text}");
-        }
         assert_eq!(parse_alpha("0.01"), Ok(0.01));
-        assert_eq!(parse_temperature("0.7"), Ok(0.7));
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{DetectArgs, DeviceChoice};
 use crate::input::{Source, printable};
+use crate::model::Family;
 use crate::output::{Detail, Format};
 use crate::verdict::Test;
 use std::ffi::{OsStr, OsString};
@@ -27,6 +28,22 @@ impl fmt::Display for AuthorChoice {
             AuthorChoice::Path(path) => f.write_str(&printable(&path.to_string_lossy())),
         }
     }
+}
+
+/// What the user knows of the prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PromptChoice {
+    /// Nothing.
+    Unknown,
+    /// There was none.
+    None,
+    /// It is in a file, and so may be the system's turn before it.
+    Given {
+        /// The file of the user's turn.
+        user: PathBuf,
+        /// The file of the system's turn.
+        system: Option<PathBuf>,
+    },
 }
 
 /// What `detect` works with. No two of its fields contradict each other.
@@ -54,9 +71,12 @@ pub struct DetectConfig {
     pub catalogue: Option<PathBuf>,
     /// The tests, each once; at least one.
     pub tests: Vec<Test>,
-    /// The temperature that every model is supposed to have been sampled at, above 0; none for that of each author in
-    /// the catalogue, or 1 where it has none.
-    pub temperature: Option<f64>,
+    /// How every author is supposed to have sampled; none for the family of each in the catalogue, or `deployed`.
+    pub decoding: Option<Family>,
+    /// What is known of the prompt.
+    pub prompt: PromptChoice,
+    /// Calibrations of the user's own, in the order in which they are looked at.
+    pub calibrations: Vec<PathBuf>,
     /// Whether reports carry every token's figures.
     pub tokens: bool,
     /// Threads to compute with; none for one a core.
@@ -177,7 +197,16 @@ impl DetectConfig {
             b,
             catalogue: args.models,
             tests: each_once(args.tests),
-            temperature: args.temperature,
+            decoding: args.decoding,
+            prompt: match args.prompt {
+                Some(user) => PromptChoice::Given {
+                    user,
+                    system: args.system,
+                },
+                None if args.no_prompt => PromptChoice::None,
+                None => PromptChoice::Unknown,
+            },
+            calibrations: args.calibrations,
             tokens: args.tokens,
             threads: args.threads,
             device: args.device,
@@ -252,7 +281,8 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.sources, [Source::Stdin]);
         assert_eq!(config.tests, [Test::EntropyGap, Test::LikelihoodRatio]);
-        assert_eq!((config.alpha, config.temperature, config.width), (0.05, None, 80));
+        assert_eq!((config.alpha, config.decoding, config.width), (0.05, None, 80));
+        assert_eq!(config.prompt, PromptChoice::Unknown);
         assert_eq!(
             (config.format, config.detail, config.device),
             (Format::Text, Detail::Normal, DeviceChoice::Auto)

@@ -1,5 +1,7 @@
 //! Where the models run, as the user names it.
 
+use crate::model::device;
+use candle_core::Device;
 use std::fmt;
 use std::str::FromStr;
 
@@ -55,6 +57,17 @@ impl FromStr for DeviceChoice {
                 .ok_or_else(|| {
                     "the device is one of auto, cpu, cuda, cuda:N (the N-th GPU, from 0) and metal".to_owned()
                 }),
+        }
+    }
+}
+
+impl DeviceChoice {
+    pub(super) fn open(self) -> crate::model::Result<Device> {
+        match self {
+            Self::Auto => Ok(device::best()),
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => device::cuda(index),
+            Self::Metal => device::metal(),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The command layer: the only part that prints, colours, or says how the program ends.
 
+pub mod calibrate;
 mod cli;
 mod config;
 pub mod detect;
 mod device;
 pub mod generate;
+mod lineup;
 mod model_judge;
 pub mod models;
 
 pub use cli::{Cli, Command, DetectArgs};
-pub use config::{AuthorChoice, Contradiction, DetectConfig, Terminal};
+pub use config::{AuthorChoice, Contradiction, DetectConfig, PromptChoice, Terminal};
 pub use device::DeviceChoice;
 pub use generate::GenerateConfig;
 
@@ -51,6 +53,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
             detect_on_terminal(&config)
         }
         Command::Generate(args) => generate::run(&GenerateConfig::new(args, Terminal::detect())?),
+        Command::Calibrate(args) => {
+            let config = calibrate::CalibrateConfig::new(args, Terminal::detect())?;
+            calibrate::run(&config)
+        }
         Command::Models(args) => models::run(&args, &mut io::stdout()),
         Command::Completions { shell } => {
             // clap's generator panics when the output is closed, so it writes to memory.

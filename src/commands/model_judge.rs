@@ -1,27 +1,26 @@
 //! The judge of `detect`: real models.
 
 use super::detect::Judge;
-use super::{AuthorChoice, DetectConfig, DeviceChoice};
-use crate::input::Document;
-use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
-use crate::model::store::{Progress, Silent, Store, StoredModel};
-use crate::model::{LanguageModel, device};
+use super::lineup::{Lineup, add_model, authors, use_threads};
+use super::{DetectConfig, PromptChoice};
+use crate::calibration::{self, Calibration};
+use crate::input::{Document, Source};
+use crate::model::LanguageModel;
+use crate::model::catalogue::{Catalogue, ModelEntry};
+use crate::model::chat::{Prompt, prompt_ids};
 use crate::output::Detail;
-use crate::scoring::{Scoring, TextScores, score};
-use crate::verdict::{self, AuthorSet, Candidate, Policy, ProvenanceReport, SCHEMA, Timing};
+use crate::scoring::{Scoring, TextScores, score_after};
+use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, SCHEMA, Timing};
 use anyhow::{Context, bail};
-use candle_core::Device;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Documents that every model scores before the next model takes its turn, so that a round costs one loading of each;
 /// a round's figures are kept until its last model has scored.
 const ROUND: usize = 256;
-/// Bytes of text at which a round ends early: a token's figures take about fifty times its text.
-const ROUND_BYTES: usize = 4 << 20;
+/// Bytes of text at which a round ends early: a token's figures take about two hundred times its text.
+const ROUND_BYTES: usize = 1 << 20;
 
 /// Judges documents with the models of a configuration.
 pub struct ModelJudge<'a> {
@@ -50,15 +49,9 @@ impl<'a> ModelJudge<'a> {
                     author: author.name,
                     set,
                     model: model.name.clone(),
-                    temperature: self.config.temperature.or(author.temperature).unwrap_or(1.0),
+                    decoding: self.config.decoding.clone().or(author.decoding).unwrap_or_default(),
                 });
-                match models.iter().find(|m| m.name == model.name) {
-                    Some(same) if same.sources != model.sources => {
-                        bail!("two different models are called {}; rename one of them", model.name)
-                    }
-                    Some(_) => {}
-                    None => models.push(model),
-                }
+                add_model(&mut models, model)?;
             }
         }
         if candidates.is_empty() {
@@ -68,71 +61,48 @@ impl<'a> ModelJudge<'a> {
     }
 }
 
-/// The authors of one set: those that the user chose, or those of the catalogue.
-fn authors(
-    catalogue: &Catalogue,
-    set: AuthorSet,
-    chosen: &[AuthorChoice],
-) -> anyhow::Result<Vec<(ModelEntry, AuthorEntry)>> {
-    if chosen.is_empty() {
-        let entries = catalogue.authors_in(set);
-        return entries
-            .map(|author| Ok((catalogue.model(&author.model)?.clone(), author.clone())))
-            .collect();
+impl ModelJudge<'_> {
+    /// The user's own calibrations, then those that are compiled in.
+    fn calibrations(&self) -> anyhow::Result<Vec<Calibration>> {
+        let own = self.config.calibrations.iter();
+        let mut all = own
+            .map(|path| Calibration::from_file(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        all.extend(calibration::built_in());
+        Ok(all)
     }
-    let resolve = |choice: &AuthorChoice| match choice {
-        AuthorChoice::Named(name) => catalogue.resolve_author(name, set),
-        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set),
-    };
-    chosen.iter().map(|choice| Ok(resolve(choice)?)).collect()
+
+    /// The prompt that the user gave.
+    fn prompt(&self) -> anyhow::Result<Option<GivenPrompt>> {
+        let PromptChoice::Given { user, system } = &self.config.prompt else {
+            return Ok(None);
+        };
+        let read = |path: &PathBuf| Document::read(&Source::File(path.clone())).map(|document| document.text);
+        Ok(Some(GivenPrompt {
+            system: system.as_ref().map(read).transpose()?,
+            user: read(user)?,
+        }))
+    }
 }
 
-/// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory holds
-/// both: building a tokeniser keeps one thread busy, and multiplying does not fill two.
-fn in_turn(
-    models: &[ModelEntry],
-    stored: &[StoredModel],
-    device: &Device,
-    mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let load = |i: usize| {
-        let (name, path): (&str, &Path) = (&models[i].name, &stored[i].path);
-        LanguageModel::load(name, path, device, device::memory_for_weights(device))
-            .with_context(|| format!("the model {name} could not be loaded"))
-    };
-    // A file of four-bit weights grows eightfold.
-    let fits = |i: usize| {
-        let size = std::fs::metadata(&stored[i].path).ok().filter(|file| file.is_file());
-        size.is_some_and(|file| file.len().saturating_mul(8) <= device::memory_for_weights(device))
-    };
-    std::thread::scope(|scope| {
-        let mut next = None;
-        for i in 0..models.len() {
-            let model = match next.take() {
-                None => load(i)?,
-                Some(thread) => {
-                    let thread: std::thread::ScopedJoinHandle<_> = thread;
-                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
-                }
-            };
-            if i + 1 < models.len() && fits(i + 1) {
-                let load = &load;
-                next = Some(scope.spawn(move || load(i + 1)));
-            }
-            work(&model)?;
-        }
-        Ok(())
-    })
+/// What came before the text.
+struct GivenPrompt {
+    system: Option<String>,
+    user: String,
 }
 
-impl DeviceChoice {
-    pub(super) fn open(self) -> crate::model::Result<Device> {
-        match self {
-            Self::Auto => Ok(device::best()),
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(index) => device::cuda(index),
-            Self::Metal => device::metal(),
-        }
+impl GivenPrompt {
+    /// A model that holds conversations gets turns; any other continues the text.
+    fn ids(&self, model: &LanguageModel) -> crate::model::Result<Vec<u32>> {
+        let prompt = match (model.chat_template(), &self.system) {
+            (Some(_), system) => Prompt::Chat {
+                system: system.clone(),
+                user: self.user.clone(),
+            },
+            (None, Some(system)) => Prompt::Text(format!("{system}\n\n{}", self.user)),
+            (None, None) => Prompt::Text(self.user.clone()),
+        };
+        prompt_ids(model, &prompt)
     }
 }
 
@@ -142,36 +112,22 @@ impl Judge for ModelJudge<'_> {
         documents: &[Document],
         each: &mut dyn FnMut(usize, ProvenanceReport) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        if let Some(threads) = self.config.threads {
-            // Fails where the pool is already there, as in a test; it then has its size.
-            let _ = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build_global();
-        }
+        use_threads(self.config.threads);
         let (candidates, models) = self.candidates()?;
-        let device = self.config.device.open()?;
-        let progress: Arc<dyn Progress> = match self.config.detail {
-            Detail::Quiet => Arc::new(Silent),
-            _ => Arc::new(crate::model::store::Terminal),
-        };
-        let store = Store::new(Store::default_cache_dir()?, self.config.offline, progress);
-        // Models that are here are only hashed, which threads share; fetches show their progress one by one.
-        let here = models.iter().all(|model| store.path(model).is_some());
-        let stored: Vec<StoredModel> = match here {
-            true => models
-                .par_iter()
-                .map(|model| store.ensure(model))
-                .collect::<Result<_, _>>()?,
-            false => models
-                .iter()
-                .map(|model| store.ensure(model))
-                .collect::<Result<_, _>>()?,
-        };
+        let quiet = self.config.detail == Detail::Quiet;
+        let lineup = Lineup::fetch(models, self.config.device, self.config.offline, quiet)?;
+        let prompt = self.prompt()?;
         let scoring = Scoring::at(verdict::betas(&candidates));
         let policy = Policy {
             alpha: self.config.alpha,
             tests: self.config.tests.clone(),
+            prompt: match self.config.prompt {
+                PromptChoice::Unknown => PromptKnowledge::Unknown,
+                PromptChoice::None | PromptChoice::Given { .. } => PromptKnowledge::Known,
+            },
+            calibrations: self.calibrations()?,
         };
+        let identities = lineup.identities();
         let mut begin = 0;
         while begin < documents.len() {
             let mut bytes = 0;
@@ -188,12 +144,18 @@ impl Judge for ModelJudge<'_> {
             let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
             let mut elapsed = vec![0.0; round];
             let mut long = vec![Vec::new(); round];
-            in_turn(&models, &stored, &device, |model| {
+            lineup.in_turn(|model| {
+                let context = match &prompt {
+                    Some(prompt) => prompt
+                        .ids(model)
+                        .with_context(|| format!("the prompt could not be given to {}", model.name()))?,
+                    None => model.tokenizer().context().to_vec(),
+                };
                 for (i, document) in texts.iter().enumerate() {
                     let start = Instant::now();
-                    let figures = score(model, &document.text, &scoring)
+                    let figures = score_after(model, &context, &document.text, &scoring)
                         .with_context(|| format!("{} could not be scored with {}", document.name, model.name()))?;
-                    let (tokens, room) = (figures.ids.len(), scoring.room(model));
+                    let (tokens, room) = (figures.ids.len(), scoring.room(model, &context));
                     if tokens > room {
                         long[i].push(verdict::long_text_warning(model.name(), tokens, room));
                     }
@@ -203,8 +165,8 @@ impl Judge for ModelJudge<'_> {
                 Ok(())
             })?;
             for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
-                let decision = verdict::decide(&document.text, &candidates, scores, &policy);
-                let figures = models.iter().zip(&stored).filter_map(|(model, stored)| {
+                let decision = verdict::decide(&document.text, &candidates, &identities, scores, &policy);
+                let figures = lineup.models.iter().zip(&lineup.stored).filter_map(|(model, stored)| {
                     let scores = scores.get(&model.name)?;
                     let figures = verdict::figures(scores, Some(stored.sha256.clone()), self.config.tokens)?;
                     Some((model.name.clone(), figures))

@@ -4,6 +4,7 @@
 //! against the user, is refused here with the line: names become folder names, requirements become arguments of pip,
 //! members become paths in an archive, repositories become parts of a URL.
 
+use super::decoding::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -93,8 +94,8 @@ pub struct AuthorEntry {
     pub set: AuthorSet,
     /// The name of its [`ModelEntry`].
     pub model: String,
-    /// The sampling temperature, where one is known.
-    pub temperature: Option<f64>,
+    /// How it samples, where that is known.
+    pub decoding: Option<Family>,
 }
 
 /// Why a catalogue, or a name looked up in it, was refused.
@@ -246,7 +247,7 @@ impl Catalogue {
                 name: name.to_owned(),
                 set,
                 model: name.to_owned(),
-                temperature: None,
+                decoding: None,
             };
             return Ok((model.clone(), author));
         }
@@ -305,7 +306,7 @@ impl Catalogue {
                 name: name.clone(),
                 set,
                 model: name,
-                temperature: None,
+                decoding: None,
             },
         ))
     }
@@ -490,7 +491,7 @@ struct RawAuthor {
     name: Spanned<String>,
     set: Spanned<String>,
     model: Spanned<String>,
-    temperature: Option<Spanned<f64>>,
+    decoding: Option<Spanned<String>>,
 }
 
 /// From TOML to checked entries, with the line of whatever is refused.
@@ -677,20 +678,17 @@ impl Reader<'_> {
                 ))
             }
         })?;
-        let temperature = raw.temperature.map(|value| {
-            self.checked(value, |&t| {
-                if t.is_finite() && t > 0.0 {
-                    Ok(t)
-                } else {
-                    Err(format!("author '{name}' has temperature = {t}; it must be above 0"))
-                }
+        let decoding = raw.decoding.map(|value| {
+            self.checked(value, |text: &String| {
+                text.parse()
+                    .map_err(|error| format!("the decoding of author '{name}' cannot be read: {error}"))
             })
         });
         Ok(AuthorEntry {
             name,
             set,
             model,
-            temperature: temperature.transpose()?,
+            decoding: decoding.transpose()?,
         })
     }
 
@@ -787,7 +785,7 @@ mod tests {
     #[test]
     fn whole_entry_is_read() {
         let text = "[[model]]\nname = \"own\"\nsource = [{ path = \"weights\" }]\n\
-                    [[author]]\nname = \"ours\"\nset = \"a\"\nmodel = \"own\"\ntemperature = 0.7\n";
+                    [[author]]\nname = \"ours\"\nset = \"a\"\nmodel = \"own\"\ndecoding = \"temperature=0.7\"\n";
         let catalogue = read(text).unwrap();
         let model = catalogue.model("own").unwrap();
         assert_eq!(model.sources, [Source::Path(PathBuf::from("folder/weights"))]);
@@ -795,7 +793,8 @@ mod tests {
             (model.sha256.as_deref(), model.file.as_str(), model.licence.as_str()),
             (None, "weights", NO_LICENCE)
         );
-        assert_eq!(catalogue.author("ours").unwrap().temperature, Some(0.7));
+        let decoding = catalogue.author("ours").unwrap().decoding.clone().unwrap();
+        assert_eq!(decoding.to_string(), "temperature=0.7");
         let hub = "[[model.source]]\nhuggingface = \"o/r\"\nfile = \"d/m.gguf\"\n";
         let model = read(&with(hub)).unwrap().models()[0].clone();
         let expected = Source::HuggingFace {
@@ -853,8 +852,12 @@ mod tests {
         refused(&author("x", "human", "m", ""), 12, "in-house");
         refused(&author("human", "a", "m", ""), 11, "reserved");
         refused(&author("a/b", "a", "m", ""), 11, "path separator");
-        refused(&author("x", "a", "m", "temperature = 0.0\n"), 14, "above 0");
-        refused(&author("x", "a", "m", "temperature = nan\n"), 14, "above 0");
+        refused(&author("x", "a", "m", "decoding = \"hot\"\n"), 14, "no `=`");
+        refused(
+            &author("x", "a", "m", "decoding = \"temperature=nan\"\n"),
+            14,
+            "temperature is 0 or",
+        );
     }
 
     #[test]
@@ -981,7 +984,7 @@ mod tests {
         let (model, author) = catalogue
             .resolve_author("qwen2.5-coder-0.5b-instruct", AuthorSet::B)
             .unwrap();
-        assert_eq!((author.model, author.temperature), (model.name, None));
+        assert_eq!((author.model, author.decoding), (model.name, None));
 
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("Our model v2.gguf");

@@ -259,7 +259,12 @@ mod tests {
 
     #[test]
     fn a_family_reads_what_it_writes() {
-        for text in ["deployed", "any", "temperature=0.7,top-p=0.9", "temperature=0.5..1,top-k=40"] {
+        for text in [
+            "deployed",
+            "any",
+            "temperature=0.7,top-p=0.9",
+            "temperature=0.5..1,top-k=40",
+        ] {
             assert_eq!(text.parse::<Family>().unwrap().to_string(), text);
         }
         for text in ["temperature=1..0.5", "top-p=0.5..0.9", "temperature=1..", "sane"] {

@@ -43,6 +43,16 @@ pub enum ModelError {
         /// What it said.
         reason: String,
     },
+    /// A prompt that leaves no room for the text.
+    #[error("the prompt has {tokens} tokens and {model} can be given at most {most}; shorten it to its end")]
+    PromptTooLong {
+        /// The model's name.
+        model: String,
+        /// The prompt's length.
+        tokens: usize,
+        /// The longest possible.
+        most: usize,
+    },
     /// The chat template does not make a prompt.
     #[error(
         "the chat template of {model} cannot be used: {reason}; set `chat = false` for the model in the catalogue to have it continue texts instead"

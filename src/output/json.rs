@@ -97,7 +97,9 @@ mod tests {
         check(&serde_json::to_value(&report).unwrap(), "");
         for code in [
             WarningCode::FewTokens,
-            WarningCode::Decoding,
+            WarningCode::Uncalibrated,
+            WarningCode::OutsideCalibration,
+            WarningCode::Memorised,
             WarningCode::RatioVoid,
             WarningCode::HumanUntested,
             WarningCode::LongText,

@@ -2,7 +2,7 @@
 //! place: each has to be true when it is read out to somebody whom it concerns.
 
 use crate::input::printable;
-use crate::verdict::{AuthorSet, Evidence, Hypothesis, ProvenanceReport, Test, Verdict, WarningCode};
+use crate::verdict::{AuthorSet, Basis, Evidence, Hypothesis, ProvenanceReport, Test, Verdict, WarningCode};
 
 /// What a set of authors is called.
 pub fn set(set: AuthorSet) -> &'static str {
@@ -104,19 +104,21 @@ pub fn verdict(report: &ProvenanceReport) -> String {
 
 /// How the models that are ruled out are supposed to have been used, in brackets.
 fn qualifier(report: &ProvenanceReport) -> String {
-    match temperatures(report)[..] {
+    match decodings(report)[..] {
         [] => String::new(),
-        [temperature] => format!(" (untruncated, temperature {temperature})"),
-        _ => " (untruncated, each at its temperature)".to_owned(),
+        ["deployed"] => " (as such models are usually deployed)".to_owned(),
+        ["any"] => " (whatever the temperature up to 1.3)".to_owned(),
+        [one] => format!(" (with {})", printable(one)),
+        _ => " (each as it is supposed to be used)".to_owned(),
     }
 }
 
-/// The different temperatures of the hypotheses.
-fn temperatures(report: &ProvenanceReport) -> Vec<f64> {
-    let mut temperatures: Vec<f64> = report.hypotheses.iter().filter_map(|h| h.temperature).collect();
-    temperatures.sort_by(f64::total_cmp);
-    temperatures.dedup();
-    temperatures
+/// The different families of decodings of the hypotheses.
+fn decodings(report: &ProvenanceReport) -> Vec<&str> {
+    let mut families: Vec<&str> = report.hypotheses.iter().filter_map(|h| h.decoding.as_deref()).collect();
+    families.sort_unstable();
+    families.dedup();
+    families
 }
 
 fn unable_reason(report: &ProvenanceReport) -> String {
@@ -143,11 +145,23 @@ pub fn strength(hypothesis: &Hypothesis) -> String {
     let Some(p) = hypothesis.p_value else {
         return match hypothesis.set {
             AuthorSet::Human => "not tested, so never ruled out".to_owned(),
-            _ => "not tested".to_owned(),
+            _ => "not tested, so never ruled out".to_owned(),
         };
     };
     let number = p_value(p);
     match (hypothesis.retained, p) {
+        (false, _) if hypothesis.basis == Basis::Calibration => format!(
+            "only {} of the texts that {} known to have written looks so little like {} ({number})",
+            one_in(p),
+            match hypothesis.set {
+                AuthorSet::Human => "people are",
+                _ => "it is",
+            },
+            match hypothesis.set {
+                AuthorSet::Human => "a person's",
+                _ => "its own",
+            },
+        ),
         (false, _) => format!(
             "evidence this strong comes up in at most {} of the texts that {} writes ({number})",
             one_in(p),
@@ -210,23 +224,40 @@ fn significant(number: f64, digits: i32) -> String {
     }
 }
 
-/// How the models are supposed to have been used; none where no model was considered.
+/// How the models are supposed to have been used, and what the error rests on; none where no model was considered.
 pub fn decoding(report: &ProvenanceReport) -> Option<String> {
-    let at = match temperatures(report)[..] {
+    let used = match decodings(report)[..] {
         [] => return None,
-        [temperature] => format!("temperature {temperature}"),
-        _ => "its own temperature".to_owned(),
+        ["deployed"] => "as services run it: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, or \
+                         untruncated up to temperature 0.85. Text sampled hotter without truncation reads like a \
+                         person's to the model itself, and a model that is ruled out here may have written it that way"
+            .to_owned(),
+        ["any"] => {
+            "in any of the usual ways, and untruncated up to temperature 1.3, which reads like a person's text to the \
+                    model itself: often no test can tell them apart"
+                .to_owned()
+        }
+        [one] => format!(
+            "with {}; a model that is ruled out here may have written it in another way",
+            printable(one)
+        ),
+        _ => "as its entry says; a model that is ruled out here may have written it in another way".to_owned(),
     };
-    Some(format!(
-        "Each model is judged as sampled at {at} without truncation (no top-k, no top-p) and without a prompt. A model \
-         that was used in another way can be ruled out although it wrote the text."
-    ))
+    let shown = report.hypotheses.iter().map(|h| h.basis);
+    let basis = match shown.clone().any(|basis| basis == Basis::Prompt) {
+        true => " Each model was given the prompt.",
+        false if shown.clone().any(|basis| basis == Basis::Calibration) => {
+            " The prompt is not known: each author is held against texts that it is known to have written."
+        }
+        false => "",
+    };
+    Some(format!("Each model is judged as used {used}.{basis}"))
 }
 
 /// What the level means.
 pub fn level(alpha: f64) -> String {
     format!(
-        "A model that was used in that way is ruled out wrongly in at most {} of the texts that it writes (alpha {alpha}).",
+        "The true author is ruled out in at most {} of such texts (alpha {alpha}).",
         percent(alpha)
     )
 }
@@ -242,7 +273,18 @@ pub fn evidence(evidence: &Evidence) -> String {
         Test::EntropyGap => ("entropy-gap", "nat/token"),
         Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
         Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
+        Test::Conformal => ("conformal", "nat"),
     };
+    if let Some(calibration) = &evidence.calibration {
+        return format!(
+            "{name}: score {} {unit}, ruled out below {}; {} known texts cut to {} words, nearest {}",
+            figure(evidence.statistic, 1),
+            figure(evidence.threshold, 1),
+            thousands(calibration.texts as u64),
+            calibration.words,
+            printable(&calibration.group),
+        );
+    }
     let against = match evidence.against.is_empty() {
         true => String::new(),
         false => {
@@ -289,7 +331,8 @@ pub(super) mod tests {
             author: author.to_owned(),
             set,
             model: Some(author.to_owned()),
-            temperature: Some(1.0),
+            decoding: Some("temperature=1".to_owned()),
+            basis: Basis::Prompt,
             retained: p > alpha,
             p_value: Some(p),
             ln_e_value: Some(ln_e),
@@ -299,6 +342,7 @@ pub(super) mod tests {
                 statistic: ln_e,
                 threshold: 3.0,
                 against: vec![if author == GEMMA { SMOLLM } else { GEMMA }.to_owned()],
+                calibration: None,
             }],
         }
     }
@@ -308,7 +352,12 @@ pub(super) mod tests {
             author: "human".to_owned(),
             set: AuthorSet::Human,
             model: None,
-            temperature: None,
+            decoding: None,
+            basis: if p_value.is_some() {
+                Basis::Calibration
+            } else {
+                Basis::Untested
+            },
             retained,
             p_value,
             ln_e_value: None,

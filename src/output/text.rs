@@ -3,7 +3,7 @@
 
 use super::{ReportWriter, sentences};
 use crate::input::printable;
-use crate::verdict::{Hypothesis, ModelFigures, ProvenanceReport, Verdict, WarningCode};
+use crate::verdict::{Hypothesis, ModelFigures, ProvenanceReport, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 use textwrap::{WordSplitter, core::display_width};
@@ -93,16 +93,9 @@ impl TextWriter {
         Ok(())
     }
 
-    /// What the verdict rests on. A report that brings its own warning of the decoding says it better than we do.
+    /// What the verdict rests on.
     fn conditions(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
-        let own = report
-            .warnings
-            .iter()
-            .find(|warning| warning.code == WarningCode::Decoding);
-        let Some(decoding) = own
-            .map(|warning| warning.message.clone())
-            .or_else(|| sentences::decoding(report))
-        else {
+        let Some(decoding) = sentences::decoding(report) else {
             return Ok(());
         };
         self.heading(out, "What this rests on")?;
@@ -111,11 +104,7 @@ impl TextWriter {
     }
 
     fn warnings(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
-        let mut rest = report
-            .warnings
-            .iter()
-            .filter(|warning| warning.code != WarningCode::Decoding)
-            .peekable();
+        let mut rest = report.warnings.iter().peekable();
         if rest.peek().is_some() {
             writeln!(out, "\n{WARNING}Warnings{WARNING:#}")?;
         }

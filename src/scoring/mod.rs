@@ -7,5 +7,5 @@ mod scorer;
 mod token_stats;
 
 pub use reduce::{Reduced, reduce};
-pub use scorer::{Scoring, score};
+pub use scorer::{Scoring, score, score_after};
 pub use token_stats::{ABOVE, DecodingStats, LADDER, SPACE, TILT_COUNT, TILTS, TOP, TextScores, TokenStats};

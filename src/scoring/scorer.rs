@@ -3,7 +3,13 @@
 use super::reduce::reduce;
 use super::token_stats::TextScores;
 use crate::model::LanguageModel;
-use crate::model::error::Result;
+use crate::model::error::{ModelError, Result};
+
+/// Tokens of a text that must fit beside its context.
+const LEAST_ROOM: usize = 32;
+
+/// Scored tokens, from the beginning, whose figures for decodings are kept: 40 MiB of them. No evidence needs more.
+const DECODING_TOKENS: usize = 1 << 16;
 
 /// How a text is scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,28 +34,46 @@ impl Scoring {
     }
 
     /// Tokens of a text, beside its context, that one pass of a model sees.
-    pub fn room(&self, model: &LanguageModel) -> usize {
-        let window = self.window.min(model.decoder().max_window());
-        window.saturating_sub(model.tokenizer().context().len()).max(2)
+    pub fn room(&self, model: &LanguageModel, context: &[u32]) -> usize {
+        // A long prompt makes the window longer, as far as the model can see.
+        let window = self.window.max(context.len() + self.window / 2);
+        let window = window.min(model.decoder().max_window());
+        window.saturating_sub(context.len())
     }
 }
 
-/// Scores every token of a text once, with its figures at each inverse temperature.
-///
-/// A text longer than the window is scored in windows that overlap; each begins with the model's own
-/// beginning-of-text token, where it has one. Without such a token the first token of the text has no context and is
-/// not scored.
+/// Scores a text that no prompt came before: see [`score_after`].
 ///
 /// # Errors
 /// When the tokeniser or the tensor library fails.
 pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<TextScores> {
+    score_after(model, model.tokenizer().context(), text, scoring)
+}
+
+/// Scores every token of a text once, with its figures at each inverse temperature.
+///
+/// `context` is what the model saw before the text: a prompt ([`crate::model::chat::prompt_ids`]), or the model's own
+/// beginning-of-text token ([`crate::model::tokenizer::Tokenizer::context`]). Where it is empty the first token of the
+/// text is not scored.
+///
+/// A text longer than the window is scored in windows that overlap; each begins with the context.
+///
+/// # Errors
+/// When the tokeniser or the tensor library fails, or the context leaves no room for the text.
+pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: &Scoring) -> Result<TextScores> {
     let tokens = model.tokenizer().encode(text)?;
-    let context = model.tokenizer().context();
     let first_scored = usize::from(context.is_empty());
     let mut ranks = Vec::with_capacity(tokens.ids.len());
     let mut stats = Vec::with_capacity(tokens.ids.len() * scoring.betas.len());
     let mut decoding = Vec::with_capacity(tokens.ids.len());
-    let room = scoring.room(model);
+    let room = scoring.room(model, context);
+    if room < LEAST_ROOM {
+        return Err(ModelError::PromptTooLong {
+            model: model.name().to_owned(),
+            tokens: context.len(),
+            most: model.decoder().max_window().saturating_sub(LEAST_ROOM),
+        });
+    }
     let overlap = scoring.overlap.min(room / 2).max(1);
     let mut next = first_scored;
     while next < tokens.ids.len() {
@@ -65,6 +89,7 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
         ranks.extend(part.ranks);
         stats.extend(part.stats);
         decoding.extend(part.decoding);
+        decoding.truncate(DECODING_TOKENS);
         next = end;
     }
     Ok(TextScores {

@@ -92,7 +92,7 @@ pub struct TextScores {
     pub ranks: Vec<u32>,
     /// `(scored tokens, betas)`, row-major.
     pub stats: Vec<TokenStats>,
-    /// One a scored token.
+    /// One a scored token, for the first 65,536 of them.
     pub decoding: Vec<DecodingStats>,
 }
 

@@ -75,20 +75,84 @@ pub fn word_ends(text: &str) -> Vec<usize> {
     ends
 }
 
-/// The score of "model `author` wrote it": how much better it explains the text as deployed than the best alternative
-/// does, nats. The alternatives are every model untruncated, and every other model as deployed. Low scores speak against
-/// the author.
-pub fn own_score(models: &[Likelihoods], author: usize) -> f64 {
-    let others = models.iter().enumerate().filter(|(i, _)| *i != author);
-    let alternative = others
-        .map(|(_, model)| model.untruncated.max(model.deployed))
-        .fold(models[author].untruncated, f64::max);
-    models[author].deployed - alternative
+/// The score of "model `author` wrote it", one a text: how much better it explains the text as deployed than the best
+/// alternative does, nats. The alternatives are every model untruncated, and every other model as deployed. Low scores
+/// speak against the author.
+pub fn own_scores(texts: &[Vec<Likelihoods>], author: usize) -> Vec<Vec<f64>> {
+    let score = |models: &Vec<Likelihoods>| {
+        let others = models.iter().enumerate().filter(|(i, _)| *i != author);
+        let alternative = others
+            .map(|(_, model)| model.untruncated.max(model.deployed))
+            .fold(models[author].untruncated, f64::max);
+        models[author].deployed - alternative
+    };
+    vec![texts.iter().map(score).collect()]
 }
 
-/// How machine-like a text is to these models, nats: how much better the best of them explains it as deployed than the
-/// best of them untruncated. High scores speak against a person.
-pub fn machine_likeness(models: &[Likelihoods]) -> f64 {
-    let best = |of: fn(&Likelihoods) -> f64| models.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
-    best(|model| model.deployed) - best(|model| model.untruncated)
+/// The scores of "a person wrote it", each one a text, nats; low scores speak against a person.
+///
+/// The first is how much better the best model explains the text untruncated than the best of them does as deployed. Then,
+/// for every model but the strongest, how much better the best of the others explains it untruncated than this model does
+/// as deployed: a weaker model writes what it finds likelier than a stronger one does, and a person does not. The
+/// strongest is the one that explains all of the texts together best. As that is the same in whatever order the texts
+/// come, the scores are exchangeable where the texts are.
+pub fn human_scores(texts: &[Vec<Likelihoods>]) -> Vec<Vec<f64>> {
+    let models = texts.first().map_or(0, Vec::len);
+    let total = |model: usize| texts.iter().map(|text| text[model].untruncated).sum::<f64>();
+    let strongest = (0..models).max_by(|&a, &b| total(a).total_cmp(&total(b)));
+    let greatest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::NEG_INFINITY, f64::max);
+    let machine_likeness = |text: &Vec<Likelihoods>| {
+        greatest(&mut text.iter().map(|model| model.untruncated))
+            - greatest(&mut text.iter().map(|model| model.deployed))
+    };
+    let mut scores = vec![texts.iter().map(machine_likeness).collect()];
+    for author in (0..models).filter(|&author| Some(author) != strongest) {
+        let against = |text: &Vec<Likelihoods>| {
+            let others = text.iter().enumerate().filter(|(i, _)| *i != author);
+            greatest(&mut others.map(|(_, model)| model.untruncated)) - text[author].deployed
+        };
+        scores.push(texts.iter().map(against).collect());
+    }
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn models(figures: &[(f64, f64)]) -> Vec<Likelihoods> {
+        let of = |&(deployed, untruncated)| Likelihoods { deployed, untruncated };
+        figures.iter().map(of).collect()
+    }
+
+    #[test]
+    fn an_author_is_held_against_the_best_alternative() {
+        let texts = [
+            models(&[(-10.0, -12.0), (-15.0, -11.0)]),
+            models(&[(-30.0, -20.0), (-18.0, -25.0)]),
+        ];
+        assert_eq!(own_scores(&texts, 0), [vec![1.0, -12.0]]);
+        assert_eq!(own_scores(&texts, 1), [vec![-5.0, 2.0]]);
+        assert_eq!(own_scores(&[models(&[(-3.0, -5.0)])], 0), [vec![2.0]]);
+    }
+
+    #[test]
+    fn a_person_is_held_against_every_model_but_the_strongest() {
+        // The second model explains the three texts best.
+        let texts = [
+            models(&[(-10.0, -12.0), (-15.0, -11.0)]),
+            models(&[(-30.0, -20.0), (-18.0, -14.0)]),
+            models(&[(-9.0, -9.0), (-9.0, -9.5)]),
+        ];
+        assert_eq!(human_scores(&texts), [vec![-1.0, 4.0, 0.0], vec![-1.0, 16.0, -0.5]]);
+        assert_eq!(human_scores(&[models(&[(-3.0, -5.0)])]), [vec![-2.0]]);
+        assert_eq!(human_scores(&[]), [Vec::<f64>::new()]);
+    }
+
+    #[test]
+    fn words_end_before_white_space_and_at_the_end() {
+        assert_eq!(word_ends(""), Vec::<usize>::new());
+        assert_eq!(word_ends(" a  bc\n\nd"), vec![2, 6, 9]);
+        assert_eq!(word_ends("é\u{a0}x "), vec![2, 5]);
+    }
 }

@@ -42,28 +42,45 @@ pub fn threshold_of_low(calibration: &[f64], alpha: f64) -> f64 {
     }
 }
 
+/// The p-value of several scores jointly: `scores[j][i]` is score j of text i, low where the author is unlikely, and the
+/// last text is the one at hand.
+///
+/// Each score ranks all texts, the one at hand among them; a text counts by the least of its ranks, and the p-value is the
+/// share of texts that come as low in that (the smallest of several p-values of P. H. Westfall and S. S. Young,
+/// *Resampling-Based Multiple Testing*, 1993, with their correction made exact by exchangeability; docs/THEORY.md 11).
+/// No score needs a weight, and scores that say the same cost nothing. With one score it is [`p_of_low`].
+pub fn p_of_low_jointly(scores: &[Vec<f64>]) -> f64 {
+    let texts = scores.first().map_or(0, Vec::len);
+    if texts == 0
+        || scores
+            .iter()
+            .any(|score| score.len() != texts || score[texts - 1].is_nan())
+    {
+        return 1.0;
+    }
+    let mut least = vec![usize::MAX; texts];
+    for score in scores {
+        // What is no number is as low as can be.
+        let key = |value: f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
+        let mut sorted: Vec<f64> = score.iter().map(|&value| key(value)).collect();
+        sorted.sort_by(f64::total_cmp);
+        for (least, &value) in least.iter_mut().zip(score) {
+            *least = (*least).min(sorted.partition_point(|&other| other <= key(value)));
+        }
+    }
+    let own = least[texts - 1];
+    least.iter().filter(|&&rank| rank <= own).count() as f64 / texts as f64
+}
+
 /// The least p-value that a calibration of `texts` texts can give.
 pub fn least_p(texts: usize) -> f64 {
     1.0 / (1 + texts) as f64
 }
 
-/// The greatest of the groups' p-values of a low score, and the index of its group; 1 and none where no group has
-/// calibration scores.
-pub fn p_of_low_in_any<'a>(groups: impl IntoIterator<Item = &'a [f64]>, score: f64) -> (f64, Option<usize>) {
-    let mut greatest = (0.0, None);
-    for (i, group) in groups.into_iter().enumerate().filter(|(_, group)| !group.is_empty()) {
-        let p = p_of_low(group, score);
-        if p > greatest.0 {
-            greatest = (p, Some(i));
-        }
-    }
-    if greatest.1.is_none() { (1.0, None) } else { greatest }
-}
-
-/// Several p-values of one hypothesis, in any dependence: the least, times their number (Bonferroni), at most 1.
-pub fn p_of_several(p_values: &[f64]) -> f64 {
-    let least = p_values.iter().copied().fold(1.0, f64::min);
-    (least * p_values.len().max(1) as f64).min(1.0)
+/// The greatest of the groups' p-values, and the index of its group; 1 and none where there is no group.
+pub fn greatest(p_values: &[f64]) -> (f64, Option<usize>) {
+    let of = (0..p_values.len()).max_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    (of.map_or(1.0, |i| p_values[i]), of)
 }
 
 #[cfg(test)]
@@ -80,15 +97,15 @@ mod tests {
         assert_eq!(p_of_low(&[1.0, f64::NAN, 3.0], 0.0), 0.5);
         assert_eq!(p_of_low(&[1.0, 2.0], f64::NAN), 1.0);
         assert_eq!(p_of_low(&[], -9.0), 1.0);
-        assert_eq!(
-            p_of_low_in_any([&[1.0, 2.0, 3.0][..], &[], &[0.0]], 0.5),
-            (1.0, Some(2))
-        );
-        assert_eq!(p_of_low_in_any([&[][..]], 0.5), (1.0, None));
+        assert_eq!(greatest(&[0.25, 1.0, 0.5]), (1.0, Some(1)));
+        assert_eq!(greatest(&[]), (1.0, None));
         assert_eq!(least_p(19), 0.05);
-        assert_eq!(p_of_several(&[0.04, 0.01, 0.9]), 0.03);
-        assert_eq!(p_of_several(&[0.9, 0.8]), 1.0);
-        assert_eq!(p_of_several(&[]), 1.0);
+        assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.5), 2.0);
+        assert_eq!(p_of_low(&[3.0, 1.0, 2.0], 1.9), 0.5);
+        assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.2), f64::NEG_INFINITY);
+        assert_eq!(p_of_low_jointly(&[]), 1.0);
+        assert_eq!(p_of_low_jointly(&[vec![1.0, f64::NAN, 0.0]]), 2.0 / 3.0);
+        assert_eq!(p_of_low_jointly(&[vec![1.0, 2.0, f64::NAN]]), 1.0);
     }
 
     proptest! {
@@ -105,6 +122,27 @@ mod tests {
                 p_of_low(&others, score) <= alpha
             });
             prop_assert!(rejected.count() as f64 <= alpha * scores.len() as f64);
+        }
+
+        /// The same for two and three scores at once.
+        #[test]
+        fn several_scores_jointly_are_as_exact_as_one(
+            scores in prop::collection::vec(prop::collection::vec(-3i8..3, 12), 1..4), alpha in 0.0..1.0f64
+        ) {
+            let scores: Vec<Vec<f64>> = scores.iter().map(|s| s.iter().map(|&v| f64::from(v)).collect()).collect();
+            let p = |i: usize| {
+                let rotated: Vec<Vec<f64>> = scores
+                    .iter()
+                    .map(|s| [&s[i + 1..], &s[..=i]].concat())
+                    .collect();
+                p_of_low_jointly(&rotated)
+            };
+            let rejected = (0..12).filter(|&i| p(i) <= alpha).count();
+            prop_assert!(rejected as f64 <= alpha * 12.0);
+            if let [only] = &scores[..] {
+                let (own, others) = only.split_last().unwrap();
+                prop_assert_eq!(p_of_low_jointly(&scores), p_of_low(others, *own));
+            }
         }
     }
 
@@ -126,7 +164,9 @@ mod tests {
             let groups: Vec<Vec<f64>> = (0..3).map(|g| (0..60).map(|_| draw(g, &mut rng)).collect()).collect();
             for (case, count) in rejected.iter_mut().enumerate() {
                 let group = if case == 3 { (run % 3) as usize } else { case };
-                let (p, _) = p_of_low_in_any(groups.iter().map(Vec::as_slice), draw(group, &mut rng));
+                let score = draw(group, &mut rng);
+                let p_values: Vec<f64> = groups.iter().map(|scores| p_of_low(scores, score)).collect();
+                let (p, _) = greatest(&p_values);
                 *count += u64::from(p <= 0.05);
             }
         }

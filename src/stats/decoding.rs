@@ -12,8 +12,9 @@
 use crate::model::{Decoding, Family};
 use crate::scoring::{ABOVE, DecodingStats, LADDER, TOP, TextScores};
 
-/// The share of the untruncated model at T = 1 in every decoding: one edited or re-encoded token costs an author at most
-/// ln(1/share) = 3.9 nats against the model itself.
+/// No token is less likely under a decoding than this share of the untruncated model at T = 1 makes it: one edited or
+/// re-encoded token costs an author at most ln(1/share) = 3.9 nats against the model itself. The greater of the two, not
+/// their mixture: a likelihood that is never below the decoding's own keeps the guarantee for it as it is.
 pub const UNTRUNCATED_SHARE: f64 = 0.02;
 
 /// The decodings of the family `deployed`, at the rungs of the ladder: temperature 0.2 to 1 with top-p up to 0.95 or
@@ -63,7 +64,10 @@ pub fn members(family: &Family) -> Vec<Decoding> {
             temperatures.dedup();
             temperatures
                 .into_iter()
-                .map(|temperature| Decoding { temperature, ..coldest.clone() })
+                .map(|temperature| Decoding {
+                    temperature,
+                    ..coldest.clone()
+                })
                 .collect()
         }
     }
@@ -77,7 +81,7 @@ pub struct LnLikelihoods {
 }
 
 impl LnLikelihoods {
-    /// Works out every decoding of a scored text, each mixed with [`UNTRUNCATED_SHARE`] of the model itself.
+    /// Works out every decoding of a scored text, none below [`UNTRUNCATED_SHARE`] of the model itself.
     ///
     /// # Panics
     /// Never, for decodings whose inverse temperature is in [`LADDER`] or in `scores.betas`; see [`Self::covers`].
@@ -98,7 +102,7 @@ impl LnLikelihoods {
                 let masses = Masses::new(row, *beta, ln_z);
                 for &i in members {
                     let ln_p = masses.ln_probability(&decodings[i], scores.ranks[token]);
-                    out[i] = mixed(ln_p, itself) as f32;
+                    out[i] = ln_p.max(UNTRUNCATED_SHARE.ln() + itself) as f32;
                 }
             }
         }
@@ -133,13 +137,6 @@ impl LnLikelihoods {
         }
         totals
     }
-}
-
-/// `ln((1-share)·p + share·q)`, given ln p and ln q.
-fn mixed(ln_p: f64, ln_q: f64) -> f64 {
-    let (a, b) = ((-UNTRUNCATED_SHARE).ln_1p() + ln_p, UNTRUNCATED_SHARE.ln() + ln_q);
-    let (greater, lesser) = if a > b { (a, b) } else { (b, a) };
-    greater + (lesser - greater).exp().ln_1p()
 }
 
 /// The rung of T = 1.
@@ -365,7 +362,7 @@ mod tests {
             let z: f64 = logits.iter().map(|l| l.exp()).sum();
             let itself = logits[seen].exp() / z;
             let share = UNTRUNCATED_SHARE;
-            let wanted = ((1.0 - share) * by_sorting(&logits, seen, &decoding) + share * itself).ln();
+            let wanted = by_sorting(&logits, seen, &decoding).max(share * itself).ln();
             prop_assert!((found - wanted).abs() < 1e-4, "{} {} {}", found, wanted, decoding);
         }
 
@@ -380,9 +377,10 @@ mod tests {
             let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
             let z: f64 = logits.iter().map(|l| l.exp()).sum();
             let share = UNTRUNCATED_SHARE;
-            let wanted = ((1.0 - share) * by_sorting(&logits, seen, &decoding) + share * logits[seen].exp() / z).ln();
+            let floor = share * logits[seen].exp() / z;
+            let wanted = by_sorting(&logits, seen, &decoding).max(floor).ln();
             // The border of the nucleus itself, where rungs are interpolated, may be one symbol off.
-            let next = ((1.0 - share) * by_sorting(&logits, seen.saturating_sub(3), &decoding) + share * logits[seen].exp() / z).ln();
+            let next = by_sorting(&logits, seen.saturating_sub(3), &decoding).max(floor).ln();
             prop_assert!(found > wanted - 1e-4 && (found < wanted + 0.02 || found < next + 0.02), "{} {}", found, wanted);
         }
     }
@@ -406,6 +404,9 @@ mod tests {
         assert_eq!(temperatures.first(), Some(&0.6));
         assert_eq!(temperatures.last(), Some(&1.0));
         assert!(temperatures.len() == 6 && temperatures.is_sorted(), "{temperatures:?}");
-        assert_eq!(super::members(&Family::Stated(Decoding::nucleus(0.7, 0.9), 0.7)), [Decoding::nucleus(0.7, 0.9)]);
+        assert_eq!(
+            super::members(&Family::Stated(Decoding::nucleus(0.7, 0.9), 0.7)),
+            [Decoding::nucleus(0.7, 0.9)]
+        );
     }
 }

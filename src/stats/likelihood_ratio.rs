@@ -10,7 +10,7 @@
 //! p-value and joined with other tests by [`super::e_value::ln_union`].
 
 use super::mixture::{FixedShare, SHARE};
-use super::words::{LnProbability, NoProbability, borders, ln_word_probabilities, stats_of};
+use super::words::{LnProbability, NoProbability, borders, ln_word_probabilities, stats_of, word_figures};
 use crate::scoring::TextScores;
 
 /// A model's scores of the text, and the index into `betas` of the inverse temperature at which it is taken.
@@ -105,7 +105,7 @@ pub fn likelihood_ratio(text: &str, null: Scored, numerators: &[Scored]) -> Rati
                 .map(|(scores, _)| first_scored_byte(scores))
                 .max();
             let usable: Vec<usize> = borders(text).into_iter().filter(|&i| Some(i) >= begin).collect();
-            Box::new(move |(scores, beta)| ln_word_probabilities(scores, beta, &usable))
+            Box::new(move |(scores, beta)| ln_word_probabilities(scores, &word_figures(scores, beta), &usable))
         }
     };
     let denominator = outcomes_of(null);

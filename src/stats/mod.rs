@@ -8,6 +8,7 @@
 //! | [`entropy_gap`] | log-perplexity against entropy, as an e-process: `exact` with the model's own cumulants, `vocab` with the closed-form ones | at any stopping time |
 //! | [`varentropy_bound`] | the same test in closed form from the vocabulary's size and the number of tokens; planning | at a length fixed beforehand |
 //! | [`likelihood_ratio`] | a mixture of all other models against the author, token by token or at word borders | p-value at any time; by tokens an e-process |
+//! | [`family_ratio`] | the author's own model untruncated, and all others, against every decoding of a family | p-value at any time |
 //! | [`words`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
 //! | [`mixture`] | Bayes weights with a fixed share | sub-probability, bounded regret |
 //! | [`decoding`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
@@ -40,6 +41,7 @@ pub mod conformal;
 pub mod decoding;
 pub mod e_value;
 pub mod entropy_gap;
+pub mod family_ratio;
 pub mod interval;
 pub mod likelihood_ratio;
 pub mod mixture;

@@ -47,25 +47,54 @@ pub type LnProbability = Result<f64, NoProbability>;
 /// By how much, in nats, a token that begins with a space may be likelier than all tokens that do, for rounding.
 const SPACE_MASS_TOLERANCE: f64 = 0.01;
 
-/// `ln P(word | past)` in nats, at most 0, of every word between consecutive `borders`, under one model at the inverse
-/// temperature `betas[beta]`. One entry a word: one fewer than borders.
+/// What a word's probability is made of, one a scored token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WordFigures {
+    /// Surprisal of the token, nats.
+    pub surprisal: f64,
+    /// Logarithm of the model's mass on tokens that begin with a space, nats.
+    pub ln_space_mass: f64,
+}
+
+/// The figures of every scored token at the inverse temperature `betas[beta]`; none where the index is not one.
+pub fn word_figures(scores: &TextScores, beta: usize) -> Vec<WordFigures> {
+    let figures = |stats: &TokenStats| WordFigures {
+        surprisal: stats.surprisal,
+        ln_space_mass: stats.ln_space_mass,
+    };
+    match beta < scores.betas.len() {
+        true => scores.at(beta).map(figures).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// `ln P(word | past)` in nats, at most 0, of every word between consecutive `borders`, under one model whose scored
+/// tokens have these figures. One entry a word: one fewer than borders.
 ///
 /// The tokens that begin at the two borders give `a(start)` and `a(end)`.
-pub fn ln_word_probabilities(scores: &TextScores, beta: usize, borders: &[usize]) -> Vec<LnProbability> {
+pub fn ln_word_probabilities(scores: &TextScores, figures: &[WordFigures], borders: &[usize]) -> Vec<LnProbability> {
     let starts: Vec<Option<usize>> = borders.iter().map(|&border| token_at(scores, border)).collect();
     starts
         .windows(2)
-        .map(|pair| ln_word_probability(scores, beta, pair[0], pair[1]))
+        .map(|pair| ln_word_probability(scores.first_scored, figures, pair[0], pair[1]))
         .collect()
 }
 
 /// One word, from the indices of the tokens that begin at its borders.
-fn ln_word_probability(scores: &TextScores, beta: usize, start: Option<usize>, end: Option<usize>) -> LnProbability {
+fn ln_word_probability(
+    first_scored: usize,
+    figures: &[WordFigures],
+    start: Option<usize>,
+    end: Option<usize>,
+) -> LnProbability {
     let (start, end) = (
         start.ok_or(NoProbability::Straddled)?,
         end.ok_or(NoProbability::Straddled)?,
     );
-    let figures = |token| stats_of(scores, beta, token).ok_or(NoProbability::Unscored);
+    let figures = |token: usize| {
+        let row = token.checked_sub(first_scored).and_then(|row| figures.get(row));
+        row.ok_or(NoProbability::Unscored)
+    };
     let first = figures(start)?;
     if -first.surprisal > first.ln_space_mass + SPACE_MASS_TOLERANCE {
         return Err(NoProbability::NotFinite);
@@ -82,7 +111,7 @@ fn ln_word_probability(scores: &TextScores, beta: usize, start: Option<usize>, e
 }
 
 /// The token that begins at `border`, if one does.
-fn token_at(scores: &TextScores, border: usize) -> Option<usize> {
+pub(super) fn token_at(scores: &TextScores, border: usize) -> Option<usize> {
     let token = scores.spans.partition_point(|span| span.start < border);
     let begins = scores.spans.get(token)?.start == border;
     let previous_ends = token == 0 || scores.spans[token - 1].end <= border;
@@ -141,7 +170,7 @@ mod tests {
             0,
             &[(1.0, -3.0), (2.0, -0.5), (0.7, -2.0), (1.1, -0.25)],
         );
-        let words = ln_word_probabilities(&s, 0, &borders("ab cd e"));
+        let words = ln_word_probabilities(&s, &word_figures(&s, 0), &borders("ab cd e"));
         assert_eq!(words.len(), 1);
         assert!((words[0].unwrap() - (-2.0 - 0.7 - 0.25 + 0.5)).abs() < 1e-12);
     }
@@ -153,7 +182,7 @@ mod tests {
         let text_borders = borders("a b c d");
         assert_eq!(text_borders, vec![1, 3, 5]);
         assert_eq!(
-            ln_word_probabilities(&s, 0, &text_borders),
+            ln_word_probabilities(&s, &word_figures(&s, 0), &text_borders),
             vec![Err(NoProbability::Straddled); 2]
         );
     }
@@ -163,19 +192,19 @@ mod tests {
         let text_borders = [1, 3];
         let spans = [(0, 1), (1, 3), (3, 5)];
         let good = scores(&spans, 0, &[(1.0, -1.0), (1.0, -0.5), (1.0, -0.5)]);
-        assert!(ln_word_probabilities(&good, 0, &text_borders)[0].is_ok());
+        assert!(ln_word_probabilities(&good, &word_figures(&good, 0), &text_borders)[0].is_ok());
         assert_eq!(
-            ln_word_probabilities(&good, 1, &text_borders)[0],
+            ln_word_probabilities(&good, &word_figures(&good, 1), &text_borders)[0],
             Err(NoProbability::Unscored)
         );
         let cut = scores(&spans, 0, &[(1.0, -1.0), (1.0, -0.5)]);
         assert_eq!(
-            ln_word_probabilities(&cut, 0, &text_borders)[0],
+            ln_word_probabilities(&cut, &word_figures(&cut, 0), &text_borders)[0],
             Err(NoProbability::Unscored)
         );
         let late = scores(&spans, 2, &[(1.0, -1.0)]);
         assert_eq!(
-            ln_word_probabilities(&late, 0, &text_borders)[0],
+            ln_word_probabilities(&late, &word_figures(&late, 0), &text_borders)[0],
             Err(NoProbability::Unscored)
         );
         for (first, last) in [
@@ -190,7 +219,7 @@ mod tests {
         ] {
             let bad = scores(&spans, 0, &[(1.0, -1.0), first, last]);
             assert_eq!(
-                ln_word_probabilities(&bad, 0, &text_borders)[0],
+                ln_word_probabilities(&bad, &word_figures(&bad, 0), &text_borders)[0],
                 Err(NoProbability::NotFinite)
             );
         }

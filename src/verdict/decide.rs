@@ -1,12 +1,18 @@
 //! From a text's figures to a confidence set of authors.
 
 use super::report::*;
-use crate::scoring::TextScores;
+use super::scope::Scope;
+use crate::calibration::{CalibratedModel, Calibration, HUMAN};
+use crate::model::Family;
+use crate::scoring::{LADDER, TextScores};
+use crate::stats::attribution::{LENGTHS, Likelihoods, human_scores, likelihoods, own_scores, word_ends};
+use crate::stats::decoding::{LnLikelihoods, members};
+use crate::stats::family_ratio::family_ratio;
 use crate::stats::likelihood_ratio::{Outcome, RatioVoid, Scored, likelihood_ratio};
 use crate::stats::{entropy_gap, ln_average, ln_union, p_value, rejects};
 use std::collections::BTreeMap;
 
-/// An author that may have written the text: a model, sampled without truncation at one temperature.
+/// An author that may have written the text: a model, sampled in one of the ways of a family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The author's name.
@@ -15,15 +21,29 @@ pub struct Candidate {
     pub set: AuthorSet,
     /// The name of the model that stands for the author.
     pub model: String,
-    /// The temperature that the author is supposed to have sampled at.
-    pub temperature: f64,
+    /// How the author is supposed to have sampled.
+    pub decoding: Family,
 }
 
 impl Candidate {
-    /// Inverse temperature.
-    pub fn beta(&self) -> f64 {
-        1.0 / self.temperature
+    /// The inverse temperature, where the author is supposed to have sampled at one temperature without truncation.
+    fn untruncated_beta(&self) -> Option<f64> {
+        match &self.decoding {
+            Family::Stated(decoding, hottest) if !decoding.truncates() && *hottest == decoding.temperature => {
+                Some(decoding.beta())
+            }
+            _ => None,
+        }
     }
+}
+
+/// What is known of the prompt that the text may have answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptKnowledge {
+    /// The models scored the text after it (or it is known that there was none).
+    Known,
+    /// Nothing: models are held against what they are known to have written.
+    Unknown,
 }
 
 /// How verdicts are reached.
@@ -31,17 +51,31 @@ impl Candidate {
 pub struct Policy {
     /// The level of the confidence set.
     pub alpha: f64,
-    /// The tests that may speak against a model, each once.
+    /// The tests that may speak against a model whose prompt is known, each once.
     pub tests: Vec<Test>,
+    /// What is known of the prompt.
+    pub prompt: PromptKnowledge,
+    /// Texts of known authors, looked through in this order.
+    pub calibrations: Vec<Calibration>,
 }
 
-/// The inverse temperatures that a model must be scored at: 1, at which its figures are reported, and those of the
-/// candidates.
+/// The inverse temperatures, beside the ladder, that a model must be scored at: 1, at which its figures are reported, and
+/// those of the candidates that the ladder does not have, or whose entropy gap is tested.
 pub fn betas(candidates: &[Candidate]) -> Vec<f64> {
     let mut betas = vec![1.0];
     for candidate in candidates {
-        if !betas.contains(&candidate.beta()) {
-            betas.push(candidate.beta());
+        let stated = match &candidate.decoding {
+            Family::Stated(..) => members(&candidate.decoding),
+            _ => Vec::new(),
+        };
+        let stated = stated.iter().map(|decoding| decoding.beta());
+        for beta in stated
+            .filter(|beta| !LADDER.contains(beta))
+            .chain(candidate.untruncated_beta())
+        {
+            if !betas.contains(&beta) {
+                betas.push(beta);
+            }
         }
     }
     betas
@@ -63,51 +97,78 @@ pub struct Decision {
 /// The confidence set of authors at level `policy.alpha`: every author that the evidence has not ruled out.
 ///
 /// An author's own evidence alone can remove it, and does so wrongly with probability at most alpha; so the true
-/// author, if it is among the candidates and sampled as they say, is in the set with probability at least 1 - alpha,
-/// however many others are considered (docs/THEORY.md, coverage of the confidence set). A person is listed, and
-/// nothing speaks against one. `scores` holds each candidate's model at [`betas`]; a candidate whose model is missing
-/// from it stays in the set.
+/// author, if it is among the candidates and wrote as they say, is in the set with probability at least 1 - alpha,
+/// however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` at
+/// [`betas`]; a candidate whose model is missing from it stays in the set.
 pub fn decide(
     text: &str,
     candidates: &[Candidate],
+    models: &[CalibratedModel],
     scores: &BTreeMap<String, TextScores>,
     policy: &Policy,
 ) -> Decision {
-    let judged: Vec<Judged> = candidates
-        .iter()
-        .map(|c| judge(text, c, candidates, scores, policy))
-        .collect();
-    let mut warnings = vec![decoding_warning(candidates)];
+    let words = word_ends(text).len();
+    let scored = scores.values().map(TextScores::scored).max().unwrap_or(0);
+    let scope = Scope::of(text);
+    let mut case = Case {
+        text,
+        candidates,
+        models,
+        scores,
+        policy,
+        outside: scope.outside(),
+        likelihoods: Vec::new(),
+    };
+    let mut judged: Vec<Judged> = candidates.iter().map(|candidate| case.judge(candidate)).collect();
+    let human = case.judge_human();
+    let mut warnings = Vec::new();
     if let Some(reason) = judged.iter().find_map(|j| j.ratio_void) {
         warnings.push(Warning {
             code: WarningCode::RatioVoid,
             message: format!("The models could not be compared with one another on this text: {reason}."),
         });
     }
-    warnings.push(Warning {
-        code: WarningCode::HumanUntested,
-        message: "Nothing here tests whether a person wrote the text, so a person is never ruled out.".to_owned(),
-    });
-    let scored = scores.values().map(TextScores::scored).max().unwrap_or(0);
+    let calibrated = policy.prompt == PromptKnowledge::Unknown;
+    let uncalibrated: Vec<&str> = judged
+        .iter()
+        .filter_map(|j| j.uncalibrated.then_some(j.hypothesis.author.as_str()))
+        .collect();
+    if !uncalibrated.is_empty() {
+        warnings.push(Warning {
+            code: WarningCode::Uncalibrated,
+            message: format!(
+                "Nothing tests {}: the prompt is not known, and there is no calibration for it with the models that are \
+                 loaded. Give the prompt with --prompt, or texts that it wrote to `whowrote calibrate`.",
+                uncalibrated.join(" and ")
+            ),
+        });
+    }
+    if human.uncalibrated {
+        warnings.push(Warning {
+            code: WarningCode::HumanUntested,
+            message: "Nothing tests whether a person wrote the text, so a person is never ruled out: there is no calibration \
+                      of people's texts with the models that are loaded. `whowrote calibrate --author human` makes one."
+                .to_owned(),
+        });
+    }
+    if let Some(reason) = &case.outside {
+        warnings.push(Warning {
+            code: WarningCode::OutsideCalibration,
+            message: format!(
+                "{reason} The calibration texts are English prose, so nothing is concluded from them here."
+            ),
+        });
+    }
+    judged.push(human);
     if judged.iter().any(|j| j.hypothesis.retained)
-        && let Some(message) = few_tokens(&judged, scored)
+        && let Some(message) = too_short(&judged, scored, words, calibrated)
     {
         warnings.push(Warning {
             code: WarningCode::FewTokens,
             message,
         });
     }
-    let mut hypotheses: Vec<Hypothesis> = judged.into_iter().map(|j| j.hypothesis).collect();
-    hypotheses.push(Hypothesis {
-        author: "human".to_owned(),
-        set: AuthorSet::Human,
-        model: None,
-        temperature: None,
-        retained: true,
-        p_value: None,
-        ln_e_value: None,
-        evidence: Vec::new(),
-    });
+    let hypotheses: Vec<Hypothesis> = judged.into_iter().map(|j| j.hypothesis).collect();
     let left = hypotheses.iter().filter(|h| h.retained).map(|h| h.author.clone());
     let authors: Vec<String> = if scored == 0 { Vec::new() } else { left.collect() };
     let verdict = match authors.len() {
@@ -130,111 +191,254 @@ struct Judged {
     ratio_void: Option<RatioVoid>,
     /// Tokens that the entropy gap would need on a text like this one, at least.
     fewest_tokens: Option<usize>,
+    /// There is no calibration that it could be tested with.
+    uncalibrated: bool,
 }
 
-fn judge(
-    text: &str,
-    candidate: &Candidate,
-    candidates: &[Candidate],
-    scores: &BTreeMap<String, TextScores>,
-    policy: &Policy,
-) -> Judged {
-    // Each of k tests has a k-th of the level.
-    let level = policy.alpha / policy.tests.len().max(1) as f64;
-    let mut judged = Judged {
-        hypothesis: Hypothesis {
-            author: candidate.author.clone(),
-            set: candidate.set,
-            model: Some(candidate.model.clone()),
-            temperature: Some(candidate.temperature),
-            retained: true,
-            p_value: Some(1.0),
-            ln_e_value: None,
-            evidence: Vec::new(),
-        },
-        ratio_void: None,
-        fewest_tokens: None,
-    };
-    let Some(own) = scored(candidate, scores) else {
-        return judged;
-    };
-    let mut on_words = false;
-    for &test in &policy.tests {
-        let evidence = match test {
-            Test::EntropyGap | Test::EntropyGapVocab => {
-                let tokens = own.0.at(own.1);
-                let gap = match test {
-                    Test::EntropyGapVocab => entropy_gap::vocab(tokens, own.0.vocab, level),
-                    _ => entropy_gap::exact(tokens, level),
-                };
-                judged.fewest_tokens = judged.fewest_tokens.into_iter().chain(gap.fewest_tokens).min();
-                Evidence {
-                    test,
-                    ln_e_value: gap.ln_e_value,
-                    statistic: gap.statistic,
-                    threshold: gap.threshold(),
-                    against: Vec::new(),
+/// One text, and what is worked out of it for several hypotheses.
+struct Case<'a> {
+    text: &'a str,
+    candidates: &'a [Candidate],
+    models: &'a [CalibratedModel],
+    scores: &'a BTreeMap<String, TextScores>,
+    policy: &'a Policy,
+    /// Why calibrations do not cover the text.
+    outside: Option<String>,
+    /// By family: at every length that the text reaches, the likelihoods under each of the models.
+    likelihoods: Vec<(Family, Vec<Vec<Likelihoods>>)>,
+}
+
+impl Case<'_> {
+    fn judge(&mut self, candidate: &Candidate) -> Judged {
+        let mut judged = Judged {
+            hypothesis: Hypothesis {
+                author: candidate.author.clone(),
+                set: candidate.set,
+                model: Some(candidate.model.clone()),
+                decoding: Some(candidate.decoding.to_string()),
+                basis: Basis::Untested,
+                retained: true,
+                p_value: None,
+                ln_e_value: None,
+                evidence: Vec::new(),
+            },
+            ratio_void: None,
+            fewest_tokens: None,
+            uncalibrated: false,
+        };
+        match self.policy.prompt {
+            PromptKnowledge::Known => self.by_theorem(candidate, &mut judged),
+            PromptKnowledge::Unknown => {
+                let names = [candidate.author.as_str(), candidate.model.as_str()];
+                let author = self.models.iter().position(|model| model.name == candidate.model);
+                if let Some(author) = author {
+                    self.by_calibration(
+                        &names,
+                        &candidate.decoding,
+                        |texts| own_scores(texts, author),
+                        &mut judged,
+                    );
                 }
             }
-            Test::LikelihoodRatio => {
-                let mut against: Vec<&Candidate> = Vec::new();
-                for other in candidates.iter().filter(|other| other.model != candidate.model) {
-                    if !against
-                        .iter()
-                        .any(|o| o.model == other.model && o.temperature == other.temperature)
-                    {
-                        against.push(other);
-                    }
-                }
-                let numerators: Vec<Scored> = against.iter().filter_map(|other| scored(other, scores)).collect();
-                let ratio = likelihood_ratio(text, own, &numerators);
-                on_words |= ratio.outcome == Outcome::Word;
-                // With one model there is nothing to compare, and a text of no word is told to be too short.
-                let told = |reason: &RatioVoid| !matches!(reason, RatioVoid::NoNumerator | RatioVoid::NoOutcome);
-                judged.ratio_void = ratio.void.filter(told);
-                Evidence {
-                    test,
-                    ln_e_value: ratio.ln_e_value,
-                    statistic: ratio.ln_e_value,
-                    threshold: -level.ln(),
-                    against: against.iter().map(|other| other.author.clone()).collect(),
-                }
+        }
+        judged
+    }
+
+    fn judge_human(&mut self) -> Judged {
+        let mut judged = Judged {
+            hypothesis: Hypothesis {
+                author: HUMAN.to_owned(),
+                set: AuthorSet::Human,
+                model: None,
+                decoding: None,
+                basis: Basis::Untested,
+                retained: true,
+                p_value: None,
+                ln_e_value: None,
+                evidence: Vec::new(),
+            },
+            ratio_void: None,
+            fewest_tokens: None,
+            uncalibrated: false,
+        };
+        self.by_calibration(&[HUMAN], &Family::Deployed, human_scores, &mut judged);
+        judged
+    }
+
+    /// The place of the text's score among those of the author's own texts, with this family of decodings.
+    fn by_calibration(
+        &mut self,
+        names: &[&str],
+        family: &Family,
+        scores: impl Fn(&[Vec<Likelihoods>]) -> Vec<Vec<f64>>,
+        judged: &mut Judged,
+    ) {
+        let family_name = family.to_string();
+        let policy = self.policy;
+        let fits = |calibration: &&Calibration| {
+            names.contains(&calibration.author.as_str()) && calibration.family == family_name
+        };
+        let found = policy.calibrations.iter().filter(fits).find_map(|calibration| {
+            let columns = calibration.columns(self.models).ok()?;
+            Some((calibration, columns))
+        });
+        let Some((calibration, columns)) = found else {
+            judged.uncalibrated = true;
+            return;
+        };
+        if self.outside.is_some() {
+            return;
+        }
+        let text = self.likelihoods_under(family);
+        let Some(found) = calibration.judge(&columns, text, scores, policy.alpha) else {
+            return;
+        };
+        let hypothesis = &mut judged.hypothesis;
+        hypothesis.basis = Basis::Calibration;
+        hypothesis.p_value = Some(found.p_value);
+        hypothesis.retained = found.p_value > policy.alpha;
+        hypothesis.evidence.push(Evidence {
+            test: Test::Conformal,
+            ln_e_value: f64::NEG_INFINITY,
+            statistic: found.score,
+            threshold: found.threshold,
+            against: Vec::new(),
+            calibration: Some(CalibrationFigures {
+                texts: found.texts,
+                words: found.words,
+                group: found.group,
+            }),
+        });
+    }
+
+    /// At every length that the text reaches, its likelihoods under each model; none where a model did not score it.
+    fn likelihoods_under(&mut self, family: &Family) -> &[Vec<Likelihoods>] {
+        let place = match self.likelihoods.iter().position(|(known, _)| known == family) {
+            Some(place) => place,
+            None => {
+                let decodings = members(family);
+                let by_model: Vec<Vec<Likelihoods>> = self
+                    .models
+                    .iter()
+                    .filter_map(|model| self.scores.get(&model.name))
+                    .map(|scores| likelihoods(self.text, scores, &LnLikelihoods::new(scores, &decodings)))
+                    .collect();
+                let complete = by_model.len() == self.models.len();
+                let reached = by_model.iter().map(Vec::len).min().unwrap_or(0);
+                let by_length = (0..if complete { reached } else { 0 })
+                    .map(|length| by_model.iter().map(|lengths| lengths[length]).collect())
+                    .collect();
+                self.likelihoods.push((family.clone(), by_length));
+                self.likelihoods.len() - 1
             }
         };
-        judged.hypothesis.evidence.push(evidence);
+        &self.likelihoods[place].1
     }
-    let weighted: Vec<(f64, f64)> = judged.hypothesis.evidence.iter().map(|e| (e.ln_e_value, 1.0)).collect();
-    // An average of e-values is one only where they stop together: a ratio by words and a gap by tokens do not
-    // (docs/THEORY.md 9).
-    let ln_e = if on_words {
-        ln_union(&weighted)
-    } else {
-        ln_average(&weighted)
-    };
-    judged.hypothesis.ln_e_value = Some(ln_e);
-    judged.hypothesis.p_value = Some(p_value(ln_e));
-    judged.hypothesis.retained = !rejects(ln_e, policy.alpha);
-    judged
-}
 
-fn scored<'a>(candidate: &Candidate, scores: &'a BTreeMap<String, TextScores>) -> Option<Scored<'a>> {
-    let scores = scores.get(&candidate.model)?;
-    Some((scores, scores.beta_index(candidate.beta())?))
-}
+    /// The tests whose error a theorem bounds, the prompt being known.
+    fn by_theorem(&self, candidate: &Candidate, judged: &mut Judged) {
+        let Some(own) = self.scores.get(&candidate.model) else {
+            return;
+        };
+        judged.hypothesis.basis = Basis::Prompt;
+        judged.hypothesis.p_value = Some(1.0);
+        // The gap is tested at one temperature without truncation; other hypotheses have the ratio alone.
+        let beta = candidate.untruncated_beta().and_then(|beta| own.beta_index(beta));
+        let gap = |test: &Test| matches!(test, Test::EntropyGap | Test::EntropyGapVocab);
+        let tests: Vec<Test> = match beta {
+            Some(_) => self.policy.tests.clone(),
+            None => self.policy.tests.iter().copied().filter(|test| !gap(test)).collect(),
+        };
+        // Each of k tests has a k-th of the level.
+        let level = self.policy.alpha / tests.len().max(1) as f64;
+        let mut on_words = false;
+        for test in tests {
+            let evidence = match (test, beta) {
+                (Test::EntropyGap | Test::EntropyGapVocab, Some(beta)) => {
+                    let tokens = own.at(beta);
+                    let gap = match test {
+                        Test::EntropyGapVocab => entropy_gap::vocab(tokens, own.vocab, level),
+                        _ => entropy_gap::exact(tokens, level),
+                    };
+                    judged.fewest_tokens = judged.fewest_tokens.into_iter().chain(gap.fewest_tokens).min();
+                    Evidence {
+                        test,
+                        ln_e_value: gap.ln_e_value,
+                        statistic: gap.statistic,
+                        threshold: gap.threshold(),
+                        against: Vec::new(),
+                        calibration: None,
+                    }
+                }
+                (Test::LikelihoodRatio, _) => {
+                    let others: Vec<&Candidate> = self.others(candidate);
+                    let (ln_e_value, words, void) = match beta {
+                        Some(beta) => {
+                            let at_their_own = others.iter().filter_map(|other| self.scored(other));
+                            let ratio = likelihood_ratio(self.text, (own, beta), &at_their_own.collect::<Vec<_>>());
+                            (ratio.ln_e_value, ratio.outcome == Outcome::Word, ratio.void)
+                        }
+                        None => {
+                            let family = LnLikelihoods::new(own, &members(&candidate.decoding));
+                            let others = others.iter().filter_map(|other| self.scores.get(&other.model));
+                            let ratio = family_ratio(self.text, own, &family, &others.collect::<Vec<_>>());
+                            (ratio.ln_e_value, true, ratio.void)
+                        }
+                    };
+                    on_words |= words;
+                    // With one model there is nothing to compare, and a text of no word is told to be too short.
+                    let told = |reason: &RatioVoid| !matches!(reason, RatioVoid::NoNumerator | RatioVoid::NoOutcome);
+                    judged.ratio_void = void.filter(told);
+                    Evidence {
+                        test,
+                        ln_e_value,
+                        statistic: ln_e_value,
+                        threshold: -level.ln(),
+                        against: others.iter().map(|other| other.author.clone()).collect(),
+                        calibration: None,
+                    }
+                }
+                _ => continue,
+            };
+            judged.hypothesis.evidence.push(evidence);
+        }
+        let weighted: Vec<(f64, f64)> = judged.hypothesis.evidence.iter().map(|e| (e.ln_e_value, 1.0)).collect();
+        if weighted.is_empty() {
+            judged.hypothesis.basis = Basis::Untested;
+            judged.hypothesis.p_value = None;
+            return;
+        }
+        // An average of e-values is one only where they stop together: a ratio by words and a gap by tokens do not
+        // (docs/THEORY.md 9).
+        let ln_e = if on_words {
+            ln_union(&weighted)
+        } else {
+            ln_average(&weighted)
+        };
+        judged.hypothesis.ln_e_value = Some(ln_e);
+        judged.hypothesis.p_value = Some(p_value(ln_e));
+        judged.hypothesis.retained = !rejects(ln_e, self.policy.alpha);
+    }
 
-fn decoding_warning(candidates: &[Candidate]) -> Warning {
-    let mut temperatures: Vec<f64> = candidates.iter().map(|c| c.temperature).collect();
-    temperatures.sort_by(f64::total_cmp);
-    temperatures.dedup();
-    let temperatures: Vec<String> = temperatures.iter().map(f64::to_string).collect();
-    Warning {
-        code: WarningCode::Decoding,
-        message: format!(
-            "Each model is judged as sampled without truncation at temperature {} and without a prompt. Text that was \
-             sampled otherwise (top-k, top-p, another temperature) or answers a prompt is not covered: a model that \
-             is ruled out here may have written it that way.",
-            temperatures.join(", ")
-        ),
+    /// The candidates with another model, each model and decoding once.
+    fn others(&self, candidate: &Candidate) -> Vec<&Candidate> {
+        let mut others: Vec<&Candidate> = Vec::new();
+        for other in self.candidates.iter().filter(|other| other.model != candidate.model) {
+            if !others
+                .iter()
+                .any(|o| o.model == other.model && o.decoding == other.decoding)
+            {
+                others.push(other);
+            }
+        }
+        others
+    }
+
+    /// A candidate's model at its temperature, or as it is.
+    fn scored(&self, candidate: &Candidate) -> Option<Scored<'_>> {
+        let scores = self.scores.get(&candidate.model)?;
+        let beta = candidate.untruncated_beta().unwrap_or(1.0);
+        Some((scores, scores.beta_index(beta)?))
     }
 }
 
@@ -249,10 +453,18 @@ pub fn long_text_warning(model: &str, tokens: usize, room: usize) -> Warning {
     }
 }
 
-/// Says that no test could have decided, and how many tokens it would take.
-fn few_tokens(judged: &[Judged], scored: usize) -> Option<String> {
+/// Says that no test could have decided, and how much text it would take.
+fn too_short(judged: &[Judged], scored: usize, words: usize, calibrated: bool) -> Option<String> {
     if scored == 0 {
         return Some("The text is too short: no model could score a token of it.".to_owned());
+    }
+    if calibrated {
+        return (words < LENGTHS[0]).then(|| {
+            format!(
+                "The text has {words} words; no calibration text has fewer than {}: take a longer text.",
+                LENGTHS[0]
+            )
+        });
     }
     let needed = judged.iter().filter_map(|j| j.fewest_tokens).max()?;
     (scored < needed).then(|| {
@@ -262,7 +474,6 @@ fn few_tokens(judged: &[Judged], scored: usize) -> Option<String> {
         )
     })
 }
-
 /// A model's figures of a text, for the report.
 pub fn figures(scores: &TextScores, sha256: Option<String>, per_token: bool) -> Option<ModelFigures> {
     let beta = scores.beta_index(1.0)?;

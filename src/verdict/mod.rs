@@ -2,6 +2,8 @@
 
 mod decide;
 mod report;
+mod scope;
 
-pub use decide::{Candidate, Decision, Policy, betas, decide, figures, long_text_warning};
+pub use decide::{Candidate, Decision, Policy, PromptKnowledge, betas, decide, figures, long_text_warning};
 pub use report::*;
+pub use scope::Scope;

@@ -42,8 +42,23 @@ pub enum Test {
     EntropyGap,
     /// Entropy gap, with the closed-form bound that needs only the vocabulary's size.
     EntropyGapVocab,
-    /// Likelihood ratio of the other models, word by word, against the author.
+    /// Likelihood ratio of the other models, and of the author's own at other temperatures, against the author.
     LikelihoodRatio,
+    /// The text's score among those of texts that the author is known to have written.
+    #[value(skip)]
+    Conformal,
+}
+
+/// What a hypothesis' p-value rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// The prompt is known, so that the theorems hold for this very text.
+    Prompt,
+    /// Texts that the author is known to have written, of which this one would be another.
+    Calibration,
+    /// Nothing: the author is not tested, and stays.
+    Untested,
 }
 
 /// What one test says against one author.
@@ -61,6 +76,20 @@ pub struct Evidence {
     /// The authors whose models form the numerator of a likelihood ratio.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<String>,
+    /// The texts that a conformal p-value is a place among.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationFigures>,
+}
+
+/// The texts that a conformal p-value is a place among.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CalibrationFigures {
+    /// How many there are.
+    pub texts: usize,
+    /// The words that each of them, and the text itself, was cut to.
+    pub words: usize,
+    /// The group that the text is least unlike.
+    pub group: String,
 }
 
 /// One author, and whether the evidence rules it out.
@@ -73,9 +102,11 @@ pub struct Hypothesis {
     /// The model that stands for the author; none for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How the author is supposed to have sampled; none for a person.
+    /// How the author is supposed to have sampled, as `--decoding` reads it; none for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
+    pub decoding: Option<String>,
+    /// What the p-value rests on.
+    pub basis: Basis,
     /// Whether the author stays in the confidence set.
     pub retained: bool,
     /// Probability, at most, of evidence this strong if the author wrote the text; none where nothing tests it.
@@ -145,12 +176,16 @@ pub struct Warning {
 pub enum WarningCode {
     /// Too few tokens for any test to decide.
     FewTokens,
-    /// The judgement supposes sampling without truncation at a stated temperature.
-    Decoding,
     /// The likelihood ratio could not be formed.
     RatioVoid,
     /// Nothing tests whether a person wrote the text.
     HumanUntested,
+    /// The prompt is not known and there is no calibration for a model, so that it is not tested.
+    Uncalibrated,
+    /// The text is of a kind that no calibration covers.
+    OutsideCalibration,
+    /// The text, or a part of it, is so predictable that it may be a known text.
+    Memorised,
     /// The text is longer than the model's context; a sliding window was used.
     LongText,
     /// The input could not be judged.

@@ -1,0 +1,341 @@
+//! `whowrote calibrate`: texts of a known author in, their scores out.
+
+use super::config::author;
+use super::lineup::{Lineup, add_model, authors, use_threads};
+use super::{AuthorChoice, Contradiction, DeviceChoice, ExitStatus, OutputError, Terminal};
+use crate::calibration::{Calibration, Group, HUMAN, LEAST_TEXTS};
+use crate::input::{Document, Source, printable};
+use crate::model::Family;
+use crate::model::catalogue::Catalogue;
+use crate::scoring::{Scoring, score};
+use crate::stats::attribution::{LENGTHS, Likelihoods, likelihoods, word_ends};
+use crate::stats::decoding::{LnLikelihoods, members};
+use crate::verdict::{AuthorSet, Scope};
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// What the user typed after `calibrate`; [`CalibrateConfig`] is what the program works with.
+#[derive(Clone, Debug, Args)]
+pub struct CalibrateArgs {
+    /// Texts of the author: JSONL files with a "text" on each line, text files, or folders of them
+    #[arg(value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, required = true)]
+    pub texts: Vec<PathBuf>,
+
+    /// Who wrote all of the texts: human, or the name of an author or model
+    #[arg(long, value_name = "human|NAME")]
+    pub author: String,
+
+    /// Where the calibration goes; without it, standard output
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// A model that will judge, instead of those of the catalogue's authors; may be repeated
+    ///
+    /// A calibration serves runs of `detect` with these models or some of them.
+    #[arg(long = "model", value_name = "NAME|PATH", value_hint = clap::ValueHint::AnyPath)]
+    pub models_to_score: Vec<OsString>,
+
+    /// The field of a JSONL line that names the text's group; without it, genre for human and decoding for a model
+    ///
+    /// A text is held against each group on its own, and none of them is ruled out wrongly more often than alpha. A text
+    /// file belongs to the group of its folder.
+    #[arg(long, value_name = "FIELD")]
+    pub group: Option<String>,
+
+    /// Only JSONL lines whose "part" is this
+    #[arg(long, value_name = "NAME")]
+    pub part: Option<String>,
+
+    /// The family of decodings that the texts will be judged under: deployed, any, or one way of sampling
+    #[arg(long, value_name = "DECODING", default_value = "deployed")]
+    pub decoding: Family,
+
+    /// Where the texts come from, for those whose line has no "source"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub source: String,
+
+    /// The texts' licence, for those whose line has no "licence"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub licence: String,
+
+    /// When the texts were written, for those whose line has no "date"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub date: String,
+
+    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub models: Option<PathBuf>,
+
+    /// Threads to compute with; without it, one for each core
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Where the models run: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub device: DeviceChoice,
+
+    /// Opens no connection: a model that is not on this machine is an error
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Prints no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What `calibrate` works with.
+#[derive(Clone, Debug)]
+pub struct CalibrateConfig {
+    args: CalibrateArgs,
+    models: Vec<AuthorChoice>,
+    group: String,
+    watched: bool,
+}
+
+impl CalibrateConfig {
+    /// Checks what the user typed as a whole.
+    ///
+    /// # Errors
+    /// When something contradicts something else, or does not exist.
+    pub fn new(args: CalibrateArgs, terminal: Terminal) -> anyhow::Result<Self> {
+        if let Some(feature) = args.device.missing_feature() {
+            let device = args.device;
+            return Err(Contradiction::DeviceNotBuilt { device, feature }.into());
+        }
+        if let Some(path) = args.models.as_ref().filter(|path| !path.exists()) {
+            return Err(Contradiction::NoCatalogue(printable(&path.to_string_lossy())).into());
+        }
+        let group = args.group.clone().unwrap_or_else(|| {
+            let usual = if args.author == HUMAN { "genre" } else { "decoding" };
+            usual.to_owned()
+        });
+        let models = args
+            .models_to_score
+            .iter()
+            .map(|name| author(name, "model"))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            models,
+            group,
+            watched: terminal.stderr_is_watched && !args.quiet,
+            args,
+        })
+    }
+}
+
+/// A text that calibrates.
+struct Piece {
+    text: String,
+    group: String,
+    source: String,
+    licence: String,
+    date: String,
+}
+
+/// Scores the texts under every model, and writes the calibration.
+///
+/// # Errors
+/// When a text or a model cannot be read, or the calibration cannot be written.
+pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
+    let args = &config.args;
+    use_threads(args.threads);
+    let mut stderr = anstream::stderr();
+    let (pieces, left_out) = read(config)?;
+    if !left_out.is_empty() && !args.quiet {
+        let _ = writeln!(stderr, "left out: {}", left_out.join("; "));
+    }
+    if pieces.is_empty() {
+        bail!(
+            "no text is left to calibrate with; texts of at least {} words of English prose are",
+            LENGTHS[0]
+        );
+    }
+    let catalogue = Catalogue::load(args.models.as_deref())?;
+    let mut models = Vec::new();
+    let sets = match config.models.is_empty() {
+        true => vec![AuthorSet::A, AuthorSet::B],
+        false => vec![AuthorSet::A],
+    };
+    for set in sets {
+        for (model, _) in authors(&catalogue, set, &config.models)? {
+            add_model(&mut models, model)?;
+        }
+    }
+    let lineup = Lineup::fetch(models, args.device, args.offline, args.quiet)?;
+    let family = members(&args.decoding);
+    let mut by_text: Vec<Vec<Vec<Likelihoods>>> = vec![Vec::new(); pieces.len()];
+    let progress = match config.watched {
+        true => ProgressBar::new((pieces.len() * lineup.models.len()) as u64),
+        false => ProgressBar::hidden(),
+    };
+    if let Ok(style) = ProgressStyle::with_template("{pos} of {len} scorings, {eta} left {bar:30}") {
+        progress.set_style(style);
+    }
+    lineup.in_turn(|model| {
+        for (piece, lengths) in pieces.iter().zip(&mut by_text) {
+            let longest = word_ends(&piece.text)
+                .into_iter()
+                .take(LENGTHS[LENGTHS.len() - 1])
+                .last();
+            let text = &piece.text[..longest.unwrap_or(0)];
+            let scores = score(model, text, &Scoring::at(vec![1.0]))
+                .with_context(|| format!("a text of {} could not be scored with {}", piece.source, model.name()))?;
+            if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding)) {
+                bail!(
+                    "texts cannot be calibrated for `{decoding}`; take a temperature of the ladder in docs/THEORY.md"
+                );
+            }
+            let found = likelihoods(text, &scores, &LnLikelihoods::new(&scores, &family));
+            lengths.resize_with(found.len(), Vec::new);
+            lengths
+                .iter_mut()
+                .zip(found)
+                .for_each(|(models, found)| models.push(found));
+            progress.inc(1);
+        }
+        Ok(())
+    })?;
+    progress.finish_and_clear();
+    let mut groups: Vec<Group> = Vec::new();
+    for (piece, text) in pieces.into_iter().zip(by_text) {
+        match groups.iter_mut().find(|group| group.name == piece.group) {
+            Some(group) => group.texts.push(text),
+            None => groups.push(Group {
+                name: piece.group,
+                source: piece.source,
+                licence: piece.licence,
+                date: piece.date,
+                texts: vec![text],
+            }),
+        }
+    }
+    groups.sort_by(|a, b| a.name.cmp(&b.name));
+    let calibration = Calibration {
+        author: args.author.clone(),
+        family: args.decoding.to_string(),
+        models: lineup.identities(),
+        groups,
+    };
+    if !args.quiet {
+        describe(&calibration, &mut stderr);
+    }
+    let json = calibration.to_json();
+    match &args.output {
+        None => io::stdout().write_all(json.as_bytes()).map_err(OutputError)?,
+        Some(path) => write(path, &json)?,
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// What the calibration can be used for.
+fn describe(calibration: &Calibration, out: &mut dyn Write) {
+    for group in &calibration.groups {
+        let reaching = |class: usize| group.reaching(class);
+        let longest = (0..LENGTHS.len()).rev().find(|&class| reaching(class) >= LEAST_TEXTS);
+        let use_ = match longest {
+            Some(class) => format!("{} of at least {} words", reaching(class), LENGTHS[class]),
+            None => format!(
+                "too few: a group needs {LEAST_TEXTS}, and the calibration says nothing as long as this one is in it"
+            ),
+        };
+        let _ = writeln!(out, "{}: {} texts, {use_}", printable(&group.name), group.texts.len());
+    }
+    if let Some(class) = calibration.length_class(LENGTHS.len()) {
+        let _ = writeln!(out, "texts are judged on their first {} words at most", LENGTHS[class]);
+    }
+}
+
+/// Nothing half-written is ever found under the name.
+fn write(path: &Path, json: &str) -> anyhow::Result<()> {
+    let name = printable(&path.to_string_lossy());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write `{name}`"))?;
+    file.write_all(json.as_bytes())
+        .with_context(|| format!("cannot write `{name}`"))?;
+    file.persist(path).with_context(|| format!("cannot write `{name}`"))?;
+    Ok(())
+}
+
+/// All texts, and what was left out and why: what is never judged does not calibrate either.
+fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<Piece>, Vec<String>)> {
+    let mut pieces = Vec::new();
+    for path in &config.args.texts {
+        read_path(config, path, "texts", &mut pieces)?;
+    }
+    let before = pieces.len();
+    pieces.retain(|piece: &Piece| word_ends(&piece.text).len() >= LENGTHS[0]);
+    let short = before - pieces.len();
+    let before = pieces.len();
+    pieces.retain(|piece| Scope::of(&piece.text).outside().is_none());
+    let outside = before - pieces.len();
+    let mut left_out = Vec::new();
+    if short > 0 {
+        left_out.push(format!("{short} texts of fewer than {} words", LENGTHS[0]));
+    }
+    if outside > 0 {
+        left_out.push(format!("{outside} texts that are no English prose"));
+    }
+    Ok((pieces, left_out))
+}
+
+fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Vec<Piece>) -> anyhow::Result<()> {
+    let args = &config.args;
+    let name = printable(&path.to_string_lossy());
+    if path.is_dir() {
+        let group = path
+            .file_name()
+            .map_or(group.to_owned(), |name| name.to_string_lossy().into_owned());
+        let mut inside: Vec<PathBuf> = std::fs::read_dir(path)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+            .with_context(|| format!("cannot read the folder `{name}`"))?;
+        inside.sort();
+        // Links are not followed: a folder that holds itself would never end.
+        inside.retain(|path| !path.is_symlink());
+        return inside
+            .iter()
+            .try_for_each(|path| read_path(config, path, &group, pieces));
+    }
+    let document = Document::read(&Source::File(path.to_owned()))?;
+    if path.extension().is_none_or(|extension| extension != "jsonl") {
+        pieces.push(Piece {
+            text: document.text,
+            group: group.to_owned(),
+            source: args.source.clone(),
+            licence: args.licence.clone(),
+            date: args.date.clone(),
+        });
+        return Ok(());
+    }
+    for (i, line) in document
+        .text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let place = format!("`{name}`, line {}", i + 1);
+        let value: serde_json::Value = serde_json::from_str(line)
+            .with_context(|| format!("{place} is no JSON object; each line is one with a \"text\""))?;
+        let field = |field: &str| value.get(field).and_then(serde_json::Value::as_str);
+        if args.part.is_some() && field("part") != args.part.as_deref() {
+            continue;
+        }
+        let text = field("text").with_context(|| format!("{place} has no \"text\""))?;
+        let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
+        pieces.push(Piece {
+            text: text.to_owned(),
+            group: or(&config.group, group),
+            source: or("source", &args.source),
+            licence: or("licence", &args.licence),
+            date: or("date", &args.date),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The models of a run: named by the user, fetched, and loaded one after another.
+
+use super::{AuthorChoice, DeviceChoice};
+use crate::calibration::CalibratedModel;
+use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
+use crate::model::store::{Progress, Silent, Store, StoredModel, Terminal};
+use crate::model::{LanguageModel, device};
+use crate::verdict::AuthorSet;
+use anyhow::{Context, bail};
+use candle_core::Device;
+use rayon::prelude::*;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Models that are on this machine, each once.
+pub struct Lineup {
+    /// What the catalogue says of them.
+    pub models: Vec<ModelEntry>,
+    /// Where their files are, in the same order.
+    pub stored: Vec<StoredModel>,
+    /// Where they run.
+    pub device: Device,
+}
+
+impl Lineup {
+    /// Fetches models that are not here, and checks those that are.
+    pub fn fetch(models: Vec<ModelEntry>, device: DeviceChoice, offline: bool, quiet: bool) -> anyhow::Result<Self> {
+        let device = device.open()?;
+        let progress: Arc<dyn Progress> = match quiet {
+            true => Arc::new(Silent),
+            false => Arc::new(Terminal),
+        };
+        let store = Store::new(Store::default_cache_dir()?, offline, progress);
+        // Models that are here are only hashed, which threads share; fetches show their progress one by one.
+        let here = models.iter().all(|model| store.path(model).is_some());
+        let stored: Vec<StoredModel> = match here {
+            true => models
+                .par_iter()
+                .map(|model| store.ensure(model))
+                .collect::<Result<_, _>>()?,
+            false => models
+                .iter()
+                .map(|model| store.ensure(model))
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Self { models, stored, device })
+    }
+
+    /// What the models are known by in a calibration.
+    pub fn identities(&self) -> Vec<CalibratedModel> {
+        let both = self.models.iter().zip(&self.stored);
+        both.map(|(model, stored)| CalibratedModel {
+            name: model.name.clone(),
+            sha256: stored.sha256.clone(),
+        })
+        .collect()
+    }
+
+    /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
+    /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two.
+    pub fn in_turn(&self, mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let load = |i: usize| -> anyhow::Result<LanguageModel> {
+            let (name, path): (&str, &Path) = (&self.models[i].name, &self.stored[i].path);
+            let model = LanguageModel::load(name, path, &self.device, device::memory_for_weights(&self.device))
+                .with_context(|| format!("the model {name} could not be loaded"))?;
+            Ok(match self.models[i].chat {
+                true => model,
+                false => model.without_chat(),
+            })
+        };
+        // A file of four-bit weights grows eightfold.
+        let fits = |i: usize| {
+            let size = std::fs::metadata(&self.stored[i].path)
+                .ok()
+                .filter(|file| file.is_file());
+            size.is_some_and(|file| file.len().saturating_mul(8) <= device::memory_for_weights(&self.device))
+        };
+        std::thread::scope(|scope| {
+            let mut next = None;
+            for i in 0..self.models.len() {
+                let model = match next.take() {
+                    None => load(i)?,
+                    Some(thread) => {
+                        let thread: std::thread::ScopedJoinHandle<_> = thread;
+                        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
+                    }
+                };
+                if i + 1 < self.models.len() && fits(i + 1) {
+                    let load = &load;
+                    next = Some(scope.spawn(move || load(i + 1)));
+                }
+                work(&model)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The authors of one set: those that the user chose, or those of the catalogue.
+pub fn authors(
+    catalogue: &Catalogue,
+    set: AuthorSet,
+    chosen: &[AuthorChoice],
+) -> anyhow::Result<Vec<(ModelEntry, AuthorEntry)>> {
+    if chosen.is_empty() {
+        let entries = catalogue.authors_in(set);
+        return entries
+            .map(|author| Ok((catalogue.model(&author.model)?.clone(), author.clone())))
+            .collect();
+    }
+    let resolve = |choice: &AuthorChoice| match choice {
+        AuthorChoice::Named(name) => catalogue.resolve_author(name, set),
+        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set),
+    };
+    chosen.iter().map(|choice| Ok(resolve(choice)?)).collect()
+}
+
+/// Adds a model to those of a run, each once.
+pub fn add_model(models: &mut Vec<ModelEntry>, model: ModelEntry) -> anyhow::Result<()> {
+    match models.iter().find(|m| m.name == model.name) {
+        Some(same) if same.sources != model.sources => {
+            bail!("two different models are called {}; rename one of them", model.name)
+        }
+        Some(_) => {}
+        None => models.push(model),
+    }
+    Ok(())
+}
+
+/// Computes with so many threads; without a number, with one a core.
+pub fn use_threads(threads: Option<NonZeroUsize>) {
+    if let Some(threads) = threads {
+        // Fails where the pool is already there, as in a test; it then has its size.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global();
+    }
+}
