@@ -186,7 +186,7 @@ mod tests {
                 .unwrap()
                 .contains(".TH whowrote 1")
         );
-        for subcommand in ["detect", "generate", "models", "completions", "man"] {
+        for subcommand in ["detect", "generate", "calibrate", "models", "completions", "man"] {
             let page = String::from_utf8(man(Some(subcommand)).unwrap()).unwrap();
             assert!(page.contains("NAME"), "{subcommand}");
         }
@@ -194,7 +194,7 @@ mod tests {
             man(Some("paint"))
                 .unwrap_err()
                 .to_string()
-                .contains("detect, generate, models")
+                .contains("detect, generate, calibrate, models")
         );
     }
 }

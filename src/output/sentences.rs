@@ -488,12 +488,12 @@ pub(super) mod tests {
         .map(verdict)
         .collect();
         insta::assert_snapshot!(said.join("\n"), @r"
-        gemma-3-270m (untruncated, temperature 1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.
+        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.
         Undecided: smollm2-135m-instruct, gemma-3-270m or a person may have written this (nothing here tests a person yet); the text is too short, or the authors are too alike, to tell.
         A person did not write this; smollm2-135m-instruct or gemma-3-270m may have: the text is too short, or they are too alike, to tell them apart.
         Of the authors considered here only smollm2-135m-instruct (in-house) can have written this.
-        None of the loaded models (untruncated, temperature 1) wrote this; a person may have, or a model that is not loaded here.
-        Unknown author: smollm2-135m-instruct and gemma-3-270m (untruncated, temperature 1) did not write this.
+        None of the loaded models (with temperature=1) wrote this; a person may have, or a model that is not loaded here.
+        Unknown author: smollm2-135m-instruct and gemma-3-270m (with temperature=1) did not write this.
         This text could not be judged: `essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`.
         ");
     }

@@ -236,9 +236,8 @@ mod tests {
     fn undecided_reads_well() {
         insta::assert_snapshot!(plain(&undecided(), Detail::Normal, 80), @r"
         essay.txt
-        gemma-3-270m (untruncated, temperature 1) did not write this;
-        smollm2-135m-instruct may have, and so may a person: nothing here tests a person
-        yet.
+        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct may
+        have, and so may a person: nothing here tests a person yet.
 
         Ruled out
           gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in a
@@ -249,11 +248,9 @@ mod tests {
           a person: not tested, so never ruled out
 
         What this rests on
-          Each model is judged as sampled at temperature 1 without truncation (no top-k,
-          no top-p) and without a prompt. A model that was used in another way can be
-          ruled out although it wrote the text.
-          A model that was used in that way is ruled out wrongly in at most 5% of the
-          texts that it writes (alpha 0.05).
+          Each model is judged as used with temperature=1; a model that is ruled out
+          here may have written it in another way. Each model was given the prompt.
+          The true author is ruled out in at most 5% of such texts (alpha 0.05).
 
         Warnings
           Nothing tests whether a person wrote the text.
@@ -282,8 +279,8 @@ mod tests {
           500 of the texts that it writes (p = 0.0018)
             likelihood-ratio against smollm2-135m-instruct: 6.300 nat, ruled out from
             3.000; ln e = 6.30
-          a person: evidence this strong comes up in at most 1 in 200 of the texts that
-          a person writes (p = 0.004)
+          a person: only 1 in 200 of the texts that people are known to have written
+          looks so little like a person's (p = 0.004)
 
         Not ruled out
           smollm2-135m-instruct (in-house): the evidence against it is too weak to rule
@@ -292,11 +289,9 @@ mod tests {
             = 1.50
 
         What this rests on
-          Each model is judged as sampled at temperature 1 without truncation (no top-k,
-          no top-p) and without a prompt. A model that was used in another way can be
-          ruled out although it wrote the text.
-          A model that was used in that way is ruled out wrongly in at most 5% of the
-          texts that it writes (alpha 0.05).
+          Each model is judged as used with temperature=1; a model that is ruled out
+          here may have written it in another way. Each model was given the prompt.
+          The true author is ruled out in at most 5% of such texts (alpha 0.05).
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
@@ -319,8 +314,8 @@ mod tests {
     fn a_person_reads_well() {
         insta::assert_snapshot!(plain(&attributed_to_a_person(), Detail::Normal, 80), @r"
         essay.txt
-        None of the loaded models (untruncated, temperature 1) wrote this; a person may
-        have, or a model that is not loaded here.
+        None of the loaded models (with temperature=1) wrote this; a person may have, or
+        a model that is not loaded here.
 
         Ruled out
           smollm2-135m-instruct (in-house): evidence this strong comes up in at most 1
@@ -332,11 +327,9 @@ mod tests {
           a person: not tested, so never ruled out
 
         What this rests on
-          Each model is judged as sampled at temperature 1 without truncation (no top-k,
-          no top-p) and without a prompt. A model that was used in another way can be
-          ruled out although it wrote the text.
-          A model that was used in that way is ruled out wrongly in at most 5% of the
-          texts that it writes (alpha 0.05).
+          Each model is judged as used with temperature=1; a model that is ruled out
+          here may have written it in another way. Each model was given the prompt.
+          The true author is ruled out in at most 5% of such texts (alpha 0.05).
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
@@ -355,8 +348,8 @@ mod tests {
         insta::assert_snapshot!(plain(&unknown(), Detail::Normal, 48), @r"
         essay.txt
         Unknown author: smollm2-135m-instruct and
-        gemma-3-270m (untruncated, temperature 1) did
-        not write this.
+        gemma-3-270m (with temperature=1) did not write
+        this.
 
         Ruled out
           smollm2-135m-instruct (in-house): evidence
@@ -367,14 +360,12 @@ mod tests {
           texts that it writes (p = 0.0041)
 
         What this rests on
-          Each model is judged as sampled at temperature
-          1 without truncation (no top-k, no top-p) and
-          without a prompt. A model that was used in
-          another way can be ruled out although it wrote
-          the text.
-          A model that was used in that way is ruled out
-          wrongly in at most 5% of the texts that it
-          writes (alpha 0.05).
+          Each model is judged as used with
+          temperature=1; a model that is ruled out here
+          may have written it in another way. Each model
+          was given the prompt.
+          The true author is ruled out in at most 5% of
+          such texts (alpha 0.05).
 
         Figures at temperature 1     smollm2-135m-instruct
           tokens                                       213
@@ -409,7 +400,7 @@ mod tests {
 
     #[test]
     fn quiet_is_one_line() {
-        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (untruncated, temperature 1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.");
+        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.");
     }
 
     #[test]
