@@ -10,7 +10,7 @@ do not count as surely written by people.
 
 One line of the output is one piece of text:
     {"id", "document", "genre", "source", "licence", "date",
-     "part", "text"}
+     "group", "part", "text"}
 
 A piece is contiguous prose of one document, cut at an exact number of words
 (90, 160 or 250, see LENGTHS). Nothing here is random between two runs: all
@@ -41,6 +41,15 @@ SHORTEST = 45  # a document shorter than 90 words is used whole from here on
 GENRE_CAP = 250  # at most so many pieces of one genre,
 CORE_CAP = 320  # of those that people bring most often
 CORE = {"news", "stories", "email", "student essays", "learned", "manual by non-natives"}
+# Kinds of text that are judged together: a genre on its own has too few texts for a small alpha.
+GROUPS = {
+    "news and opinion": {"news", "press", "editorials", "opinion", "reviews"},
+    "fiction": {"stories", "fiction", "novels", "tales", "humour"},
+    "essays": {"essays", "lore", "hobbies", "religion", "student essays", "political essays"},
+    "learned and official": {"learned", "encyclopaedia", "government", "legal"},
+    "mail and speeches": {"email", "speeches"},
+    "manuals": {"manual", "manual by non-natives", "faq", "glossary"},
+}
 PIECES = 3  # of one document, unless the source says otherwise
 
 
@@ -774,6 +783,7 @@ def collect(documents):
                 "source": document.source,
                 "licence": document.licence,
                 "date": document.date,
+                "group": next(group for group, genres in GROUPS.items() if document.genre in genres),
                 # Texts that no calibration sees are kept for tests.
                 "part": "test" if draw("part", document.name) < 0.4 else "calibrate",
                 "text": text,

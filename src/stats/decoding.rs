@@ -264,14 +264,14 @@ fn interpolated_above(row: &DecodingStats, beta: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{LnLikelihoods, UNTRUNCATED_SHARE, deployed};
     use crate::model::{Decoding, Family};
     use crate::scoring::{ABOVE, DecodingStats, LADDER, SPACE, TextScores};
     use proptest::prelude::*;
 
     /// A row's figures, straight from the definitions.
-    fn row(logits: &[f64], seen: usize) -> (DecodingStats, u32) {
+    pub fn row(logits: &[f64], seen: usize) -> (DecodingStats, u32) {
         let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut sorted: Vec<f64> = logits.iter().map(|l| l - max).collect();
         let seen = sorted[seen];
@@ -287,6 +287,7 @@ mod tests {
             top: std::array::from_fn(|i| sorted.get(i).map_or(f32::NEG_INFINITY, |&x| x as f32)),
             ln_z: LADDER.map(|beta| z(beta).ln() as f32),
             ln_above: ABOVE.map(|rung| above(LADDER[rung]) as f32),
+            // Every symbol begins with a space.
             ln_space: [0.0; SPACE.len()],
         };
         (stats, rank)
@@ -307,7 +308,7 @@ mod tests {
     }
 
     /// Sorts, cuts and renormalises, as a sampler does.
-    fn by_sorting(logits: &[f64], seen: usize, decoding: &Decoding) -> f64 {
+    pub fn by_sorting(logits: &[f64], seen: usize, decoding: &Decoding) -> f64 {
         let beta = decoding.beta();
         let mut order: Vec<usize> = (0..logits.len()).collect();
         // Of symbols as likely the seen one comes first.

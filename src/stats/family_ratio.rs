@@ -6,8 +6,9 @@
 //!
 //! Q mixes the author's own model without truncation at T = 1.14, 1 and 0.89: what a person or another model writes
 //! leaves a nucleus again and again, and each time costs P_d up to ln(1/share) nats against Q. It mixes all other models
-//! as well: token by token where they share the author's tokeniser, and at word borders where they do not. There, the
-//! words' probability under P_d is bounded by that of their tokens without the first:
+//! as well: token by token, for the text as a whole, where they share the author's tokeniser; and word by word, with the
+//! share of [`super::mixture`], whatever their tokenisers. There, the words' probability under P_d is bounded by that of
+//! their tokens without the first:
 //!
 //! ```text
 //! prod_words P_d(word) = prod_tokens p_d · a(last border)/a(first border) <= prod_{tokens but the first} p_d
@@ -31,7 +32,7 @@ pub struct FamilyEvidence {
     pub ln_e_value: f64,
     /// ln of the least ratio over tokens, nats.
     pub ln_by_tokens: f64,
-    /// ln of the least ratio over words, nats; minus infinity where all models share one tokeniser.
+    /// ln of the least ratio over words, nats; minus infinity where there is no other model.
     pub ln_by_words: f64,
     /// The index of the decoding that explains the tokens best.
     pub decoding: usize,
@@ -46,10 +47,7 @@ pub fn family_ratio(
     family: &LnLikelihoods,
     numerators: &[&TextScores],
 ) -> FamilyEvidence {
-    let (sharing, apart): (Vec<&TextScores>, Vec<&TextScores>) = numerators
-        .iter()
-        .copied()
-        .partition(|scores| same_tokens(null, scores) && scores.first_scored == null.first_scored);
+    let shares = |scores: &&TextScores| same_tokens(null, scores) && scores.first_scored == null.first_scored;
     let void = |reason| FamilyEvidence {
         ln_e_value: f64::NEG_INFINITY,
         ln_by_tokens: f64::NEG_INFINITY,
@@ -61,8 +59,9 @@ pub fn family_ratio(
         return void(RatioVoid::NoOutcome);
     }
     let mut experts = vec![null];
-    experts.extend(sharing);
-    let mut mixture = FixedShare::new(experts.len() * SPACE.len(), SHARE);
+    experts.extend(numerators.iter().copied().filter(shares));
+    // A text has one temperature from beginning to end: without a share the mixture costs ln of their number once.
+    let mut mixture = FixedShare::new(experts.len() * SPACE.len(), 0.0);
     let mut row = Vec::with_capacity(experts.len() * SPACE.len());
     for token in 0..null.decoding.len() {
         row.clear();
@@ -80,11 +79,11 @@ pub fn family_ratio(
         .max_by(|&a, &b| totals[a].total_cmp(&totals[b]))
         .unwrap_or(0);
     let ln_by_tokens = mixture.ln_total() - totals[decoding];
-    let ln_by_words = match apart.is_empty() {
+    let ln_by_words = match numerators.is_empty() {
         true => f64::NEG_INFINITY,
         false => by_words(text, null, family, numerators),
     };
-    let ln_e_value = match apart.is_empty() {
+    let ln_e_value = match numerators.is_empty() {
         true => ln_by_tokens,
         false => ln_union(&[(ln_by_tokens, 1.0), (ln_by_words, 1.0)]),
     };
@@ -168,4 +167,129 @@ fn by_words(text: &str, null: &TextScores, family: &LnLikelihoods, numerators: &
         mixture.push(&row);
     }
     mixture.ln_total() - ln_null.into_iter().fold(f64::NEG_INFINITY, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decoding::tests::{by_sorting, row};
+    use super::super::decoding::{deployed, members};
+    use super::*;
+    use crate::model::{Decoding, Family};
+    use crate::stats::{clopper_pearson, rejects};
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    const SYMBOLS: usize = 40;
+
+    /// A text of one symbol a token, "a a a …", drawn from rows of logits that depend on the position alone.
+    fn draw(rows: &[Vec<f64>], decoding: &Decoding, rng: &mut StdRng) -> Vec<usize> {
+        rows.iter()
+            .map(|logits| {
+                let mut left: f64 = rng.random();
+                let mut drawn = 0;
+                for symbol in 0..SYMBOLS {
+                    let p = by_sorting(logits, symbol, decoding);
+                    if p > 0.0 {
+                        drawn = symbol;
+                        left -= p;
+                        if left <= 0.0 {
+                            break;
+                        }
+                    }
+                }
+                drawn
+            })
+            .collect()
+    }
+
+    fn scores(rows: &[Vec<f64>], seen: &[usize]) -> TextScores {
+        let (decoding, ranks) = rows.iter().zip(seen).map(|(logits, &seen)| row(logits, seen)).unzip();
+        TextScores {
+            model: "toy".into(),
+            vocab: SYMBOLS,
+            ids: seen.iter().map(|&symbol| symbol as u32).collect(),
+            spans: (0..seen.len()).map(|i| 2 * i..2 * i + 2).collect(),
+            first_scored: 0,
+            betas: Vec::new(),
+            ranks,
+            stats: Vec::new(),
+            decoding,
+        }
+    }
+
+    fn rows(tokens: usize, sharpness: f64, rng: &mut StdRng) -> Vec<Vec<f64>> {
+        (0..tokens)
+            .map(|_| {
+                (0..SYMBOLS)
+                    .map(|_| sharpness * (rng.random::<f64>() - rng.random::<f64>()))
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn rejected(decoding: &Decoding, family: &Family, tokens: usize, texts: u64, seed: u64) -> u64 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let family = members(family);
+        let mut count = 0;
+        for _ in 0..texts {
+            let rows = rows(tokens, 9.0, &mut rng);
+            let own = scores(&rows, &draw(&rows, decoding, &mut rng));
+            // A second model of the same tokeniser, and one of another.
+            let stranger: Vec<Vec<f64>> = rows
+                .iter()
+                .map(|logits| logits.iter().map(|l| l + rng.random::<f64>()).collect())
+                .collect();
+            let seen: Vec<usize> = own.ids.iter().map(|&id| id as usize).collect();
+            let sharing = scores(&stranger, &seen);
+            let apart = TextScores {
+                vocab: SYMBOLS + 1,
+                ..sharing.clone()
+            };
+            let text = " a".repeat(tokens);
+            let likelihoods = LnLikelihoods::new(&own, &family);
+            let evidence = family_ratio(&text, &own, &likelihoods, &[&sharing, &apart]);
+            assert_eq!(evidence.void, None);
+            count += u64::from(rejects(evidence.ln_e_value, 0.05));
+        }
+        count
+    }
+
+    #[test]
+    fn the_true_decoding_is_ruled_out_no_more_often_than_alpha() {
+        const TEXTS: u64 = 400;
+        for (seed, text) in [
+            "temperature=1,top-p=0.95",
+            "temperature=0.5,top-p=0.8",
+            "temperature=1,top-k=20",
+            "temperature=0.8421052631578947",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let decoding: Decoding = text.parse().unwrap();
+            for family in [Family::Stated(decoding.clone(), decoding.temperature), Family::Deployed] {
+                let count = rejected(&decoding, &family, 60, TEXTS, seed as u64);
+                let (low, high) = clopper_pearson(count, TEXTS, 0.999);
+                println!("{text} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
+                assert!(low <= 0.05, "{text}: {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn hot_text_is_ruled_out_as_deployed() {
+        let count = rejected(&Decoding::untruncated(1.0 / 0.875), &Family::Deployed, 300, 50, 9);
+        println!("{count} of 50");
+        assert!(count > 40, "{count}");
+    }
+
+    #[test]
+    fn a_text_without_scores_says_nothing() {
+        let empty = scores(&[], &[]);
+        let likelihoods = LnLikelihoods::new(&empty, &deployed());
+        let evidence = family_ratio("", &empty, &likelihoods, &[]);
+        assert_eq!(
+            (evidence.ln_e_value, evidence.void),
+            (f64::NEG_INFINITY, Some(RatioVoid::NoOutcome))
+        );
+    }
 }
