@@ -178,11 +178,9 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     }
     lineup.in_turn(|model| {
         for (piece, lengths) in pieces.iter().zip(&mut by_text) {
-            let longest = word_ends(&piece.text)
-                .into_iter()
-                .take(LENGTHS[LENGTHS.len() - 1])
-                .last();
-            let text = &piece.text[..longest.unwrap_or(0)];
+            // What is beyond the greatest length is never judged.
+            let ends = word_ends(&piece.text);
+            let text = &piece.text[..ends[ends.len().min(LENGTHS[LENGTHS.len() - 1]) - 1]];
             let scores = score(model, text, &Scoring::at(vec![1.0]))
                 .with_context(|| format!("a text of {} could not be scored with {}", piece.source, model.name()))?;
             if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding)) {

@@ -24,8 +24,7 @@ pub fn p_of_low(calibration: &[f64], score: f64) -> f64 {
     if score.is_nan() {
         return 1.0;
     }
-    // Not `s <= score`: a NaN must be counted.
-    let as_low = calibration.iter().filter(|&&s| !(s > score)).count();
+    let as_low = calibration.iter().filter(|&&s| s <= score || s.is_nan()).count();
     (1 + as_low) as f64 / (1 + calibration.len()) as f64
 }
 

@@ -298,7 +298,7 @@ pub(super) mod tests {
             model: "toy".into(),
             vocab: 1,
             ids: vec![0],
-            spans: vec![0..1],
+            spans: std::iter::once(0..1).collect(),
             first_scored: 0,
             betas: Vec::new(),
             ranks: vec![rank],

@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn hot_text_is_ruled_out_as_deployed() {
-        let count = rejected(&Decoding::untruncated(1.0 / 0.875), &Family::Deployed, 300, 50, 9);
+        let count = rejected(&Decoding::untruncated(1.0 / 0.75), &Family::Deployed, 300, 50, 9);
         println!("{count} of 50");
         assert!(count > 40, "{count}");
     }

@@ -1,0 +1,128 @@
+//! The confidence set with the prompt unknown: texts that a default model writes, to prompts that no calibration has
+//! seen, keep their author.
+
+mod common;
+
+use candle_core::Device;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use whowrote::calibration::{CalibratedModel, built_in};
+use whowrote::model::chat::{Prompt, prompt_ids};
+use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
+use whowrote::model::{Family, LanguageModel};
+use whowrote::scoring::{Scoring, TextScores, score};
+use whowrote::stats::clopper_pearson;
+use whowrote::verdict::{AuthorSet, Candidate, Policy, PromptKnowledge, Verdict, betas, decide};
+
+const WRITER: &str = "smollm2-135m-instruct";
+const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
+const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
+/// Of the prompts that are kept for tests, every so many.
+const EVERY: usize = 6;
+const WORDS: usize = 100;
+
+#[derive(Default)]
+struct Texts(Vec<String>);
+
+impl Listener for Texts {
+    type Error = whowrote::model::ModelError;
+
+    fn finished(&mut self, _: usize, generated: Generated) -> Result<(), Self::Error> {
+        self.0.push(generated.text);
+        Ok(())
+    }
+}
+
+/// What the model answers to prompts of every kind, at temperature 0.7 with top-p 0.9.
+fn write(model: &LanguageModel) -> Vec<String> {
+    let prompts = PROMPTS
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|prompt| prompt["part"] == "test")
+        .step_by(EVERY);
+    let jobs: Vec<Job> = prompts
+        .enumerate()
+        .map(|(i, prompt)| {
+            let user = prompt["instruction"].as_str().unwrap().to_owned();
+            Job {
+                prompt: Arc::new(prompt_ids(model, &Prompt::Chat { system: None, user }).unwrap()),
+                decoding: "temperature=0.7,top-p=0.9".parse().unwrap(),
+                seed: i as u64,
+            }
+        })
+        .collect();
+    let limits = Limits {
+        words: WORDS,
+        tokens: 2 * WORDS,
+    };
+    let mut texts = Texts::default();
+    generate(model, &jobs, limits, jobs.len(), &mut texts).unwrap();
+    texts.0
+}
+
+#[test]
+fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
+    let candidates: Vec<Candidate> = NAMES
+        .iter()
+        .zip([AuthorSet::A, AuthorSet::B])
+        .map(|(name, set)| Candidate {
+            author: (*name).to_owned(),
+            set,
+            model: (*name).to_owned(),
+            decoding: Family::Deployed,
+        })
+        .collect();
+    let policy = Policy {
+        alpha: 0.05,
+        tests: Vec::new(),
+        prompt: PromptKnowledge::Unknown,
+        calibrations: built_in(),
+    };
+    let models: Vec<CalibratedModel> = policy.calibrations[0].models.clone();
+    assert_eq!(
+        models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(),
+        NAMES
+    );
+    let mut texts = Vec::new();
+    let mut scores: Vec<BTreeMap<String, TextScores>> = Vec::new();
+    for name in NAMES {
+        let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
+        if name == WRITER {
+            texts = write(&model);
+            scores.resize(texts.len(), BTreeMap::new());
+        }
+        for (text, scores) in texts.iter().zip(&mut scores) {
+            let figures = score(&model, text, &Scoring::at(betas(&candidates))).unwrap();
+            scores.insert(name.to_owned(), figures);
+        }
+    }
+    let (mut retained, mut alone, mut wrong) = (0u64, 0u64, 0u64);
+    for (text, scores) in texts.iter().zip(&scores) {
+        let decision = decide(text, &candidates, &models, scores, &policy);
+        let own = decision.hypotheses[0].retained;
+        retained += u64::from(own);
+        alone += u64::from(own && decision.verdict == Verdict::Attributed);
+        wrong += u64::from(!own && decision.verdict == Verdict::Attributed);
+        let p: Vec<String> = decision
+            .hypotheses
+            .iter()
+            .map(|h| format!("{:.3?}", h.p_value))
+            .collect();
+        println!(
+            "{:3} words, {:?}: {}",
+            text.split_whitespace().count(),
+            decision.verdict,
+            p.join(" ")
+        );
+    }
+    let n = texts.len() as u64;
+    println!("{n} texts: author retained {retained}, alone {alone}, somebody else alone {wrong}");
+    assert!(n >= 20, "only {n} texts");
+    // The guarantee is a rate of at least 0.95.
+    assert!(
+        clopper_pearson(retained, n, 0.999).1 >= 0.95,
+        "the author was ruled out of {} of {n}",
+        n - retained
+    );
+    assert!(2 * alone >= n, "only {alone} of {n} were attributed");
+}
