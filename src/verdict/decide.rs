@@ -159,6 +159,7 @@ pub fn decide(
             ),
         });
     }
+    warnings.extend(memorised(scores));
     judged.push(human);
     if judged.iter().any(|j| j.hypothesis.retained)
         && let Some(message) = too_short(&judged, scored, words, calibrated)
@@ -453,6 +454,38 @@ pub fn long_text_warning(model: &str, tokens: usize, room: usize) -> Warning {
     }
 }
 
+/// Tokens in a row that are looked at for a known text.
+const KNOWN_STRETCH: usize = 40;
+/// Mean surprisal of such a stretch, nat a token, below which a text may be known by heart. Genesis, the Gettysburg
+/// Address and the opening of A Tale of Two Cities have 0.3 to 0.55 under gemma-3-270m; docs/VALIDITY.md has the share of
+/// other texts.
+const KNOWN_BELOW: f64 = 0.6;
+
+/// Says that a stretch of the text is as predictable to a model as one that it learnt by heart.
+fn memorised(scores: &BTreeMap<String, TextScores>) -> Option<Warning> {
+    let least = |scores: &TextScores| -> Option<f64> {
+        let beta = scores.beta_index(1.0)?;
+        let surprisals: Vec<f64> = scores.at(beta).map(|stats| stats.surprisal).collect();
+        let means = surprisals
+            .windows(KNOWN_STRETCH)
+            .map(|stretch| stretch.iter().sum::<f64>());
+        means.min_by(f64::total_cmp).map(|sum| sum / KNOWN_STRETCH as f64)
+    };
+    let known: Vec<&str> = scores
+        .iter()
+        .filter(|(_, scores)| least(scores).is_some_and(|mean| mean < KNOWN_BELOW))
+        .map(|(model, _)| model.as_str())
+        .collect();
+    (!known.is_empty()).then(|| Warning {
+        code: WarningCode::Memorised,
+        message: format!(
+            "A part of the text is so predictable to {} that it may be a well-known text, which looks machine-made to \
+             every model that has learnt it by heart; or it repeats itself. Search for it before you conclude anything.",
+            known.join(" and ")
+        ),
+    })
+}
+
 /// Says that no test could have decided, and how much text it would take.
 fn too_short(judged: &[Judged], scored: usize, words: usize, calibrated: bool) -> Option<String> {
     if scored == 0 {
@@ -511,4 +544,47 @@ pub fn figures(scores: &TextScores, sha256: Option<String>, per_token: bool) -> 
         sha256,
         per_token: per_token.then(|| (0..scores.ids.len()).map(token).collect()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::{TILT_COUNT, TokenStats};
+
+    fn scores(surprisals: impl Iterator<Item = f64>) -> BTreeMap<String, TextScores> {
+        let stats: Vec<TokenStats> = surprisals
+            .map(|surprisal| TokenStats {
+                surprisal,
+                entropy: 1.0,
+                varentropy: 1.0,
+                ln_space_mass: 0.0,
+                cgf: [0.0; TILT_COUNT],
+            })
+            .collect();
+        let scores = TextScores {
+            model: "toy".into(),
+            vocab: 9,
+            ids: vec![0; stats.len()],
+            spans: (0..stats.len()).map(|i| i..i + 1).collect(),
+            first_scored: 0,
+            betas: vec![1.0],
+            ranks: vec![1; stats.len()],
+            stats,
+            decoding: Vec::new(),
+        };
+        BTreeMap::from([("toy".to_owned(), scores)])
+    }
+
+    #[test]
+    fn a_stretch_known_by_heart_is_told_wherever_it_stands() {
+        let known = |from: usize| scores((0..200).map(move |i| if (from..from + 45).contains(&i) { 0.4 } else { 3.0 }));
+        for from in [0, 77, 155] {
+            assert_eq!(
+                memorised(&known(from)).map(|warning| warning.code),
+                Some(WarningCode::Memorised)
+            );
+        }
+        assert!(memorised(&scores((0..200).map(|i| f64::from(i % 7)))).is_none());
+        assert!(memorised(&scores((0..30).map(|_| 0.1))).is_none());
+    }
 }
