@@ -260,7 +260,7 @@ fn values_out_of_range_are_usage_errors() {
     }
     for decoding in ["temperature=-1", "temperature=inf", "warm"] {
         whowrote()
-            .args(["detect", "--decoding", temperature, "x.txt"])
+            .args(["detect", "--decoding", decoding, "x.txt"])
             .assert()
             .code(2)
             .stderr(contains("a decoding reads like `temperature=0.7,top-p=0.9`"));
