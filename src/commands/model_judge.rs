@@ -5,9 +5,9 @@ use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{DetectConfig, PromptChoice};
 use crate::calibration::{self, Calibration};
 use crate::input::{Document, Source};
-use crate::model::LanguageModel;
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::chat::{Prompt, prompt_ids};
+use crate::model::{Family, LanguageModel};
 use crate::output::Detail;
 use crate::scoring::{Scoring, TextScores, score_after};
 use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, SCHEMA, Timing};
@@ -45,11 +45,19 @@ impl<'a> ModelJudge<'a> {
                         author.name
                     );
                 }
+                let decoding = self.config.decoding.clone().or(author.decoding).unwrap_or_default();
+                if matches!(&decoding, Family::Stated(one, _) if one.repetition_penalty != 1.0) {
+                    bail!(
+                        "{} is supposed to use `{decoding}`, and texts cannot be judged under a repetition penalty; leave \
+                         the penalty out",
+                        author.name
+                    );
+                }
                 candidates.push(Candidate {
                     author: author.name,
                     set,
                     model: model.name.clone(),
-                    decoding: self.config.decoding.clone().or(author.decoding).unwrap_or_default(),
+                    decoding,
                 });
                 add_model(&mut models, model)?;
             }

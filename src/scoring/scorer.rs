@@ -5,7 +5,7 @@ use super::token_stats::TextScores;
 use crate::model::LanguageModel;
 use crate::model::error::{ModelError, Result};
 
-/// Tokens of a text that must fit beside its context.
+/// Tokens of a text that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;
 
 /// Scored tokens, from the beginning, whose figures for decodings are kept: 40 MiB of them. No evidence needs more.
@@ -38,7 +38,7 @@ impl Scoring {
         // A long prompt makes the window longer, as far as the model can see.
         let window = self.window.max(context.len() + self.window / 2);
         let window = window.min(model.decoder().max_window());
-        window.saturating_sub(context.len())
+        window.saturating_sub(context.len()).max(2)
     }
 }
 
@@ -67,7 +67,8 @@ pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: 
     let mut stats = Vec::with_capacity(tokens.ids.len() * scoring.betas.len());
     let mut decoding = Vec::with_capacity(tokens.ids.len());
     let room = scoring.room(model, context);
-    if room < LEAST_ROOM {
+    let is_prompt = context.len() > model.tokenizer().context().len();
+    if is_prompt && context.len() + LEAST_ROOM > model.decoder().max_window() {
         return Err(ModelError::PromptTooLong {
             model: model.name().to_owned(),
             tokens: context.len(),
