@@ -2,6 +2,8 @@
 //! seen, keep their author.
 
 mod common;
+#[path = "common/writers.rs"]
+mod writers;
 
 use candle_core::Device;
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Family, LanguageModel};
 use whowrote::scoring::{Scoring, TextScores, score};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{AuthorSet, Candidate, Policy, PromptKnowledge, Verdict, betas, decide};
+use whowrote::verdict::{Policy, PromptKnowledge, Verdict, betas, decide};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
@@ -62,16 +64,7 @@ fn write(model: &LanguageModel) -> Vec<String> {
 
 #[test]
 fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
-    let candidates: Vec<Candidate> = NAMES
-        .iter()
-        .zip([AuthorSet::A, AuthorSet::B])
-        .map(|(name, set)| Candidate {
-            author: (*name).to_owned(),
-            set,
-            model: (*name).to_owned(),
-            decoding: Family::Deployed,
-        })
-        .collect();
+    let candidates = writers::candidates(NAMES, &Family::Deployed);
     let policy = Policy {
         alpha: 0.05,
         tests: Vec::new(),

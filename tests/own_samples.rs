@@ -5,6 +5,8 @@
 //! test sees.
 
 mod common;
+#[path = "common/writers.rs"]
+mod writers;
 
 use candle_core::Device;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
@@ -14,7 +16,7 @@ use whowrote::model::decoder::KvCache;
 use whowrote::model::{Decoding, Family, LanguageModel};
 use whowrote::scoring::{Scoring, TextScores, score};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{AuthorSet, Candidate, Decision, Policy, PromptKnowledge, Test, betas, decide};
+use whowrote::verdict::{Decision, Policy, PromptKnowledge, Test, betas, decide};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -73,16 +75,7 @@ fn sample(model: &LanguageModel) -> Vec<String> {
 
 #[test]
 fn own_samples_keep_their_author_and_rule_out_the_other() {
-    let candidates: Vec<Candidate> = NAMES
-        .iter()
-        .zip([AuthorSet::A, AuthorSet::B])
-        .map(|(name, set)| Candidate {
-            author: (*name).to_owned(),
-            set,
-            model: (*name).to_owned(),
-            decoding: Family::Stated(Decoding::untruncated(1.0), 1.0),
-        })
-        .collect();
+    let candidates = writers::candidates(NAMES, &Family::Stated(Decoding::untruncated(1.0), 1.0));
     let mut texts: Vec<(usize, String)> = Vec::new();
     let mut scores: Vec<BTreeMap<String, TextScores>> = Vec::new();
     // One model in memory at a time: both write before both score.

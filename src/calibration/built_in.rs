@@ -22,3 +22,24 @@ pub fn built_in() -> Vec<Calibration> {
         .map(|(name, json)| Calibration::from_json(json, name).expect("the built-in calibrations are valid"))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::HUMAN;
+
+    #[test]
+    fn the_built_in_calibrations_are_of_a_person_and_of_the_default_models() {
+        let all = built_in();
+        let authors: Vec<&str> = all.iter().map(|calibration| calibration.author.as_str()).collect();
+        assert_eq!(authors, [HUMAN, "smollm2-135m-instruct", "gemma-3-270m"]);
+        for calibration in &all {
+            assert_eq!(
+                calibration.columns(&all[0].models),
+                Some(vec![0, 1]),
+                "{}",
+                calibration.author
+            );
+        }
+    }
+}

@@ -75,18 +75,11 @@ pub struct Conformal {
 }
 
 impl Calibration {
-    /// Where each of the named models stands in [`Self::models`], or the first that is missing: another model, or another
-    /// file under the name of a model that is there.
-    pub fn columns(&self, models: &[CalibratedModel]) -> Result<Vec<usize>, CalibratedModel> {
-        models
-            .iter()
-            .map(|wanted| {
-                self.models
-                    .iter()
-                    .position(|model| model == wanted)
-                    .ok_or_else(|| wanted.clone())
-            })
-            .collect()
+    /// Where each of these models stands in [`Self::models`]; none where one of them is missing, or has another file under
+    /// the same name.
+    pub fn columns(&self, models: &[CalibratedModel]) -> Option<Vec<usize>> {
+        let column = |wanted: &CalibratedModel| self.models.iter().position(|model| model == wanted);
+        models.iter().map(column).collect()
     }
 
     /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has

@@ -2,7 +2,7 @@
 
 use super::config::author;
 use super::lineup::{Lineup, add_model, authors, use_threads};
-use super::{AuthorChoice, Contradiction, DeviceChoice, ExitStatus, OutputError, Terminal};
+use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
 use crate::calibration::{Calibration, Group, HUMAN, LEAST_TEXTS};
 use crate::input::{Document, Source, printable};
 use crate::model::Family;
@@ -16,7 +16,6 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// What the user typed after `calibrate`; [`CalibrateConfig`] is what the program works with.
@@ -67,21 +66,9 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub date: String,
 
-    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub models: Option<PathBuf>,
-
-    /// Threads to compute with; without it, one for each core
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
-
-    /// Where the models run: auto, cpu, cuda, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    pub device: DeviceChoice,
-
-    /// Opens no connection: a model that is not on this machine is an error
-    #[arg(long)]
-    pub offline: bool,
+    /// Where models are looked for and run.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Prints no progress
     #[arg(short, long)]
@@ -103,13 +90,7 @@ impl CalibrateConfig {
     /// # Errors
     /// When something contradicts something else, or does not exist.
     pub fn new(args: CalibrateArgs, terminal: Terminal) -> anyhow::Result<Self> {
-        if let Some(feature) = args.device.missing_feature() {
-            let device = args.device;
-            return Err(Contradiction::DeviceNotBuilt { device, feature }.into());
-        }
-        if let Some(path) = args.models.as_ref().filter(|path| !path.exists()) {
-            return Err(Contradiction::NoCatalogue(printable(&path.to_string_lossy())).into());
-        }
+        args.run.check()?;
         let group = args.group.clone().unwrap_or_else(|| {
             let usual = if args.author == HUMAN { "genre" } else { "decoding" };
             usual.to_owned()
@@ -143,7 +124,7 @@ struct Piece {
 /// When a text or a model cannot be read, or the calibration cannot be written.
 pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let args = &config.args;
-    use_threads(args.threads);
+    use_threads(args.run.threads);
     let mut stderr = anstream::stderr();
     let (pieces, left_out) = read(config)?;
     if !left_out.is_empty() && !args.quiet {
@@ -155,7 +136,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             LENGTHS[0]
         );
     }
-    let catalogue = Catalogue::load(args.models.as_deref())?;
+    let catalogue = Catalogue::load(args.run.models.as_deref())?;
     let mut models = Vec::new();
     let sets = match config.models.is_empty() {
         true => vec![AuthorSet::A, AuthorSet::B],
@@ -166,7 +147,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             add_model(&mut models, model)?;
         }
     }
-    let lineup = Lineup::fetch(models, args.device, args.offline, args.quiet)?;
+    let lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
     let family = members(&args.decoding);
     let mut by_text: Vec<Vec<Vec<Likelihoods>>> = vec![Vec::new(); pieces.len()];
     let progress = match config.watched {
@@ -188,7 +169,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
                     "texts cannot be calibrated for `{decoding}`; take a temperature of the ladder in docs/THEORY.md"
                 );
             }
-            let found = likelihoods(text, &scores, &LnLikelihoods::new(&scores, &family));
+            let found = likelihoods(text, &scores, &family);
             lengths.resize_with(found.len(), Vec::new);
             lengths
                 .iter_mut()

@@ -93,10 +93,6 @@ pub struct DetectArgs {
     #[arg(long, value_name = "NAME|PATH", value_hint = clap::ValueHint::AnyPath)]
     pub b: Vec<OsString>,
 
-    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub models: Option<PathBuf>,
-
     /// The tests that may rule a model out where the prompt is known; may be repeated or separated by commas
     #[arg(
         long = "test",
@@ -139,17 +135,9 @@ pub struct DetectArgs {
     #[arg(long)]
     pub tokens: bool,
 
-    /// Threads to compute with; without it, one for each core
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
-
-    /// Where the models run: auto, cpu, cuda, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    pub device: DeviceChoice,
-
-    /// Opens no connection: a model that is not on this machine is an error
-    #[arg(long)]
-    pub offline: bool,
+    /// Where models are looked for and run.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// When to print colours; auto heeds NO_COLOR and whether the output is a terminal
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
@@ -162,6 +150,26 @@ pub struct DetectArgs {
     /// Prints the evidence test by test as well
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// Where models are looked for and run; the same for every subcommand that runs one.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub models: Option<PathBuf>,
+
+    /// Threads to compute with; without it, one for each core
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Where the models run: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub device: DeviceChoice,
+
+    /// Opens no connection: a model that is not on this machine is an error
+    #[arg(long)]
+    pub offline: bool,
 }
 
 fn parse_alpha(text: &str) -> Result<f64, String> {

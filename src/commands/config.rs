@@ -1,7 +1,7 @@
 //! From what the user typed to what the program works with. Every contradiction is refused here, before any work
 //! starts.
 
-use super::{DetectArgs, DeviceChoice};
+use super::{DetectArgs, DeviceChoice, RunArgs};
 use crate::input::{Source, printable};
 use crate::model::Family;
 use crate::output::{Detail, Format};
@@ -151,6 +151,22 @@ pub enum Contradiction {
     },
 }
 
+impl RunArgs {
+    /// Refuses a device that this build cannot use, and a catalogue that is not there.
+    pub(super) fn check(&self) -> Result<(), Contradiction> {
+        if let Some(feature) = self.device.missing_feature() {
+            return Err(Contradiction::DeviceNotBuilt {
+                device: self.device,
+                feature,
+            });
+        }
+        match self.models.as_ref().filter(|path| !path.exists()) {
+            Some(path) => Err(Contradiction::NoCatalogue(printable(&path.to_string_lossy()))),
+            None => Ok(()),
+        }
+    }
+}
+
 impl DetectConfig {
     /// Checks what the user typed as a whole.
     pub fn new(args: DetectArgs, terminal: Terminal) -> Result<Self, Contradiction> {
@@ -164,15 +180,7 @@ impl DetectConfig {
         if args.tokens && args.format != Format::Json {
             return Err(Contradiction::TokensAsText);
         }
-        if let Some(feature) = args.device.missing_feature() {
-            return Err(Contradiction::DeviceNotBuilt {
-                device: args.device,
-                feature,
-            });
-        }
-        if let Some(path) = args.models.as_ref().filter(|path| !path.exists()) {
-            return Err(Contradiction::NoCatalogue(printable(&path.to_string_lossy())));
-        }
+        args.run.check()?;
         let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
         if let Some(both) = a.iter().find(|author| b.contains(author)) {
             return Err(Contradiction::InBothSets(both.to_string()));
@@ -195,7 +203,7 @@ impl DetectConfig {
             alpha: args.alpha,
             a,
             b,
-            catalogue: args.models,
+            catalogue: args.run.models,
             tests: each_once(args.tests),
             decoding: args.decoding,
             prompt: match args.prompt {
@@ -208,9 +216,9 @@ impl DetectConfig {
             },
             calibrations: args.calibrations,
             tokens: args.tokens,
-            threads: args.threads,
-            device: args.device,
-            offline: args.offline,
+            threads: args.run.threads,
+            device: args.run.device,
+            offline: args.run.offline,
         })
     }
 }

@@ -1,13 +1,13 @@
 //! `whowrote generate`: prompts in, texts of a model out, one JSON object a text.
 
 use super::config::author;
-use super::{AuthorChoice, Contradiction, DeviceChoice, ExitStatus, OutputError, Terminal};
+use super::lineup::{Lineup, resolve, use_threads};
+use super::{AuthorChoice, Contradiction, ExitStatus, OutputError, RunArgs, Terminal};
 use crate::input::{Document, Source, printable};
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::{Prompt, prompt_ids};
 use crate::model::generate::{Finish, Generated, Job, Limits, Listener, generate};
-use crate::model::store::{Progress, Silent, Store};
-use crate::model::{Decoding, LanguageModel, device};
+use crate::model::{Decoding, LanguageModel};
 use crate::verdict::AuthorSet;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -89,21 +89,9 @@ pub struct GenerateArgs {
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub models: Option<PathBuf>,
-
-    /// Threads to compute with; without it, one for each core
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
-
-    /// Where the model runs: auto, cpu, cuda, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    pub device: DeviceChoice,
-
-    /// Opens no connection: a model that is not on this machine is an error
-    #[arg(long)]
-    pub offline: bool,
+    /// Where models are looked for and run.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Prints no progress
     #[arg(short, long)]
@@ -133,14 +121,8 @@ pub struct GenerateConfig {
     pub batch: usize,
     /// Where texts go; none for standard output.
     pub output: Option<PathBuf>,
-    /// The catalogue, where it is not the user's own or the default.
-    pub catalogue: Option<PathBuf>,
-    /// Threads to compute with; none for one a core.
-    pub threads: Option<NonZeroUsize>,
-    /// Where the model runs; this build can run it there.
-    pub device: DeviceChoice,
-    /// Whether no connection may be opened.
-    pub offline: bool,
+    /// Where the model is looked for and runs.
+    pub run: RunArgs,
     /// Whether nothing is said of the progress.
     pub quiet: bool,
     /// Whether somebody watches standard error.
@@ -180,16 +162,7 @@ impl GenerateConfig {
     /// # Errors
     /// When something contradicts something else, or a prompt cannot be read.
     pub fn new(args: GenerateArgs, terminal: Terminal) -> anyhow::Result<Self> {
-        if let Some(feature) = args.device.missing_feature() {
-            return Err(Contradiction::DeviceNotBuilt {
-                device: args.device,
-                feature,
-            }
-            .into());
-        }
-        if let Some(path) = args.models.as_ref().filter(|path| !path.exists()) {
-            return Err(Contradiction::NoCatalogue(printable(&path.to_string_lossy())).into());
-        }
+        args.run.check()?;
         let model = author(&args.model, "model")?;
         let mut prompts = match &args.prompts {
             Some(path) => read_prompts(path)?,
@@ -259,10 +232,7 @@ impl GenerateConfig {
             seed: args.seed,
             batch: args.batch.get(),
             output: args.output,
-            catalogue: args.models,
-            threads: args.threads,
-            device: args.device,
-            offline: args.offline,
+            run: args.run,
             quiet: args.quiet,
             watched: terminal.stderr_is_watched,
         })
@@ -328,28 +298,12 @@ struct Label {
 /// # Errors
 /// When the model cannot be had, a prompt does not fit it, or the output cannot be written.
 pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
-    if let Some(threads) = config.threads {
-        // Fails where the pool is already there, as in a test; it then has its size.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .build_global();
-    }
-    let catalogue = Catalogue::load(config.catalogue.as_deref())?;
-    let (entry, author) = match &config.model {
-        AuthorChoice::Named(name) => catalogue.resolve_author(name, AuthorSet::A)?,
-        AuthorChoice::Path(path) => Catalogue::author_from_path(path, AuthorSet::A)?,
-    };
-    let device = config.device.open()?;
-    let progress: Arc<dyn Progress> = match config.quiet {
-        true => Arc::new(Silent),
-        false => Arc::new(crate::model::store::Terminal),
-    };
-    let stored = Store::new(Store::default_cache_dir()?, config.offline, progress).ensure(&entry)?;
-    let mut model = LanguageModel::load(&entry.name, &stored.path, &device, device::memory_for_weights(&device))
-        .with_context(|| format!("the model {} could not be loaded", entry.name))?;
-    if !entry.chat {
-        model = model.without_chat();
-    }
+    let run = &config.run;
+    use_threads(run.threads);
+    let catalogue = Catalogue::load(run.models.as_deref())?;
+    let (entry, author) = resolve(&catalogue, &config.model, AuthorSet::A)?;
+    let lineup = Lineup::fetch(vec![entry], run.device, run.offline, config.quiet)?;
+    let model = lineup.load(0)?;
     let (jobs, labels) = jobs(config, &model)?;
     let out: Box<dyn Write> = match &config.output {
         None => Box::new(io::stdout()),
@@ -362,7 +316,7 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let mut writer = TextWriter {
         config,
         author: &author.name,
-        sha256: &stored.sha256,
+        sha256: &lineup.stored[0].sha256,
         jobs: &jobs,
         labels: &labels,
         out: BufWriter::new(out),

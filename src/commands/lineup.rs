@@ -57,18 +57,20 @@ impl Lineup {
         .collect()
     }
 
+    /// Loads one of the models.
+    pub fn load(&self, i: usize) -> anyhow::Result<LanguageModel> {
+        let (name, path): (&str, &Path) = (&self.models[i].name, &self.stored[i].path);
+        let model = LanguageModel::load(name, path, &self.device, device::memory_for_weights(&self.device))
+            .with_context(|| format!("the model {name} could not be loaded"))?;
+        Ok(match self.models[i].chat {
+            true => model,
+            false => model.without_chat(),
+        })
+    }
+
     /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
     /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two.
     pub fn in_turn(&self, mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let load = |i: usize| -> anyhow::Result<LanguageModel> {
-            let (name, path): (&str, &Path) = (&self.models[i].name, &self.stored[i].path);
-            let model = LanguageModel::load(name, path, &self.device, device::memory_for_weights(&self.device))
-                .with_context(|| format!("the model {name} could not be loaded"))?;
-            Ok(match self.models[i].chat {
-                true => model,
-                false => model.without_chat(),
-            })
-        };
         // A file of four-bit weights grows eightfold.
         let fits = |i: usize| {
             let size = std::fs::metadata(&self.stored[i].path)
@@ -80,15 +82,14 @@ impl Lineup {
             let mut next = None;
             for i in 0..self.models.len() {
                 let model = match next.take() {
-                    None => load(i)?,
+                    None => self.load(i)?,
                     Some(thread) => {
                         let thread: std::thread::ScopedJoinHandle<_> = thread;
                         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
                     }
                 };
                 if i + 1 < self.models.len() && fits(i + 1) {
-                    let load = &load;
-                    next = Some(scope.spawn(move || load(i + 1)));
+                    next = Some(scope.spawn(move || self.load(i + 1)));
                 }
                 work(&model)?;
             }
@@ -109,11 +110,19 @@ pub fn authors(
             .map(|author| Ok((catalogue.model(&author.model)?.clone(), author.clone())))
             .collect();
     }
-    let resolve = |choice: &AuthorChoice| match choice {
-        AuthorChoice::Named(name) => catalogue.resolve_author(name, set),
-        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set),
-    };
-    chosen.iter().map(|choice| Ok(resolve(choice)?)).collect()
+    chosen.iter().map(|choice| resolve(catalogue, choice, set)).collect()
+}
+
+/// The author that the user chose, with its model.
+pub fn resolve(
+    catalogue: &Catalogue,
+    choice: &AuthorChoice,
+    set: AuthorSet,
+) -> anyhow::Result<(ModelEntry, AuthorEntry)> {
+    Ok(match choice {
+        AuthorChoice::Named(name) => catalogue.resolve_author(name, set)?,
+        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set)?,
+    })
 }
 
 /// Adds a model to those of a run, each once.

@@ -10,7 +10,7 @@ mod lineup;
 mod model_judge;
 pub mod models;
 
-pub use cli::{Cli, Command, DetectArgs};
+pub use cli::{Cli, Command, DetectArgs, RunArgs};
 pub use config::{AuthorChoice, Contradiction, DetectConfig, PromptChoice, Terminal};
 pub use device::DeviceChoice;
 pub use generate::GenerateConfig;

@@ -5,6 +5,7 @@
 //! cut to the same number of words first, so that only the author differs (docs/THEORY.md 12).
 
 use super::decoding::LnLikelihoods;
+use crate::model::Decoding;
 use crate::scoring::{DecodingStats, LADDER, SPACE, TextScores};
 use serde::{Deserialize, Serialize};
 
@@ -23,14 +24,22 @@ pub struct Likelihoods {
 }
 
 /// A model's log-likelihoods of the first 20, 30, ... words of a text, for each of [`LENGTHS`] that the text reaches.
-pub fn likelihoods(text: &str, scores: &TextScores, family: &LnLikelihoods) -> Vec<Likelihoods> {
+///
+/// `decodings` are those of the family; see [`LnLikelihoods::covers`].
+pub fn likelihoods(text: &str, scores: &TextScores, decodings: &[Decoding]) -> Vec<Likelihoods> {
     let ends = word_ends(text);
-    let cuts = LENGTHS.iter().map_while(|&words| ends.get(words - 1).copied());
+    let cuts: Vec<usize> = LENGTHS
+        .iter()
+        .map_while(|&words| ends.get(words - 1).copied())
+        .collect();
     let spans = scores.spans.get(scores.first_scored..).unwrap_or_default();
+    // What comes after the last cut is not looked at, however long the text is.
+    let last = cuts.last().copied().unwrap_or(0);
+    let family = LnLikelihoods::of_first(spans.partition_point(|span| span.end <= last), scores, decodings);
     let mut rows = family.rows().zip(&scores.decoding).zip(spans).peekable();
     let mut deployed = vec![0.0; family.decodings()];
     let mut untruncated = [0.0; SPACE.len()];
-    cuts.map(|cut| {
+    let at = |cut: usize| {
         while let Some(((row, stats), _)) = rows.next_if(|(_, span)| span.end <= cut) {
             for (total, &ln_p) in deployed.iter_mut().zip(row) {
                 *total += f64::from(ln_p);
@@ -44,8 +53,8 @@ pub fn likelihoods(text: &str, scores: &TextScores, family: &LnLikelihoods) -> V
             deployed: tenths(greatest(&deployed)),
             untruncated: tenths(greatest(&untruncated)),
         }
-    })
-    .collect()
+    };
+    cuts.into_iter().map(at).collect()
 }
 
 /// Calibrations hold tenths of a nat. The text at hand is rounded like them: one rule for all, or their places in the

@@ -81,15 +81,20 @@ pub struct LnLikelihoods {
 }
 
 impl LnLikelihoods {
-    /// Works out every decoding of a scored text, none below [`UNTRUNCATED_SHARE`] of the model itself.
-    ///
-    /// # Panics
-    /// Never, for decodings whose inverse temperature is in [`LADDER`] or in `scores.betas`; see [`Self::covers`].
+    /// Works out every decoding of a scored text, none below [`UNTRUNCATED_SHARE`] of the model itself. A decoding that the
+    /// scores do not cover ([`Self::covers`]) has probability 0.
     pub fn new(scores: &TextScores, decodings: &[Decoding]) -> Self {
+        Self::of_first(scores.decoding.len(), scores, decodings)
+    }
+
+    /// The same for the first so many scored tokens.
+    pub fn of_first(tokens: usize, scores: &TextScores, decodings: &[Decoding]) -> Self {
         let groups = by_temperature(scores, decodings);
-        let mut values = vec![f32::NEG_INFINITY; scores.decoding.len() * decodings.len()];
-        for (token, row) in scores.decoding.iter().enumerate() {
-            let itself = f64::from(row.seen) - f64::from(row.ln_z[UNIT]);
+        let rows = scores.decoding.get(..tokens).unwrap_or(&scores.decoding);
+        let mut values = vec![f32::NEG_INFINITY; rows.len() * decodings.len()];
+        let ln_share = UNTRUNCATED_SHARE.ln();
+        for (token, row) in rows.iter().enumerate() {
+            let least = ln_share + (f64::from(row.seen) - f64::from(row.ln_z[UNIT]));
             let out = &mut values[token * decodings.len()..][..decodings.len()];
             for (beta, source, members) in &groups {
                 let ln_z = match *source {
@@ -102,7 +107,7 @@ impl LnLikelihoods {
                 let masses = Masses::new(row, *beta, ln_z);
                 for &i in members {
                     let ln_p = masses.ln_probability(&decodings[i], scores.ranks[token]);
-                    out[i] = ln_p.max(UNTRUNCATED_SHARE.ln() + itself) as f32;
+                    out[i] = ln_p.max(least) as f32;
                 }
             }
         }

@@ -196,6 +196,28 @@ struct Judged {
     uncalibrated: bool,
 }
 
+impl Judged {
+    /// An author before any evidence: it stays.
+    fn untested(author: &str, set: AuthorSet) -> Self {
+        Self {
+            hypothesis: Hypothesis {
+                author: author.to_owned(),
+                set,
+                model: None,
+                decoding: None,
+                basis: Basis::Untested,
+                retained: true,
+                p_value: None,
+                ln_e_value: None,
+                evidence: Vec::new(),
+            },
+            ratio_void: None,
+            fewest_tokens: None,
+            uncalibrated: false,
+        }
+    }
+}
+
 /// One text, and what is worked out of it for several hypotheses.
 struct Case<'a> {
     text: &'a str,
@@ -211,22 +233,9 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn judge(&mut self, candidate: &Candidate) -> Judged {
-        let mut judged = Judged {
-            hypothesis: Hypothesis {
-                author: candidate.author.clone(),
-                set: candidate.set,
-                model: Some(candidate.model.clone()),
-                decoding: Some(candidate.decoding.to_string()),
-                basis: Basis::Untested,
-                retained: true,
-                p_value: None,
-                ln_e_value: None,
-                evidence: Vec::new(),
-            },
-            ratio_void: None,
-            fewest_tokens: None,
-            uncalibrated: false,
-        };
+        let mut judged = Judged::untested(&candidate.author, candidate.set);
+        judged.hypothesis.model = Some(candidate.model.clone());
+        judged.hypothesis.decoding = Some(candidate.decoding.to_string());
         match self.policy.prompt {
             PromptKnowledge::Known => self.by_theorem(candidate, &mut judged),
             PromptKnowledge::Unknown => {
@@ -246,22 +255,7 @@ impl Case<'_> {
     }
 
     fn judge_human(&mut self) -> Judged {
-        let mut judged = Judged {
-            hypothesis: Hypothesis {
-                author: HUMAN.to_owned(),
-                set: AuthorSet::Human,
-                model: None,
-                decoding: None,
-                basis: Basis::Untested,
-                retained: true,
-                p_value: None,
-                ln_e_value: None,
-                evidence: Vec::new(),
-            },
-            ratio_void: None,
-            fewest_tokens: None,
-            uncalibrated: false,
-        };
+        let mut judged = Judged::untested(HUMAN, AuthorSet::Human);
         self.by_calibration(&[HUMAN], &Family::Deployed, human_scores, &mut judged);
         judged
     }
@@ -279,10 +273,11 @@ impl Case<'_> {
         let fits = |calibration: &&Calibration| {
             names.contains(&calibration.author.as_str()) && calibration.family == family_name
         };
-        let found = policy.calibrations.iter().filter(fits).find_map(|calibration| {
-            let columns = calibration.columns(self.models).ok()?;
-            Some((calibration, columns))
-        });
+        let found = policy
+            .calibrations
+            .iter()
+            .filter(fits)
+            .find_map(|calibration| Some((calibration, calibration.columns(self.models)?)));
         let Some((calibration, columns)) = found else {
             judged.uncalibrated = true;
             return;
@@ -322,7 +317,7 @@ impl Case<'_> {
                     .models
                     .iter()
                     .filter_map(|model| self.scores.get(&model.name))
-                    .map(|scores| likelihoods(self.text, scores, &LnLikelihoods::new(scores, &decodings)))
+                    .map(|scores| likelihoods(self.text, scores, &decodings))
                     .collect();
                 let complete = by_model.len() == self.models.len();
                 let reached = by_model.iter().map(Vec::len).min().unwrap_or(0);
