@@ -9,10 +9,10 @@ use candle_core::Device;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use whowrote::calibration::{CalibratedModel, built_in};
-use whowrote::model::chat::{Prompt, prompt_ids};
+use whowrote::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Family, LanguageModel};
-use whowrote::scoring::{Scoring, TextScores, score};
+use whowrote::scoring::{Scoring, TextScores, score_after};
 use whowrote::stats::clopper_pearson;
 use whowrote::verdict::{Policy, PromptKnowledge, Verdict, betas, decide};
 
@@ -84,8 +84,9 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
             texts = write(&model);
             scores.resize(texts.len(), BTreeMap::new());
         }
+        let context = unknown_prompt_ids(&model).unwrap();
         for (text, scores) in texts.iter().zip(&mut scores) {
-            let figures = score(&model, text, &Scoring::at(betas(&candidates))).unwrap();
+            let figures = score_after(&model, &context, text, &Scoring::at(betas(&candidates))).unwrap();
             scores.insert(name.to_owned(), figures);
         }
     }

@@ -100,6 +100,7 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
     let models = NAMES.map(|name| CalibratedModel {
         name: name.to_owned(),
         sha256: String::new(),
+        request: None,
     });
     for (author, name) in NAMES.iter().enumerate() {
         let own: Vec<(usize, Decision)> = texts

@@ -10,6 +10,8 @@ mod file;
 pub use built_in::built_in;
 pub use file::CalibrationError;
 
+use crate::model::LanguageModel;
+use crate::model::chat::GENERIC_REQUEST;
 use crate::stats::attribution::{LENGTHS, Likelihoods};
 use crate::stats::conformal;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,20 @@ pub struct CalibratedModel {
     pub name: String,
     /// SHA-256 of its file, lower-case hexadecimal.
     pub sha256: String,
+    /// What it was taken to have been asked; none for a model that holds no conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+impl CalibratedModel {
+    /// A loaded model, as it scores a text whose prompt nobody knows.
+    pub fn new(model: &LanguageModel, sha256: &str) -> Self {
+        Self {
+            name: model.name().to_owned(),
+            sha256: sha256.to_owned(),
+            request: model.chat_template().map(|_| GENERIC_REQUEST.to_owned()),
+        }
+    }
 }
 
 /// Texts of one kind: a genre of people's texts, or one way of sampling from a model.

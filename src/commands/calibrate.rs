@@ -7,7 +7,8 @@ use crate::calibration::{Calibration, Group, HUMAN, LEAST_TEXTS};
 use crate::input::{Document, Source, printable};
 use crate::model::Family;
 use crate::model::catalogue::Catalogue;
-use crate::scoring::{Scoring, score};
+use crate::model::chat::unknown_prompt_ids;
+use crate::scoring::{Scoring, score_after};
 use crate::stats::attribution::{LENGTHS, Likelihoods, likelihoods, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::verdict::{AuthorSet, Scope};
@@ -157,12 +158,13 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     if let Ok(style) = ProgressStyle::with_template("{pos} of {len} scorings, {eta} left {bar:30}") {
         progress.set_style(style);
     }
-    lineup.in_turn(|model| {
+    let models = lineup.in_turn(|model| {
+        let context = unknown_prompt_ids(model)?;
         for (piece, lengths) in pieces.iter().zip(&mut by_text) {
             // What is beyond the greatest length is never judged.
             let ends = word_ends(&piece.text);
             let text = &piece.text[..ends[ends.len().min(LENGTHS[LENGTHS.len() - 1]) - 1]];
-            let scores = score(model, text, &Scoring::at(vec![1.0]))
+            let scores = score_after(model, &context, text, &Scoring::at(vec![1.0]))
                 .with_context(|| format!("a text of {} could not be scored with {}", piece.source, model.name()))?;
             if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding)) {
                 bail!(
@@ -197,7 +199,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let calibration = Calibration {
         author: args.author.clone(),
         family: args.decoding.to_string(),
-        models: lineup.identities(),
+        models,
         groups,
     };
     if !args.quiet {

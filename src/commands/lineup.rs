@@ -47,16 +47,6 @@ impl Lineup {
         Ok(Self { models, stored, device })
     }
 
-    /// What the models are known by in a calibration.
-    pub fn identities(&self) -> Vec<CalibratedModel> {
-        let both = self.models.iter().zip(&self.stored);
-        both.map(|(model, stored)| CalibratedModel {
-            name: model.name.clone(),
-            sha256: stored.sha256.clone(),
-        })
-        .collect()
-    }
-
     /// Loads one of the models.
     pub fn load(&self, i: usize) -> anyhow::Result<LanguageModel> {
         let (name, path): (&str, &Path) = (&self.models[i].name, &self.stored[i].path);
@@ -69,8 +59,12 @@ impl Lineup {
     }
 
     /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
-    /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two.
-    pub fn in_turn(&self, mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two. Returns what the models
+    /// are known by in a calibration.
+    pub fn in_turn(
+        &self,
+        mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Vec<CalibratedModel>> {
         // A file of four-bit weights grows eightfold.
         let fits = |i: usize| {
             let size = std::fs::metadata(&self.stored[i].path)
@@ -80,6 +74,7 @@ impl Lineup {
         };
         std::thread::scope(|scope| {
             let mut next = None;
+            let mut identities = Vec::with_capacity(self.models.len());
             for i in 0..self.models.len() {
                 let model = match next.take() {
                     None => self.load(i)?,
@@ -91,9 +86,10 @@ impl Lineup {
                 if i + 1 < self.models.len() && fits(i + 1) {
                     next = Some(scope.spawn(move || self.load(i + 1)));
                 }
+                identities.push(CalibratedModel::new(&model, &self.stored[i].sha256));
                 work(&model)?;
             }
-            Ok(())
+            Ok(identities)
         })
     }
 }

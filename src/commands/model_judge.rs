@@ -6,7 +6,7 @@ use super::{DetectConfig, PromptChoice};
 use crate::calibration::{self, Calibration};
 use crate::input::{Document, Source};
 use crate::model::catalogue::{Catalogue, ModelEntry};
-use crate::model::chat::{Prompt, prompt_ids};
+use crate::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
 use crate::model::{Family, LanguageModel};
 use crate::output::Detail;
 use crate::scoring::{Scoring, TextScores, score_after};
@@ -135,7 +135,6 @@ impl Judge for ModelJudge<'_> {
             },
             calibrations: self.calibrations()?,
         };
-        let identities = lineup.identities();
         let mut begin = 0;
         while begin < documents.len() {
             let mut bytes = 0;
@@ -152,12 +151,13 @@ impl Judge for ModelJudge<'_> {
             let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
             let mut elapsed = vec![0.0; round];
             let mut long = vec![Vec::new(); round];
-            lineup.in_turn(|model| {
-                let context = match &prompt {
-                    Some(prompt) => prompt
+            let identities = lineup.in_turn(|model| {
+                let context = match (&prompt, policy.prompt) {
+                    (Some(prompt), _) => prompt
                         .ids(model)
                         .with_context(|| format!("the prompt could not be given to {}", model.name()))?,
-                    None => model.tokenizer().context().to_vec(),
+                    (None, PromptKnowledge::Known) => model.tokenizer().context().to_vec(),
+                    (None, PromptKnowledge::Unknown) => unknown_prompt_ids(model)?,
                 };
                 for (i, document) in texts.iter().enumerate() {
                     let start = Instant::now();
@@ -174,9 +174,12 @@ impl Judge for ModelJudge<'_> {
             })?;
             for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
                 let decision = verdict::decide(&document.text, &candidates, &identities, scores, &policy);
-                let figures = lineup.models.iter().zip(&lineup.stored).filter_map(|(model, stored)| {
-                    let scores = scores.get(&model.name)?;
-                    let figures = verdict::figures(scores, Some(stored.sha256.clone()), self.config.tokens)?;
+                let figures = identities.iter().filter_map(|model| {
+                    let mut as_scored = model.clone();
+                    if policy.prompt == PromptKnowledge::Known {
+                        as_scored.request = None;
+                    }
+                    let figures = verdict::figures(scores.get(&model.name)?, as_scored, self.config.tokens)?;
                     Some((model.name.clone(), figures))
                 });
                 let report = ProvenanceReport {

@@ -22,6 +22,13 @@ const MAX_BYTES: usize = 1 << 20;
 const SYSTEM: &str = "\u{F8FE}\u{F8F0}\u{F8FF}";
 const USER: &str = "\u{F8FE}\u{F8F1}\u{F8FF}";
 
+/// What a model that holds conversations is taken to have been asked where nobody knows it.
+///
+/// Such a model has seen next to no text that follows nothing: its own answers look odd to it there. After a request that says
+/// as little as one can, they do not (docs/VALIDITY.md has the difference). Texts are scored after it only where the
+/// evidence is the place among texts scored in the same way, so that any request keeps the guarantee.
+pub const GENERIC_REQUEST: &str = "Write a text.";
+
 /// What a model reads before it writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
@@ -160,6 +167,24 @@ pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
     match ids.starts_with(tokenizer.context()) {
         true => Ok(ids),
         false => Ok([tokenizer.context(), &ids].concat()),
+    }
+}
+
+/// What a model saw before a text whose prompt nobody knows: [`GENERIC_REQUEST`] where it holds conversations, and nothing
+/// otherwise.
+///
+/// # Errors
+/// When the template of the model's file refuses the request.
+pub fn unknown_prompt_ids(model: &LanguageModel) -> Result<Vec<u32>> {
+    match model.chat_template() {
+        None => Ok(model.tokenizer().context().to_vec()),
+        Some(_) => prompt_ids(
+            model,
+            &Prompt::Chat {
+                system: None,
+                user: GENERIC_REQUEST.to_owned(),
+            },
+        ),
     }
 }
 

@@ -380,6 +380,7 @@ pub(super) mod tests {
             mean_log_rank: 1.9,
             bits_per_byte: 1.18,
             sha256: None,
+            request: None,
             per_token: None,
         };
         ProvenanceReport {

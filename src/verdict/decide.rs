@@ -502,8 +502,9 @@ fn too_short(judged: &[Judged], scored: usize, words: usize, calibrated: bool) -
         )
     })
 }
-/// A model's figures of a text, for the report.
-pub fn figures(scores: &TextScores, sha256: Option<String>, per_token: bool) -> Option<ModelFigures> {
+
+/// A model's figures of a text, for the report. `model` is the model as it scored the text.
+pub fn figures(scores: &TextScores, model: CalibratedModel, per_token: bool) -> Option<ModelFigures> {
     let beta = scores.beta_index(1.0)?;
     let n = scores.scored();
     let mean = |f: &dyn Fn(usize, &crate::scoring::TokenStats) -> f64| {
@@ -536,7 +537,8 @@ pub fn figures(scores: &TextScores, sha256: Option<String>, per_token: bool) -> 
         varentropy: mean(&|_, stats| stats.varentropy),
         mean_log_rank: mean(&|i, _| f64::from(scores.ranks[i]).ln()),
         bits_per_byte: log_perplexity * n as f64 / std::f64::consts::LN_2 / bytes as f64,
-        sha256,
+        sha256: Some(model.sha256),
+        request: model.request,
         per_token: per_token.then(|| (0..scores.ids.len()).map(token).collect()),
     })
 }

@@ -137,6 +137,10 @@ pub struct ModelFigures {
     /// The file's SHA-256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// What the model was taken to have been asked before the text, where the prompt is unknown and it holds
+    /// conversations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// Per-token figures, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_token: Option<Vec<TokenFigures>>,
