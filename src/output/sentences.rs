@@ -37,69 +37,79 @@ pub fn input(report: &ProvenanceReport) -> String {
     }
 }
 
-/// The verdict in one sentence.
+/// The verdict in one sentence, which begins with the set where only one set is left.
 pub fn verdict(report: &ProvenanceReport) -> String {
-    let of = |retained: bool, person: bool| -> Vec<&Hypothesis> {
-        let is_it = |h: &&Hypothesis| h.retained == retained && (h.set == AuthorSet::Human) == person;
+    let of = |retained: bool| -> Vec<&Hypothesis> {
+        let is_it = |h: &&Hypothesis| h.retained == retained;
         report.hypotheses.iter().filter(is_it).collect()
     };
-    let names = |hypotheses: &[&Hypothesis]| hypotheses.iter().map(|h| author(h)).collect::<Vec<_>>();
-    let (models, person) = (names(&of(true, false)), of(true, true).first().copied());
-    let ruled_out = {
-        let models_ruled_out = of(false, false);
-        let mut subjects = names(&models_ruled_out);
-        if let Some(last) = subjects.last_mut() {
-            last.push_str(&qualifier(report));
-        }
-        subjects.extend(names(&of(false, true)));
-        if subjects.len() == 1 && models_ruled_out.is_empty() {
-            subjects = vec!["A person".to_owned()];
-        }
-        subjects
-    };
-
-    match report.verdict {
-        Verdict::Unable => format!("This text could not be judged: {}", unable_reason(report)),
-        Verdict::Unknown => {
-            format!("Unknown author: {} did not write this.", list(&ruled_out, "and"))
-        }
-        Verdict::Attributed => match of(true, false).first() {
-            Some(model) => {
-                format!(
-                    "Of the authors considered here only {} can have written this.",
-                    author_and_set(model)
-                )
-            }
-            None => format!(
-                "None of the loaded models{} wrote this; a person may have, or a model that is not loaded here.",
-                qualifier(report)
-            ),
-        },
-        Verdict::Undecided if ruled_out.is_empty() => format!(
-            "Undecided: {} may have written this{}; the text is too short, or the authors are too alike, to tell.",
-            list(
-                &models.iter().cloned().chain(person.map(author)).collect::<Vec<_>>(),
-                "or"
-            ),
-            if person.is_some_and(|p| p.p_value.is_none()) {
-                " (nothing here tests a person yet)"
-            } else {
-                ""
-            }
-        ),
-        Verdict::Undecided => {
-            let tail = match person {
-                Some(person) if person.p_value.is_none() => ", and so may a person: nothing here tests a person yet.",
-                Some(_) => ", and so may a person.",
-                None => ": the text is too short, or they are too alike, to tell them apart.",
+    let left = of(true);
+    match (report.verdict, &left[..]) {
+        (Verdict::Unable, _) => format!("This text could not be judged: {}", unable_reason(report)),
+        (Verdict::Unknown, _) => format!("Unknown author: {} did not write this.", ruled_out(report, &of(false))),
+        (_, [first, others @ ..]) if first.set != AuthorSet::Human && others.iter().all(|h| h.set == first.set) => {
+            let names: Vec<String> = left.iter().map(|h| author(h)).collect();
+            let tail = match others {
+                [] => "",
+                _ => "; the text does not tell which of them",
             };
             format!(
-                "{} did not write this; {} may have{tail}",
-                list(&ruled_out, "and"),
-                list(&models, "or")
+                "{}: of the authors considered here only {} can have written this{tail}.",
+                capitalised(set(first.set)),
+                list(&names, "or")
             )
         }
+        (Verdict::Attributed, _) => format!(
+            "None of the loaded models{} wrote this; a person may have, or a model that is not loaded here.",
+            qualifier(report)
+        ),
+        (Verdict::Undecided, _) => {
+            let names: Vec<String> = left.iter().map(|h| author_and_set(h)).collect();
+            let names = list(&names, "or");
+            // A text that no test looked at has its own warning.
+            let untested = report.warnings.iter().any(|w| w.code == WarningCode::HumanUntested);
+            let tail = match untested && left.iter().any(|h| h.set == AuthorSet::Human) {
+                true => "; nothing here tests a person",
+                false => "",
+            };
+            let out = of(false);
+            match out.is_empty() {
+                true => format!(
+                    "Undecided: {names} may have written this{tail}; the text is too short, or the authors are too \
+                     alike, to tell."
+                ),
+                false => format!(
+                    "{} did not write this; {names} may have{tail}.",
+                    ruled_out(report, &out)
+                ),
+            }
+        }
     }
+}
+
+/// Who did not write the text, the models with how they are supposed to have been used.
+fn ruled_out(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
+    let (people, models): (Vec<&Hypothesis>, Vec<&Hypothesis>) =
+        hypotheses.iter().partition(|h| h.set == AuthorSet::Human);
+    let mut names: Vec<String> = models.into_iter().map(author).collect();
+    if let Some(last) = names.last_mut() {
+        last.push_str(&qualifier(report));
+    }
+    // The name of a model is left as it is, at the beginning of a sentence too.
+    let begins = names.is_empty();
+    names.extend(people.into_iter().map(author));
+    match begins {
+        true => capitalised(&list(&names, "and")),
+        false => list(&names, "and"),
+    }
+}
+
+/// With a capital letter at the beginning.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// How the models that are ruled out are supposed to have been used, in brackets.
@@ -143,10 +153,7 @@ fn list(names: &[String], joint: &str) -> String {
 /// How strongly the evidence speaks against one author.
 pub fn strength(hypothesis: &Hypothesis) -> String {
     let Some(p) = hypothesis.p_value else {
-        return match hypothesis.set {
-            AuthorSet::Human => "not tested, so never ruled out".to_owned(),
-            _ => "not tested, so never ruled out".to_owned(),
-        };
+        return "not tested, so never ruled out".to_owned();
     };
     let number = p_value(p);
     match (hypothesis.retained, p) {
@@ -476,8 +483,14 @@ pub(super) mod tests {
             model(GEMMA, AuthorSet::B, 0.05, 0.0),
             person(false, Some(0.01)),
         ]);
+        let in_house_left = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::A, 0.05, 0.0),
+            person(false, Some(0.01)),
+        ]);
         let said: Vec<String> = [
             undecided(),
+            in_house_left,
             all_left,
             no_person_left,
             attributed_to_a_model(),
@@ -489,10 +502,11 @@ pub(super) mod tests {
         .map(verdict)
         .collect();
         insta::assert_snapshot!(said.join("\n"), @r"
-        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.
-        Undecided: smollm2-135m-instruct, gemma-3-270m or a person may have written this (nothing here tests a person yet); the text is too short, or the authors are too alike, to tell.
-        A person did not write this; smollm2-135m-instruct or gemma-3-270m may have: the text is too short, or they are too alike, to tell them apart.
-        Of the authors considered here only smollm2-135m-instruct (in-house) can have written this.
+        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; nothing here tests a person.
+        In-house: of the authors considered here only smollm2-135m-instruct or gemma-3-270m can have written this; the text does not tell which of them.
+        Undecided: smollm2-135m-instruct (in-house), gemma-3-270m (not sanctioned) or a person may have written this; the text is too short, or the authors are too alike, to tell.
+        A person did not write this; smollm2-135m-instruct (in-house) or gemma-3-270m (not sanctioned) may have.
+        In-house: of the authors considered here only smollm2-135m-instruct can have written this.
         None of the loaded models (with temperature=1) wrote this; a person may have, or a model that is not loaded here.
         Unknown author: smollm2-135m-instruct and gemma-3-270m (with temperature=1) did not write this.
         This text could not be judged: `essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`.

@@ -236,8 +236,8 @@ mod tests {
     fn undecided_reads_well() {
         insta::assert_snapshot!(plain(&undecided(), Detail::Normal, 80), @r"
         essay.txt
-        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct may
-        have, and so may a person: nothing here tests a person yet.
+        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct
+        (in-house) or a person may have; nothing here tests a person.
 
         Ruled out
           gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in a
@@ -271,7 +271,7 @@ mod tests {
     fn a_model_reads_well_test_by_test() {
         insta::assert_snapshot!(plain(&attributed_to_a_model(), Detail::Verbose, 80), @r"
         essay.txt
-        Of the authors considered here only smollm2-135m-instruct (in-house) can have
+        In-house: of the authors considered here only smollm2-135m-instruct can have
         written this.
 
         Ruled out
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn quiet_is_one_line() {
-        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct may have, and so may a person: nothing here tests a person yet.");
+        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; nothing here tests a person.");
     }
 
     #[test]
