@@ -840,7 +840,8 @@ def main():
     pieces = mixed(collect(documents))
     with open(args.out, "w", encoding="utf-8") as file:
         for piece in pieces:
-            file.write(json.dumps(piece, ensure_ascii=False) + "\n")
+            named = {**piece, "id": f"{piece['genre']}/{piece['id']}"}
+            file.write(json.dumps(named, ensure_ascii=False) + "\n")
 
     table = collections.Counter((p["genre"], len(p["text"].split())) for p in pieces)
     for genre in sorted({g for g, _ in table}):

@@ -1,16 +1,18 @@
-//! A calibration as a file: JSON, with likelihoods in tenths of a nat.
+//! A calibration as a file: JSON, with figures in tenths of a nat.
 
-use super::{CalibratedModel, Calibration, Group};
-use crate::stats::attribution::{LENGTHS, Likelihoods};
+use super::{CalibratedModel, Calibration, Group, KnownText};
+use crate::stats::attribution::{Account, LENGTHS, PASSED_OVER};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The version of the file.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Longer files are no calibration.
 const MAX_BYTES: u64 = 256 << 20;
 /// Units to a nat.
 const SCALE: f64 = 10.0;
+/// Numbers of an [`Account`].
+const NUMBERS: usize = 4;
 
 /// Why a calibration could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,7 @@ struct FileForm {
     author: String,
     family: String,
     lengths: Vec<usize>,
+    passed_over: usize,
     models: Vec<CalibratedModel>,
     groups: Vec<GroupForm>,
 }
@@ -49,8 +52,10 @@ struct GroupForm {
     source: String,
     licence: String,
     date: String,
-    /// One list a text: for each length that it reaches, for each model, `deployed` and `untruncated`, in tenths of a
-    /// nat.
+    /// What each text is called.
+    ids: Vec<String>,
+    /// One list a text: for each length that it reaches, for each model, the log-likelihoods `deployed` and `untruncated`
+    /// and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
     texts: Vec<Vec<i64>>,
 }
 
@@ -89,36 +94,49 @@ impl Calibration {
         if form.schema != SCHEMA {
             return Err(malformed(format!("its schema is {} and not {SCHEMA}", form.schema)));
         }
-        if form.lengths != LENGTHS {
-            return Err(malformed("it was made for other lengths of text".to_owned()));
+        if form.lengths != LENGTHS || form.passed_over != PASSED_OVER {
+            return Err(malformed("it was made for other parts of a text".to_owned()));
         }
         if form.models.is_empty() {
             return Err(malformed("it names no model".to_owned()));
         }
-        let width = 2 * form.models.len();
-        let text = |numbers: Vec<i64>| -> Result<Vec<Vec<Likelihoods>>, CalibrationError> {
+        let width = NUMBERS * form.models.len();
+        let text = |numbers: Vec<i64>| -> Result<Vec<Vec<Account>>, CalibrationError> {
             let reached = numbers.len() / width;
             if !numbers.len().is_multiple_of(width) || reached > LENGTHS.len() {
                 return Err(malformed(
                     "the number of figures of a text does not fit its models".to_owned(),
                 ));
             }
-            let likelihoods = |pair: &[i64]| Likelihoods {
-                deployed: pair[0] as f64 / SCALE,
-                untruncated: pair[1] as f64 / SCALE,
+            let account = |numbers: &[i64]| Account {
+                deployed: numbers[0] as f64 / SCALE,
+                untruncated: numbers[1] as f64 / SCALE,
+                entropy: numbers[2] as f64 / SCALE,
+                varentropy: numbers[3] as f64 / SCALE,
             };
             Ok(numbers
                 .chunks_exact(width)
-                .map(|row| row.chunks_exact(2).map(likelihoods).collect())
+                .map(|row| row.chunks_exact(NUMBERS).map(account).collect())
                 .collect())
         };
         let group = |form: GroupForm| -> Result<Group, CalibrationError> {
+            if form.ids.len() != form.texts.len() {
+                return Err(malformed("a group has not as many names as texts".to_owned()));
+            }
+            let texts = form.ids.into_iter().zip(form.texts);
             Ok(Group {
                 name: form.name,
                 source: form.source,
                 licence: form.licence,
                 date: form.date,
-                texts: form.texts.into_iter().map(text).collect::<Result<_, _>>()?,
+                texts: texts
+                    .map(|(id, numbers)| {
+                        Ok(KnownText {
+                            id,
+                            accounts: text(numbers)?,
+                        })
+                    })
+                    .collect::<Result<_, CalibrationError>>()?,
             })
         };
         Ok(Self {
@@ -131,15 +149,17 @@ impl Calibration {
 
     /// The file's text, one line a group.
     pub fn to_json(&self) -> String {
-        let text = |text: &Vec<Vec<Likelihoods>>| -> Vec<i64> {
-            let numbers = text.iter().flatten().flat_map(|l| [l.deployed, l.untruncated]);
-            numbers.map(|nats| (nats * SCALE).round() as i64).collect()
+        let text = |text: &KnownText| -> Vec<i64> {
+            let accounts = text.accounts.iter().flatten();
+            let numbers = accounts.flat_map(|a| [a.deployed, a.untruncated, a.entropy, a.varentropy]);
+            numbers.map(|figure| (figure * SCALE).round() as i64).collect()
         };
         let form = FileForm {
             schema: SCHEMA,
             author: self.author.clone(),
             family: self.family.clone(),
             lengths: LENGTHS.to_vec(),
+            passed_over: PASSED_OVER,
             models: self.models.clone(),
             groups: Vec::new(),
         };
@@ -152,6 +172,7 @@ impl Calibration {
                     source: group.source.clone(),
                     licence: group.licence.clone(),
                     date: group.date.clone(),
+                    ids: group.texts.iter().map(|text| text.id.clone()).collect(),
                     texts: group.texts.iter().map(text).collect(),
                 };
                 serde_json::to_string(&form).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! Calibrations: what texts of known authors scored, so that a text of an unknown author can be held against them.
 //!
-//! A calibration holds no text: for each text and each length of [`LENGTHS`] the [`Likelihoods`] under every model
+//! A calibration holds no text: for each text and each length of [`LENGTHS`] the [`Account`] under every model
 //! that scored it. Scores of any subset of these models are made from it when it is used, by the functions that make
 //! the score of the text at hand. It is written by `whowrote calibrate`; those of the default models are compiled in.
 
@@ -12,7 +12,7 @@ pub use file::CalibrationError;
 
 use crate::model::LanguageModel;
 use crate::model::chat::GENERIC_REQUEST;
-use crate::stats::attribution::{LENGTHS, Likelihoods};
+use crate::stats::attribution::{Account, LENGTHS};
 use crate::stats::conformal;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub const HUMAN: &str = "human";
 /// Groups with fewer texts of a length say nothing at that length: with 19 the least p-value is 0.05.
 pub const LEAST_TEXTS: usize = 19;
 
-/// A model whose likelihoods a calibration holds.
+/// A model whose accounts of texts a calibration holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalibratedModel {
     /// The model's name.
@@ -56,8 +56,17 @@ pub struct Group {
     pub licence: String,
     /// When they were written.
     pub date: String,
-    /// For every text, for each of [`LENGTHS`] that it reaches, its likelihoods under each of the calibration's models.
-    pub texts: Vec<Vec<Vec<Likelihoods>>>,
+    /// The texts.
+    pub texts: Vec<KnownText>,
+}
+
+/// A text whose author is known: its figures, without a word of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownText {
+    /// What it is called where it comes from.
+    pub id: String,
+    /// For each of [`LENGTHS`] that it reaches, the accounts of the calibration's models.
+    pub accounts: Vec<Vec<Account>>,
 }
 
 /// Scores of texts whose author is known.
@@ -65,7 +74,7 @@ pub struct Group {
 pub struct Calibration {
     /// The name of the author who wrote all of the texts; [`HUMAN`] for people.
     pub author: String,
-    /// The name of the family of decodings under which the models' likelihoods were taken.
+    /// The name of the family of decodings under which the models' accounts were made.
     pub family: String,
     /// The models that scored the texts.
     pub models: Vec<CalibratedModel>,
@@ -107,7 +116,7 @@ impl Calibration {
         (0..reached.min(LENGTHS.len())).rev().find(covered)
     }
 
-    /// The conformal p-value of a text, given its likelihoods under the models in `columns` at every length that it reaches,
+    /// The conformal p-value of a text, given the accounts of the models in `columns` at every length that it reaches,
     /// in the order of `columns`. None where the text is shorter than every length that the groups cover.
     ///
     /// `scores` makes one or several scores of each of some texts, low where the author is unlikely, by a rule that does not
@@ -115,8 +124,8 @@ impl Calibration {
     pub fn judge(
         &self,
         columns: &[usize],
-        text: &[Vec<Likelihoods>],
-        scores: impl Fn(&[Vec<Likelihoods>]) -> Vec<Vec<f64>>,
+        text: &[Vec<Account>],
+        scores: impl Fn(&[Vec<Account>]) -> Vec<Vec<f64>>,
         alpha: f64,
     ) -> Option<Conformal> {
         let class = self.length_class(text.len())?;
@@ -150,12 +159,12 @@ impl Calibration {
 impl Group {
     /// The number of texts that reach a length.
     pub fn reaching(&self, class: usize) -> usize {
-        self.texts.iter().filter(|text| text.len() > class).count()
+        self.texts.iter().filter(|text| text.accounts.len() > class).count()
     }
 
-    /// The likelihoods of the texts that reach a length, under the models in `columns`.
-    fn at(&self, class: usize, columns: &[usize]) -> Vec<Vec<Likelihoods>> {
-        let reaching = self.texts.iter().filter_map(|text| text.get(class));
+    /// What the models in `columns` make of the texts that reach a length.
+    fn at(&self, class: usize, columns: &[usize]) -> Vec<Vec<Account>> {
+        let reaching = self.texts.iter().filter_map(|text| text.accounts.get(class));
         reaching
             .map(|models| columns.iter().map(|&column| models[column]).collect())
             .collect()

@@ -3,13 +3,13 @@
 use super::config::author;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
-use crate::calibration::{Calibration, Group, HUMAN, LEAST_TEXTS};
+use crate::calibration::{Calibration, Group, HUMAN, KnownText, LEAST_TEXTS};
 use crate::input::{Document, Source, printable};
 use crate::model::Family;
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
 use crate::scoring::{Scoring, score_after};
-use crate::stats::attribution::{LENGTHS, Likelihoods, likelihoods, word_ends};
+use crate::stats::attribution::{Account, LENGTHS, accounts, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::verdict::{AuthorSet, Scope};
 use anyhow::{Context, bail};
@@ -112,6 +112,7 @@ impl CalibrateConfig {
 
 /// A text that calibrates.
 struct Piece {
+    id: String,
     text: String,
     group: String,
     source: String,
@@ -150,7 +151,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     }
     let lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
     let family = members(&args.decoding);
-    let mut by_text: Vec<Vec<Vec<Likelihoods>>> = vec![Vec::new(); pieces.len()];
+    let mut by_text: Vec<Vec<Vec<Account>>> = vec![Vec::new(); pieces.len()];
     let progress = match config.watched {
         true => ProgressBar::new((pieces.len() * lineup.models.len()) as u64),
         false => ProgressBar::hidden(),
@@ -171,7 +172,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
                     "texts cannot be calibrated for `{decoding}`; take a temperature of the ladder in docs/THEORY.md"
                 );
             }
-            let found = likelihoods(text, &scores, &family);
+            let found = accounts(text, &scores, &family);
             lengths.resize_with(found.len(), Vec::new);
             lengths
                 .iter_mut()
@@ -184,6 +185,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     progress.finish_and_clear();
     let mut groups: Vec<Group> = Vec::new();
     for (piece, text) in pieces.into_iter().zip(by_text) {
+        let text = KnownText {
+            id: piece.id,
+            accounts: text,
+        };
         match groups.iter_mut().find(|group| group.name == piece.group) {
             Some(group) => group.texts.push(text),
             None => groups.push(Group {
@@ -287,6 +292,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
     let document = Document::read(&Source::File(path.to_owned()))?;
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         pieces.push(Piece {
+            id: path.file_name().map_or(name, |name| name.to_string_lossy().into_owned()),
             text: document.text,
             group: group.to_owned(),
             source: args.source.clone(),
@@ -311,6 +317,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
         let text = field("text").with_context(|| format!("{place} has no \"text\""))?;
         let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
         pieces.push(Piece {
+            id: field("id").map_or_else(|| format!("line {}", i + 1), str::to_owned),
             text: text.to_owned(),
             group: or(&config.group, group),
             source: or("source", &args.source),

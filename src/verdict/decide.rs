@@ -5,7 +5,7 @@ use super::scope::Scope;
 use crate::calibration::{CalibratedModel, Calibration, HUMAN};
 use crate::model::Family;
 use crate::scoring::{LADDER, TextScores};
-use crate::stats::attribution::{LENGTHS, Likelihoods, human_scores, likelihoods, own_scores, word_ends};
+use crate::stats::attribution::{Account, LENGTHS, accounts, human_scores, own_scores, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::stats::family_ratio::family_ratio;
 use crate::stats::likelihood_ratio::{Outcome, RatioVoid, Scored, likelihood_ratio};
@@ -117,7 +117,7 @@ pub fn decide(
         scores,
         policy,
         outside: scope.outside(),
-        likelihoods: Vec::new(),
+        accounts: Vec::new(),
     };
     let mut judged: Vec<Judged> = candidates.iter().map(|candidate| case.judge(candidate)).collect();
     let human = case.judge_human();
@@ -227,8 +227,8 @@ struct Case<'a> {
     policy: &'a Policy,
     /// Why calibrations do not cover the text.
     outside: Option<String>,
-    /// By family: at every length that the text reaches, the likelihoods under each of the models.
-    likelihoods: Vec<(Family, Vec<Vec<Likelihoods>>)>,
+    /// By family: at every length that the text reaches, the accounts of each of the models.
+    accounts: Vec<(Family, Vec<Vec<Account>>)>,
 }
 
 impl Case<'_> {
@@ -265,7 +265,7 @@ impl Case<'_> {
         &mut self,
         names: &[&str],
         family: &Family,
-        scores: impl Fn(&[Vec<Likelihoods>]) -> Vec<Vec<f64>>,
+        scores: impl Fn(&[Vec<Account>]) -> Vec<Vec<f64>>,
         judged: &mut Judged,
     ) {
         let family_name = family.to_string();
@@ -285,7 +285,7 @@ impl Case<'_> {
         if self.outside.is_some() {
             return;
         }
-        let text = self.likelihoods_under(family);
+        let text = self.accounts_under(family);
         let Some(found) = calibration.judge(&columns, text, scores, policy.alpha) else {
             return;
         };
@@ -307,28 +307,28 @@ impl Case<'_> {
         });
     }
 
-    /// At every length that the text reaches, its likelihoods under each model; none where a model did not score it.
-    fn likelihoods_under(&mut self, family: &Family) -> &[Vec<Likelihoods>] {
-        let place = match self.likelihoods.iter().position(|(known, _)| known == family) {
+    /// At every length that the text reaches, each model's account of it; none where a model did not score it.
+    fn accounts_under(&mut self, family: &Family) -> &[Vec<Account>] {
+        let place = match self.accounts.iter().position(|(known, _)| known == family) {
             Some(place) => place,
             None => {
                 let decodings = members(family);
-                let by_model: Vec<Vec<Likelihoods>> = self
+                let by_model: Vec<Vec<Account>> = self
                     .models
                     .iter()
                     .filter_map(|model| self.scores.get(&model.name))
-                    .map(|scores| likelihoods(self.text, scores, &decodings))
+                    .map(|scores| accounts(self.text, scores, &decodings))
                     .collect();
                 let complete = by_model.len() == self.models.len();
                 let reached = by_model.iter().map(Vec::len).min().unwrap_or(0);
                 let by_length = (0..if complete { reached } else { 0 })
                     .map(|length| by_model.iter().map(|lengths| lengths[length]).collect())
                     .collect();
-                self.likelihoods.push((family.clone(), by_length));
-                self.likelihoods.len() - 1
+                self.accounts.push((family.clone(), by_length));
+                self.accounts.len() - 1
             }
         };
-        &self.likelihoods[place].1
+        &self.accounts[place].1
     }
 
     /// The tests whose error a theorem bounds, the prompt being known.
