@@ -30,7 +30,7 @@ fn scoring(criterion: &mut Criterion) {
     });
     for betas in [vec![1.0], vec![1.0, 1.4]] {
         group.bench_function(format!("head and statistics at {} temperatures", betas.len()), |b| {
-            b.iter(|| black_box(reduce(&model, &hidden, &ids, &betas).unwrap()));
+            b.iter(|| black_box(reduce(&model, &hidden, &ids, &betas, None).unwrap()));
         });
     }
     group.finish();

@@ -12,9 +12,9 @@ use whowrote::calibration::{CalibratedModel, built_in};
 use whowrote::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Family, LanguageModel};
-use whowrote::scoring::{Scoring, TextScores, score_after};
+use whowrote::scoring::{TextScores, score_after};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Policy, PromptKnowledge, Verdict, betas, decide};
+use whowrote::verdict::{Policy, PromptKnowledge, Verdict, decide, scoring};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
@@ -86,7 +86,7 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
         }
         let context = unknown_prompt_ids(&model).unwrap();
         for (text, scores) in texts.iter().zip(&mut scores) {
-            let figures = score_after(&model, &context, text, &Scoring::at(betas(&candidates))).unwrap();
+            let figures = score_after(&model, &context, text, &scoring(&candidates)).unwrap();
             scores.insert(name.to_owned(), figures);
         }
     }

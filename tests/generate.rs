@@ -12,6 +12,8 @@ use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::model::decoder::{Decoder, KvCache};
 use whowrote::model::generate::{Finish, Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Decoding, LanguageModel, ModelError};
+use whowrote::scoring::{Scoring, score_after};
+use whowrote::stats::decoding::LnLikelihoods;
 
 fn model(family: Family) -> LanguageModel {
     let folder = tempfile::tempdir().unwrap();
@@ -170,6 +172,38 @@ fn a_text_ends_where_the_model_can_read_no_further() {
 
 const TEMPLATE: &str = "{% for message in messages %}<bos>{{ message['role'] }}\n{{ message.content }}<eos>\n\
                         {% endfor %}{% if add_generation_prompt %}<bos>assistant\n{% endif %}";
+
+/// Logits as the sampler sees them, made anew for every token, against the one pass that scores a text.
+#[test]
+fn a_text_is_scored_under_the_penalty_that_it_was_written_with() {
+    const PENALTY: f64 = 1.3;
+    let model = model(Family::Llama);
+    let decoding: Decoding = format!("temperature=0.8,repetition-penalty={PENALTY}").parse().unwrap();
+    let scoring = Scoring::at(vec![1.0, decoding.beta()]).with_penalties_of([&decoding]);
+    let context = ids(3, 12);
+    let scores = score_after(&model, &context, "a text, and a text once more", &scoring).unwrap();
+    let ln_likelihoods = LnLikelihoods::new(&scores, std::slice::from_ref(&decoding));
+    let mut moved = 0;
+    for (i, (row, &seen)) in ln_likelihoods.rows().zip(&scores.ids).enumerate() {
+        let before = [&context[..], &scores.ids[..i]].concat();
+        let plain = alone(model.decoder(), &before);
+        let penalised = |(symbol, logit): (usize, &f32)| match before.contains(&(symbol as u32)) {
+            true if *logit > 0.0 => f64::from(*logit) / PENALTY,
+            true => f64::from(*logit) * PENALTY,
+            false => f64::from(*logit),
+        };
+        let logits: Vec<f64> = plain.iter().enumerate().map(penalised).collect();
+        let total: f64 = logits.iter().map(|logit| (decoding.beta() * logit).exp()).sum();
+        let ln_p = decoding.beta() * logits[seen as usize] - total.ln();
+        assert!(
+            (f64::from(row[0]) - ln_p).abs() < 1e-4,
+            "token {i}: {} and {ln_p}",
+            row[0]
+        );
+        moved += usize::from((scores.at(1).nth(i).unwrap().surprisal + ln_p).abs() > 1e-3);
+    }
+    assert!(moved > scores.ids.len() / 2, "the penalty moved {moved} tokens only");
+}
 
 #[test]
 fn a_chat_prompt_is_the_templates_text_around_the_users() {

@@ -303,6 +303,7 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
             first_scored: 1,
             betas: vec![1.0],
             decoding: Vec::new(),
+            penalised: Vec::new(),
             ranks: vec![1; stats.len()],
             stats,
         }

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use whowrote::calibration::CalibratedModel;
 use whowrote::model::decoder::KvCache;
 use whowrote::model::{Decoding, Family, LanguageModel};
-use whowrote::scoring::{Scoring, TextScores, score};
+use whowrote::scoring::{TextScores, score};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Decision, Policy, PromptKnowledge, Test, betas, decide};
+use whowrote::verdict::{Decision, Policy, PromptKnowledge, Test, decide, scoring};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -87,7 +87,7 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
     for name in NAMES {
         let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
         for ((_, text), scores) in texts.iter().zip(&mut scores) {
-            let figures = score(&model, text, &Scoring::at(betas(&candidates))).unwrap();
+            let figures = score(&model, text, &scoring(&candidates)).unwrap();
             scores.insert(name.to_owned(), figures);
         }
     }

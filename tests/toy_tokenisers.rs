@@ -124,6 +124,7 @@ impl Toy {
             vocab: self.tokens.len(),
             ids: ids.iter().map(|&id| id as u32).collect(),
             decoding: Vec::new(),
+            penalised: Vec::new(),
             ranks: vec![1; ids.len()],
             spans,
             first_scored: 0,

@@ -14,6 +14,7 @@ fn every_token_of_a_long_text_is_scored_once_and_the_first_window_as_without_win
     let whole = score(&model, text, &Scoring::at(vec![1.0])).unwrap();
     let (window, overlap) = (96, 32);
     let windows = Scoring {
+        penalties: Vec::new(),
         betas: vec![1.0],
         window,
         overlap,
@@ -40,6 +41,7 @@ fn figures_do_not_depend_on_the_window_where_the_text_fits() {
     let text = "Nobody had told the ferryman, so he waited until dark with the lamp lit.";
     let wide = score(&model, text, &Scoring::at(vec![1.0])).unwrap();
     let fitting = Scoring {
+        penalties: Vec::new(),
         betas: vec![1.0],
         window: wide.ids.len() + 1,
         overlap: 4,

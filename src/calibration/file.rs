@@ -35,6 +35,12 @@ pub enum CalibrationError {
     },
 }
 
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Version {
+    schema: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 struct FileForm {
     schema: u32,
@@ -90,10 +96,11 @@ impl Calibration {
             file: name.to_owned(),
             reason,
         };
-        let form: FileForm = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
-        if form.schema != SCHEMA {
-            return Err(malformed(format!("its schema is {} and not {SCHEMA}", form.schema)));
+        let version: Version = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
+        if version.schema != SCHEMA {
+            return Err(malformed(format!("its schema is {} and not {SCHEMA}", version.schema)));
         }
+        let form: FileForm = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if form.lengths != LENGTHS || form.passed_over != PASSED_OVER {
             return Err(malformed("it was made for other parts of a text".to_owned()));
         }

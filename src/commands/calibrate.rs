@@ -151,6 +151,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     }
     let lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
     let family = members(&args.decoding);
+    let scoring = Scoring::at(vec![1.0]).with_penalties_of(&family);
     let mut by_text: Vec<Vec<Vec<Account>>> = vec![Vec::new(); pieces.len()];
     let progress = match config.watched {
         true => ProgressBar::new((pieces.len() * lineup.models.len()) as u64),
@@ -165,7 +166,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             // What is beyond the greatest length is never judged.
             let ends = word_ends(&piece.text);
             let text = &piece.text[..ends[ends.len().min(LENGTHS[LENGTHS.len() - 1]) - 1]];
-            let scores = score_after(model, &context, text, &Scoring::at(vec![1.0]))
+            let scores = score_after(model, &context, text, &scoring)
                 .with_context(|| format!("a text of {} could not be scored with {}", piece.source, model.name()))?;
             if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding)) {
                 bail!(
@@ -292,7 +293,9 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
     let document = Document::read(&Source::File(path.to_owned()))?;
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         pieces.push(Piece {
-            id: path.file_name().map_or(name, |name| name.to_string_lossy().into_owned()),
+            id: path
+                .file_name()
+                .map_or(name, |name| name.to_string_lossy().into_owned()),
             text: document.text,
             group: group.to_owned(),
             source: args.source.clone(),

@@ -5,11 +5,11 @@ use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{DetectConfig, PromptChoice};
 use crate::calibration::{self, Calibration};
 use crate::input::{Document, Source};
+use crate::model::LanguageModel;
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
-use crate::model::{Family, LanguageModel};
 use crate::output::Detail;
-use crate::scoring::{Scoring, TextScores, score_after};
+use crate::scoring::{TextScores, score_after};
 use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, SCHEMA, Timing};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -46,13 +46,6 @@ impl<'a> ModelJudge<'a> {
                     );
                 }
                 let decoding = self.config.decoding.clone().or(author.decoding).unwrap_or_default();
-                if matches!(&decoding, Family::Stated(one, _) if one.repetition_penalty != 1.0) {
-                    bail!(
-                        "{} is supposed to use `{decoding}`, and texts cannot be judged under a repetition penalty; leave \
-                         the penalty out",
-                        author.name
-                    );
-                }
                 candidates.push(Candidate {
                     author: author.name,
                     set,
@@ -125,7 +118,7 @@ impl Judge for ModelJudge<'_> {
         let quiet = self.config.detail == Detail::Quiet;
         let lineup = Lineup::fetch(models, self.config.device, self.config.offline, quiet)?;
         let prompt = self.prompt()?;
-        let scoring = Scoring::at(verdict::betas(&candidates));
+        let scoring = verdict::scoring(&candidates);
         let policy = Policy {
             alpha: self.config.alpha,
             tests: self.config.tests.clone(),

@@ -85,14 +85,16 @@ impl Sampler {
         once.dedup();
         for id in once {
             if let Some(logit) = logits.get_mut(id as usize) {
-                *logit = if *logit > 0.0 {
-                    *logit / penalty
-                } else {
-                    *logit * penalty
-                };
+                *logit = penalised(*logit, penalty);
             }
         }
     }
+}
+
+/// The logit of a symbol that the text has already, under a repetition penalty (N. S. Keskar and others, *CTRL*, 2019,
+/// arXiv 1909.05858, section 4.1; with the product below 0 as everybody has it since).
+pub fn penalised(logit: f32, penalty: f32) -> f32 {
+    if logit > 0.0 { logit / penalty } else { logit * penalty }
 }
 
 fn likelier(weights: &[f32], a: u32, b: u32) -> Ordering {

@@ -6,6 +6,6 @@ mod reduce;
 mod scorer;
 mod token_stats;
 
-pub use reduce::{Reduced, reduce};
+pub use reduce::{Penalty, reduce};
 pub use scorer::{Scoring, score, score_after};
-pub use token_stats::{ABOVE, DecodingStats, LADDER, SPACE, TILT_COUNT, TILTS, TOP, TextScores, TokenStats};
+pub use token_stats::{ABOVE, DecodingStats, LADDER, Reduced, SPACE, TILT_COUNT, TILTS, TOP, TextScores, TokenStats};

@@ -2,8 +2,9 @@
 
 use super::kernel::{Row, RowSums};
 use super::ladder::LadderSums;
-use super::token_stats::{ABOVE, DecodingStats, LADDER, SPACE, TILT_COUNT, TILTS, TOP, TokenStats};
+use super::token_stats::{ABOVE, LADDER, Reduced, SPACE, TILT_COUNT, TILTS, TOP};
 use crate::model::error::Result;
+use crate::model::sampler::penalised;
 use crate::model::{LanguageModel, multiply_into, with_values};
 use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
@@ -13,15 +14,47 @@ use rayon::prelude::*;
 const TILE_ROWS: usize = 512;
 const TILE_SYMBOLS: usize = 4096;
 
-/// What the head says of the tokens seen: ranks, and figures at every inverse temperature, side by side.
-#[derive(Default)]
-pub struct Reduced {
-    /// One a row.
-    pub ranks: Vec<u32>,
-    /// `(rows, betas)`.
-    pub stats: Vec<TokenStats>,
-    /// One a row.
-    pub decoding: Vec<DecodingStats>,
+/// A repetition penalty, as samplers use it: the logits of all symbols that stand before a row's token are moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Penalty<'a> {
+    /// What logits are divided by, or multiplied by below 0.
+    pub factor: f32,
+    /// Every symbol of prompt and text with the place at which it comes first, in the order of the symbols.
+    pub places: &'a [(u32, usize)],
+    /// The place of the first row's token.
+    pub begin: usize,
+}
+
+impl Penalty<'_> {
+    /// The symbols from `first` on, so many, that are penalised in a row.
+    fn symbols(&self, first: u32, symbols: usize, row: usize) -> impl Iterator<Item = usize> {
+        let from = self.places.partition_point(|(symbol, _)| *symbol < first);
+        let inside = self.places[from..]
+            .iter()
+            .map(move |(symbol, place)| ((symbol - first) as usize, *place));
+        inside
+            .take_while(move |(symbol, _)| *symbol < symbols)
+            .filter(move |(_, place)| *place < self.begin + row)
+            .map(|(symbol, _)| symbol)
+    }
+
+    /// Moves the logits `(rows, symbols)` of the symbols from `first` on.
+    fn apply(&self, logits: &mut [f32], first: usize, symbols: usize) {
+        for (row, logits) in logits.chunks_mut(symbols).enumerate() {
+            for symbol in self.symbols(first as u32, symbols, row) {
+                logits[symbol] = penalised(logits[symbol], self.factor);
+            }
+        }
+    }
+
+    /// The same for the logits of the tokens seen.
+    fn apply_to_seen(&self, logits: &mut [f32], seen: &[u32]) {
+        for (row, (logit, &symbol)) in logits.iter_mut().zip(seen).enumerate() {
+            if self.symbols(symbol, 1, row).next().is_some() {
+                *logit = penalised(*logit, self.factor);
+            }
+        }
+    }
 }
 
 /// Multiplies hidden states `(rows, hidden)` by the head and reduces the logits to figures of the tokens `seen`, one
@@ -29,19 +62,27 @@ pub struct Reduced {
 ///
 /// # Errors
 /// When the tensor library fails.
-pub fn reduce(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+pub fn reduce(
+    model: &LanguageModel,
+    hidden: &Tensor,
+    seen: &[u32],
+    betas: &[f64],
+    penalty: Option<Penalty<'_>>,
+) -> Result<Reduced> {
     let mut out = Reduced::default();
     for start in (0..seen.len()).step_by(TILE_ROWS) {
         let rows = (seen.len() - start).min(TILE_ROWS);
         let hidden = hidden.narrow(0, start, rows)?.contiguous()?;
         let seen = &seen[start..start + rows];
+        let penalty = penalty.map(|penalty| Penalty {
+            begin: penalty.begin + start,
+            ..penalty
+        });
         let part = match hidden.device() {
-            Device::Cpu => on_cpu(model, &hidden, seen, betas)?,
-            _ => on_device(model, &hidden, seen, betas)?,
+            Device::Cpu => on_cpu(model, &hidden, seen, betas, penalty)?,
+            _ => on_device(model, &hidden, seen, betas, penalty)?,
         };
-        out.ranks.extend(part.ranks);
-        out.stats.extend(part.stats);
-        out.decoding.extend(part.decoding);
+        out.extend(part);
     }
     Ok(out)
 }
@@ -60,9 +101,18 @@ fn tiles(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |first| (first, (vocab - first).min(TILE_SYMBOLS)))
 }
 
-fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+fn on_cpu(
+    model: &LanguageModel,
+    hidden: &Tensor,
+    seen: &[u32],
+    betas: &[f64],
+    penalty: Option<Penalty<'_>>,
+) -> Result<Reduced> {
     let decoder = model.decoder();
-    let seen_logits = seen_logits(model, hidden, seen)?.to_vec1::<f32>()?;
+    let mut seen_logits = seen_logits(model, hidden, seen)?.to_vec1::<f32>()?;
+    if let Some(penalty) = penalty {
+        penalty.apply_to_seen(&mut seen_logits, seen);
+    }
     let mut rows = vec![Row::new(betas.len()); seen.len()];
     let (mut unpacked, mut buffer) = (Vec::new(), Vec::new());
     for (first, symbols) in tiles(decoder.vocab()) {
@@ -78,6 +128,9 @@ fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -
                 .par_iter_mut()
                 .with_min_len(1 << 14)
                 .for_each(|l| *l = cap * (*l / cap).tanh());
+        }
+        if let Some(penalty) = penalty {
+            penalty.apply(&mut buffer, first, symbols);
         }
         let space = &model.space_mask()[first..first + symbols];
         let tile = rows
@@ -95,9 +148,21 @@ fn on_cpu(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -
 
 /// The same sums in candle's own operations, for a device that the kernel does not run on: the tile is reduced where
 /// it is, and `4 + TILT_COUNT` numbers a row and temperature come back, with the sums and logits that decodings need.
-fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]) -> Result<Reduced> {
+fn on_device(
+    model: &LanguageModel,
+    hidden: &Tensor,
+    seen: &[u32],
+    betas: &[f64],
+    penalty: Option<Penalty<'_>>,
+) -> Result<Reduced> {
     let (decoder, device) = (model.decoder(), hidden.device());
-    let seen_logits = seen_logits(model, hidden, seen)?.unsqueeze(1)?;
+    let mut seen_logits = seen_logits(model, hidden, seen)?;
+    if let Some(penalty) = penalty {
+        let mut moved = seen_logits.to_vec1::<f32>()?;
+        penalty.apply_to_seen(&mut moved, seen);
+        seen_logits = Tensor::new(moved, device)?;
+    }
+    let seen_logits = seen_logits.unsqueeze(1)?;
     let rows = seen.len();
     let mut max: Option<Tensor> = None;
     // Counted without the seen token itself, whose logit may differ in the last bit between the two products.
@@ -109,7 +174,12 @@ fn on_device(model: &LanguageModel, hidden: &Tensor, seen: &[u32], betas: &[f64]
     let ids = Tensor::new(seen, device)?.unsqueeze(1)?;
     for (first, symbols) in tiles(decoder.vocab()) {
         let weight = decoder.head().tile(first..first + symbols, device)?;
-        let logits = decoder.cap(hidden.matmul(&weight.t()?)?)?;
+        let mut logits = decoder.cap(hidden.matmul(&weight.t()?)?)?;
+        if let Some(penalty) = penalty {
+            let mut moved = logits.flatten_all()?.to_vec1::<f32>()?;
+            penalty.apply(&mut moved, first, symbols);
+            logits = Tensor::from_vec(moved, (rows, symbols), device)?;
+        }
         let index = Tensor::arange(first as u32, (first + symbols) as u32, device)?.unsqueeze(0)?;
         let others = ids.broadcast_ne(&index)?.to_dtype(DType::F32)?;
         let greater = (logits.broadcast_gt(&seen_logits)?.to_dtype(DType::F32)? * others)?;
@@ -247,9 +317,10 @@ mod tiny;
 mod tests {
     use super::tiny::{Family, Tiny};
     use super::*;
+    use crate::scoring::DecodingStats;
 
     /// Two tiles of the head, the last one short, logits up to about ±8.
-    fn check(family: Family, softcap: Option<f64>) {
+    fn check(family: Family, softcap: Option<f64>, factor: Option<f32>) {
         let mut tiny = Tiny::with_vocab(family, 11, TILE_SYMBOLS + 300);
         if let Some(cap) = softcap {
             tiny.config["final_logit_softcapping"] = cap.into();
@@ -265,8 +336,17 @@ mod tests {
                 .map(|&id| (id + 4000) % (TILE_SYMBOLS as u32 + 300))
                 .collect();
             let betas = [0.5, 0.8, 1.0, 1.25, 2.0];
-            let cpu = on_cpu(&model, &hidden, &seen, &betas).unwrap();
-            let device = on_device(&model, &hidden, &seen, &betas).unwrap();
+            // Symbols of both tiles; half of the rows' own are among them.
+            let mut places: Vec<(u32, usize)> = ids.iter().chain(&seen[..20]).copied().zip(0..).collect();
+            places.sort_unstable();
+            places.dedup_by_key(|(symbol, _)| *symbol);
+            let penalty = factor.map(|factor| Penalty {
+                factor,
+                places: &places,
+                begin: 25,
+            });
+            let cpu = on_cpu(&model, &hidden, &seen, &betas, penalty).unwrap();
+            let device = on_device(&model, &hidden, &seen, &betas, penalty).unwrap();
             assert_eq!(cpu.ranks, device.ranks);
             assert_eq!(cpu.stats.len(), device.stats.len());
             let mut worst = 0f64;
@@ -302,8 +382,10 @@ mod tests {
 
     #[test]
     fn the_figures_made_on_a_device_equal_those_of_the_kernel() {
-        check(Family::Llama, None);
-        check(Family::Gemma3, None);
-        check(Family::Gemma3, Some(4.0));
+        check(Family::Llama, None, None);
+        check(Family::Gemma3, None, None);
+        check(Family::Gemma3, Some(4.0), None);
+        check(Family::Llama, None, Some(1.3));
+        check(Family::Gemma3, Some(4.0), Some(0.8));
     }
 }

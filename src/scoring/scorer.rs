@@ -1,9 +1,9 @@
 //! A text's figures under one model.
 
-use super::reduce::reduce;
-use super::token_stats::TextScores;
-use crate::model::LanguageModel;
+use super::reduce::{Penalty, reduce};
+use super::token_stats::{Reduced, TextScores};
 use crate::model::error::{ModelError, Result};
+use crate::model::{Decoding, LanguageModel};
 
 /// Tokens of a text that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;
@@ -16,6 +16,9 @@ const DECODING_TOKENS: usize = 1 << 16;
 pub struct Scoring {
     /// The inverse temperatures at which figures are made.
     pub betas: Vec<f64>,
+    /// The repetition penalties under which figures are made beside those without one. Each costs one more pass over the
+    /// vocabulary.
+    pub penalties: Vec<f64>,
     /// Tokens that one pass sees, the model's context allowing.
     pub window: usize,
     /// Tokens that a window shares with the one before it: the least context of a token after the first window.
@@ -28,9 +31,21 @@ impl Scoring {
     pub fn at(betas: Vec<f64>) -> Self {
         Self {
             betas,
+            penalties: Vec::new(),
             window: 2048,
             overlap: 512,
         }
+    }
+
+    /// With the repetition penalties of these decodings.
+    pub fn with_penalties_of<'a>(mut self, decodings: impl IntoIterator<Item = &'a Decoding>) -> Self {
+        for decoding in decodings {
+            let penalty = decoding.repetition_penalty;
+            if penalty != 1.0 && !self.penalties.contains(&penalty) {
+                self.penalties.push(penalty);
+            }
+        }
+        self
     }
 
     /// Tokens of a text, beside its context, that one pass of a model sees.
@@ -63,9 +78,12 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
 pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: &Scoring) -> Result<TextScores> {
     let tokens = model.tokenizer().encode(text)?;
     let first_scored = usize::from(context.is_empty());
-    let mut ranks = Vec::with_capacity(tokens.ids.len());
-    let mut stats = Vec::with_capacity(tokens.ids.len() * scoring.betas.len());
-    let mut decoding = Vec::with_capacity(tokens.ids.len());
+    let mut plain = Reduced::default();
+    let mut penalised = vec![Reduced::default(); scoring.penalties.len()];
+    let places = match scoring.penalties.is_empty() {
+        true => Vec::new(),
+        false => first_places(context, &tokens.ids),
+    };
     let room = scoring.room(model, context);
     let is_prompt = context.len() > model.tokenizer().context().len();
     if is_prompt && context.len() + LEAST_ROOM > model.decoder().max_window() {
@@ -86,11 +104,19 @@ pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: 
         // Row i predicts id i + 1.
         let row = context.len() + (next - start) - 1;
         let hidden = hidden.narrow(0, row, end - next)?;
-        let part = reduce(model, &hidden, &tokens.ids[next..end], &scoring.betas)?;
-        ranks.extend(part.ranks);
-        stats.extend(part.stats);
-        decoding.extend(part.decoding);
-        decoding.truncate(DECODING_TOKENS);
+        let seen = &tokens.ids[next..end];
+        plain.extend(reduce(model, &hidden, seen, &scoring.betas, None)?);
+        for (&factor, figures) in scoring.penalties.iter().zip(&mut penalised) {
+            let penalty = Penalty {
+                factor: factor as f32,
+                places: &places,
+                begin: context.len() + next,
+            };
+            figures.extend(reduce(model, &hidden, seen, &scoring.betas, Some(penalty))?);
+        }
+        for figures in penalised.iter_mut().chain([&mut plain]) {
+            figures.decoding.truncate(DECODING_TOKENS);
+        }
         next = end;
     }
     Ok(TextScores {
@@ -100,8 +126,17 @@ pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: 
         ids: tokens.ids,
         spans: tokens.spans,
         betas: scoring.betas.clone(),
-        ranks,
-        stats,
-        decoding,
+        ranks: plain.ranks,
+        stats: plain.stats,
+        decoding: plain.decoding,
+        penalised: scoring.penalties.iter().copied().zip(penalised).collect(),
     })
+}
+
+/// Every symbol of the context and the text with the place at which it comes first, in the order of the symbols.
+fn first_places(context: &[u32], ids: &[u32]) -> Vec<(u32, usize)> {
+    let mut places: Vec<(u32, usize)> = context.iter().chain(ids).copied().zip(0..).collect();
+    places.sort_unstable();
+    places.dedup_by_key(|(symbol, _)| *symbol);
+    places
 }

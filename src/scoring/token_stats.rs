@@ -70,6 +70,26 @@ pub struct DecodingStats {
     pub ln_space: [f32; SPACE.len()],
 }
 
+/// What a head says of the tokens seen: ranks, and figures at every inverse temperature, side by side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reduced {
+    /// One a row, 1 for the likeliest.
+    pub ranks: Vec<u32>,
+    /// `(rows, betas)`, row-major.
+    pub stats: Vec<TokenStats>,
+    /// One a row.
+    pub decoding: Vec<DecodingStats>,
+}
+
+impl Reduced {
+    /// Adds the rows that come next.
+    pub fn extend(&mut self, next: Self) {
+        self.ranks.extend(next.ranks);
+        self.stats.extend(next.stats);
+        self.decoding.extend(next.decoding);
+    }
+}
+
 /// What one model says of one text.
 ///
 /// `spans` covers the text from its first byte to its last without a gap. `ranks` holds one entry a scored token,
@@ -94,6 +114,8 @@ pub struct TextScores {
     pub stats: Vec<TokenStats>,
     /// One a scored token, for the first 65,536 of them.
     pub decoding: Vec<DecodingStats>,
+    /// The same of the model under repetition penalties, each with its penalty.
+    pub penalised: Vec<(f64, Reduced)>,
 }
 
 impl TextScores {

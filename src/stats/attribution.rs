@@ -153,7 +153,12 @@ mod tests {
     use super::*;
 
     fn models(figures: &[(f64, f64)]) -> Vec<Account> {
-        let of = |&(deployed, untruncated)| Account { deployed, untruncated, entropy: -untruncated, varentropy: 1.0 };
+        let of = |&(deployed, untruncated)| Account {
+            deployed,
+            untruncated,
+            entropy: -untruncated,
+            varentropy: 1.0,
+        };
         figures.iter().map(of).collect()
     }
 

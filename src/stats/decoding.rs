@@ -10,7 +10,7 @@
 //! great, and the author is kept rather than ruled out.
 
 use crate::model::{Decoding, Family};
-use crate::scoring::{ABOVE, DecodingStats, LADDER, TOP, TextScores};
+use crate::scoring::{ABOVE, DecodingStats, LADDER, TOP, TextScores, TokenStats};
 
 /// No token is less likely under a decoding than this share of the untruncated model at T = 1 makes it: one edited or
 /// re-encoded token costs an author at most ln(1/share) = 3.9 nats against the model itself. The greater of the two, not
@@ -89,24 +89,29 @@ impl LnLikelihoods {
 
     /// The same for the first so many scored tokens.
     pub fn of_first(tokens: usize, scores: &TextScores, decodings: &[Decoding]) -> Self {
-        let groups = by_temperature(scores, decodings);
-        let rows = scores.decoding.get(..tokens).unwrap_or(&scores.decoding);
-        let mut values = vec![f32::NEG_INFINITY; rows.len() * decodings.len()];
+        let plain = scores.decoding.get(..tokens).unwrap_or(&scores.decoding);
+        let mut values = vec![f32::NEG_INFINITY; plain.len() * decodings.len()];
         let ln_share = UNTRUNCATED_SHARE.ln();
-        for (token, row) in rows.iter().enumerate() {
-            let least = ln_share + (f64::from(row.seen) - f64::from(row.ln_z[UNIT]));
-            let out = &mut values[token * decodings.len()..][..decodings.len()];
-            for (beta, source, members) in &groups {
-                let ln_z = match *source {
+        for Group {
+            beta,
+            ln_z,
+            figures,
+            members,
+        } in groups(scores, decodings)
+        {
+            for (token, (row, plain)) in figures.decoding.iter().zip(plain).enumerate() {
+                let least = ln_share + (f64::from(plain.seen) - f64::from(plain.ln_z[UNIT]));
+                let out = &mut values[token * decodings.len()..][..decodings.len()];
+                let ln_z = match ln_z {
                     LnZ::Rung(rung) => f64::from(row.ln_z[rung]),
                     LnZ::Beta(i) => {
-                        let surprisal = scores.stats[token * scores.betas.len() + i].surprisal;
+                        let surprisal = figures.stats[token * scores.betas.len() + i].surprisal;
                         surprisal + beta * f64::from(row.seen)
                     }
                 };
-                let masses = Masses::new(row, *beta, ln_z);
-                for &i in members {
-                    let ln_p = masses.ln_probability(&decodings[i], scores.ranks[token]);
+                let masses = Masses::new(row, beta, ln_z);
+                for &i in &members {
+                    let ln_p = masses.ln_probability(&decodings[i], figures.ranks[token]);
                     out[i] = ln_p.max(least) as f32;
                 }
             }
@@ -119,7 +124,7 @@ impl LnLikelihoods {
 
     /// Whether a decoding's likelihood can be worked out from these scores.
     pub fn covers(scores: &TextScores, decoding: &Decoding) -> bool {
-        ln_z_source(scores, decoding.beta()).is_some()
+        ln_z_source(scores, decoding.beta()).is_some() && Figures::of(scores, decoding.repetition_penalty).is_some()
     }
 
     /// The number of decodings.
@@ -159,21 +164,64 @@ fn ln_z_source(scores: &TextScores, beta: f64) -> Option<LnZ> {
     rung.map(LnZ::Rung).or_else(|| scores.beta_index(beta).map(LnZ::Beta))
 }
 
-/// The indices of the decodings at each inverse temperature.
-fn by_temperature(scores: &TextScores, decodings: &[Decoding]) -> Vec<(f64, LnZ, Vec<usize>)> {
-    let mut groups: Vec<(f64, LnZ, Vec<usize>)> = Vec::new();
+/// A model's figures under one repetition penalty, or without.
+#[derive(Clone, Copy)]
+struct Figures<'a> {
+    ranks: &'a [u32],
+    stats: &'a [TokenStats],
+    decoding: &'a [DecodingStats],
+}
+
+impl<'a> Figures<'a> {
+    fn of(scores: &'a TextScores, penalty: f64) -> Option<Self> {
+        if penalty == 1.0 {
+            return Some(Self {
+                ranks: &scores.ranks,
+                stats: &scores.stats,
+                decoding: &scores.decoding,
+            });
+        }
+        let (_, figures) = scores.penalised.iter().find(|(known, _)| *known == penalty)?;
+        Some(Self {
+            ranks: &figures.ranks,
+            stats: &figures.stats,
+            decoding: &figures.decoding,
+        })
+    }
+}
+
+/// Decodings that share an inverse temperature and a repetition penalty, so that one row serves them.
+struct Group<'a> {
+    beta: f64,
+    ln_z: LnZ,
+    figures: Figures<'a>,
+    /// Their indices.
+    members: Vec<usize>,
+}
+
+fn groups<'a>(scores: &'a TextScores, decodings: &[Decoding]) -> Vec<Group<'a>> {
+    let mut groups: Vec<(f64, Group)> = Vec::new();
     for (i, decoding) in decodings.iter().enumerate() {
-        let beta = decoding.beta();
-        match groups.iter_mut().find(|(b, ..)| (b - beta).abs() < 1e-9) {
-            Some((.., members)) => members.push(i),
-            None => {
-                if let Some(source) = ln_z_source(scores, beta) {
-                    groups.push((beta, source, vec![i]));
-                }
-            }
+        let (beta, penalty) = (decoding.beta(), decoding.repetition_penalty);
+        let same = |(known, group): &&mut (f64, Group)| *known == penalty && (group.beta - beta).abs() < 1e-9;
+        if let Some((_, group)) = groups.iter_mut().find(same) {
+            group.members.push(i);
+        } else if let Some(ln_z) = ln_z_source(scores, beta)
+            && let Some(figures) = Figures::of(scores, penalty)
+        {
+            let members = vec![i];
+            groups.push((
+                penalty,
+                Group {
+                    beta,
+                    ln_z,
+                    figures,
+                    members,
+                },
+            ));
         }
     }
-    groups
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 /// One row at one inverse temperature: what the likeliest symbols weigh together, and where the seen token stands.
@@ -309,6 +357,7 @@ pub(super) mod tests {
             ranks: vec![rank],
             stats: Vec::new(),
             decoding: vec![row],
+            penalised: Vec::new(),
         }
     }
 

@@ -213,6 +213,7 @@ mod tests {
             ranks,
             stats: Vec::new(),
             decoding,
+            penalised: Vec::new(),
         }
     }
 

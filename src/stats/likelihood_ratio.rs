@@ -215,6 +215,7 @@ mod tests {
             first_scored,
             betas: vec![1.0],
             decoding: Vec::new(),
+            penalised: Vec::new(),
             ranks: vec![1; surprisals.len()],
             stats: surprisals.iter().map(|&s| stats(s, -0.1)).collect(),
         }

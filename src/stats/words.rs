@@ -139,6 +139,7 @@ mod tests {
             first_scored,
             betas: vec![1.0],
             decoding: Vec::new(),
+            penalised: Vec::new(),
             ranks: vec![1; stats.len()],
             stats: stats
                 .iter()

@@ -4,7 +4,7 @@ use super::report::*;
 use super::scope::Scope;
 use crate::calibration::{CalibratedModel, Calibration, HUMAN};
 use crate::model::Family;
-use crate::scoring::{LADDER, TextScores};
+use crate::scoring::{LADDER, Scoring, TextScores};
 use crate::stats::attribution::{Account, LENGTHS, accounts, human_scores, own_scores, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::stats::family_ratio::family_ratio;
@@ -29,7 +29,9 @@ impl Candidate {
     /// The inverse temperature, where the author is supposed to have sampled at one temperature without truncation.
     fn untruncated_beta(&self) -> Option<f64> {
         match &self.decoding {
-            Family::Stated(decoding, hottest) if !decoding.truncates() && *hottest == decoding.temperature => {
+            Family::Stated(decoding, hottest)
+                if !decoding.truncates() && decoding.repetition_penalty == 1.0 && *hottest == decoding.temperature =>
+            {
                 Some(decoding.beta())
             }
             _ => None,
@@ -59,17 +61,19 @@ pub struct Policy {
     pub calibrations: Vec<Calibration>,
 }
 
-/// The inverse temperatures, beside the ladder, that a model must be scored at: 1, at which its figures are reported, and
-/// those of the candidates that the ladder does not have, or whose entropy gap is tested.
-pub fn betas(candidates: &[Candidate]) -> Vec<f64> {
+/// How a model must score texts for these candidates: at an inverse temperature of 1, at which its figures are reported;
+/// at those of the candidates that the ladder does not have, or whose entropy gap is tested; and under their repetition
+/// penalties.
+pub fn scoring(candidates: &[Candidate]) -> Scoring {
     let mut betas = vec![1.0];
+    let mut penalised = Vec::new();
     for candidate in candidates {
         let stated = match &candidate.decoding {
             Family::Stated(..) => members(&candidate.decoding),
             _ => Vec::new(),
         };
-        let stated = stated.iter().map(|decoding| decoding.beta());
-        for beta in stated
+        let of_stated = stated.iter().map(|decoding| decoding.beta());
+        for beta in of_stated
             .filter(|beta| !LADDER.contains(beta))
             .chain(candidate.untruncated_beta())
         {
@@ -77,8 +81,9 @@ pub fn betas(candidates: &[Candidate]) -> Vec<f64> {
                 betas.push(beta);
             }
         }
+        penalised.extend(stated);
     }
-    betas
+    Scoring::at(betas).with_penalties_of(&penalised)
 }
 
 /// What the tests say of a text.
@@ -98,8 +103,8 @@ pub struct Decision {
 ///
 /// An author's own evidence alone can remove it, and does so wrongly with probability at most alpha; so the true
 /// author, if it is among the candidates and wrote as they say, is in the set with probability at least 1 - alpha,
-/// however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` at
-/// [`betas`]; a candidate whose model is missing from it stays in the set.
+/// however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` as
+/// [`scoring`] has it; a candidate whose model is missing from it stays in the set.
 pub fn decide(
     text: &str,
     candidates: &[Candidate],
@@ -568,6 +573,7 @@ mod tests {
             ranks: vec![1; stats.len()],
             stats,
             decoding: Vec::new(),
+            penalised: Vec::new(),
         };
         BTreeMap::from([("toy".to_owned(), scores)])
     }

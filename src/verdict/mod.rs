@@ -4,6 +4,6 @@ mod decide;
 mod report;
 mod scope;
 
-pub use decide::{Candidate, Decision, Policy, PromptKnowledge, betas, decide, figures, long_text_warning};
+pub use decide::{Candidate, Decision, Policy, PromptKnowledge, decide, figures, long_text_warning, scoring};
 pub use report::*;
 pub use scope::Scope;
