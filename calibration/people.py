@@ -41,14 +41,20 @@ SHORTEST = 45  # a document shorter than 90 words is used whole from here on
 GENRE_CAP = 250  # at most so many pieces of one genre,
 CORE_CAP = 320  # of those that people bring most often
 CORE = {"news", "stories", "email", "student essays", "learned", "manual by non-natives"}
-# Kinds of text that are judged together: a genre on its own has too few texts for a small alpha.
-GROUPS = {
+# Genres that belong together, for tables.
+FIELDS = {
     "news and opinion": {"news", "press", "editorials", "opinion", "reviews"},
     "fiction": {"stories", "fiction", "novels", "tales", "humour"},
     "essays": {"essays", "lore", "hobbies", "religion", "student essays", "political essays"},
     "learned and official": {"learned", "encyclopaedia", "government", "legal"},
     "mail and speeches": {"email", "speeches"},
     "manuals": {"manual", "manual by non-natives", "faq", "glossary"},
+}
+# Texts that are judged together: a genre on its own has too few for a small alpha. What informs is nearer to what models
+# write than what tells or argues.
+INFORMATIVE = {
+    "news", "encyclopaedia", "learned", "government", "legal", "manual", "manual by non-natives", "faq",
+    "glossary", "student essays",
 }
 PIECES = 3  # of one document, unless the source says otherwise
 
@@ -783,7 +789,8 @@ def collect(documents):
                 "source": document.source,
                 "licence": document.licence,
                 "date": document.date,
-                "group": next(group for group, genres in GROUPS.items() if document.genre in genres),
+                "field": next(field for field, genres in FIELDS.items() if document.genre in genres),
+                "group": "informative" if document.genre in INFORMATIVE else "essays and fiction",
                 # Texts that no calibration sees are kept for tests.
                 "part": "test" if draw("part", document.name) < 0.4 else "calibrate",
                 "text": text,

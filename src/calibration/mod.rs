@@ -87,7 +87,7 @@ pub struct Calibration {
 pub struct Conformal {
     /// The greatest of the groups' p-values.
     pub p_value: f64,
-    /// The text's first score, nats; low scores speak against the author.
+    /// The text's first score, standard deviations of its surprisal; low scores speak against the author.
     pub score: f64,
     /// By this score alone the author is ruled out below this; minus infinity where no score would do.
     pub threshold: f64,

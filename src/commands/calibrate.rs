@@ -19,6 +19,9 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// A text of which more stands in its prompt is not its author's writing, and does not calibrate.
+const MOST_COPIED: f64 = 0.2;
+
 /// What the user typed after `calibrate`; [`CalibrateConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
 pub struct CalibrateArgs {
@@ -112,6 +115,8 @@ impl CalibrateConfig {
 
 /// A text that calibrates.
 struct Piece {
+    /// What share of it stands in its prompt.
+    copied: f64,
     id: String,
     text: String,
     group: String,
@@ -263,12 +268,18 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<Piece>, Vec<String>)> {
     let before = pieces.len();
     pieces.retain(|piece| Scope::of(&piece.text).outside().is_none());
     let outside = before - pieces.len();
+    let before = pieces.len();
+    pieces.retain(|piece| piece.copied <= MOST_COPIED);
+    let copied = before - pieces.len();
     let mut left_out = Vec::new();
     if short > 0 {
         left_out.push(format!("{short} texts of fewer than {} words", LENGTHS[0]));
     }
     if outside > 0 {
         left_out.push(format!("{outside} texts that are no English prose"));
+    }
+    if copied > 0 {
+        left_out.push(format!("{copied} texts that copy their prompt"));
     }
     Ok((pieces, left_out))
 }
@@ -293,6 +304,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
     let document = Document::read(&Source::File(path.to_owned()))?;
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         pieces.push(Piece {
+            copied: 0.0,
             id: path
                 .file_name()
                 .map_or(name, |name| name.to_string_lossy().into_owned()),
@@ -320,6 +332,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
         let text = field("text").with_context(|| format!("{place} has no \"text\""))?;
         let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
         pieces.push(Piece {
+            copied: value.get("copied").and_then(serde_json::Value::as_f64).unwrap_or(0.0),
             id: field("id").map_or_else(|| format!("line {}", i + 1), str::to_owned),
             text: text.to_owned(),
             group: or(&config.group, group),

@@ -277,6 +277,7 @@ struct Line<'a> {
     seed: u64,
     tokens: usize,
     words: usize,
+    copied: f64,
     finish: Finish,
 }
 
@@ -291,6 +292,8 @@ struct PromptNames<'a> {
 struct Label {
     id: String,
     prompt: usize,
+    /// What the model was given of the prompt.
+    given: Arc<str>,
 }
 
 /// Loads the model, has it write all texts, and prints each as soon as it is finished.
@@ -351,6 +354,10 @@ fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<J
             },
             None => Prompt::Text((entry.opening.clone()).with_context(|| missing("opening", "only continues texts"))?),
         };
+        let given: Arc<str> = match &prompt {
+            Prompt::Chat { user, .. } => user.as_str().into(),
+            Prompt::Text(text) => text.as_str().into(),
+        };
         let ids = prompt_ids(model, &prompt).with_context(|| format!("{} cannot be used", entry.place))?;
         if ids.is_empty() {
             bail!(
@@ -380,11 +387,37 @@ fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<J
                 labels.push(Label {
                     id: format!("{}/{decoding}/{}", entry.id, i + 1),
                     prompt: index,
+                    given: given.clone(),
                 });
             }
         }
     }
     Ok((jobs, labels))
+}
+
+/// Words in a row that make a run, for [`copied`].
+const RUN: usize = 5;
+
+/// The share of a text's runs of five words that stand in its prompt: what is copied from there is not the model's
+/// writing. Signs and capitals are passed over.
+fn copied(prompt: &str, text: &str) -> f64 {
+    let words = |text: &str| -> Vec<String> {
+        let plain = |word: &str| {
+            word.chars()
+                .filter(|c| c.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect()
+        };
+        text.split_whitespace().map(plain).collect()
+    };
+    let (prompt, text) = (words(prompt), words(text));
+    let known: HashSet<&[String]> = prompt.windows(RUN).collect();
+    let runs = text.windows(RUN);
+    let of = runs.len();
+    match of {
+        0 => 0.0,
+        _ => runs.filter(|run| known.contains(run)).count() as f64 / of as f64,
+    }
 }
 
 /// A text's own seed, so that it is the same in whatever company it is written; below 2⁵³, which JSON numbers hold.
@@ -437,6 +470,7 @@ impl Listener for TextWriter<'_> {
             seed: job.seed,
             tokens: text.tokens,
             words: text.words,
+            copied: copied(&label.given, &text.text),
             finish: text.finish,
         };
         let line = serde_json::to_string(&line)?;
@@ -485,5 +519,19 @@ impl TextWriter<'_> {
             let (short, least) = (self.short, self.config.min_words);
             let _ = writeln!(stderr, "{short} texts of fewer than {least} words were left out");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::copied;
+
+    #[test]
+    fn copied_runs_are_counted_whatever_their_signs_and_capitals() {
+        let prompt = "Write a summary: The swift hardly ever lands, and eats upon the wing.";
+        assert_eq!(copied(prompt, "the swift hardly ever lands and"), 1.0);
+        assert_eq!(copied(prompt, "A bird: the swift hardly ever lands again"), 0.25);
+        assert_eq!(copied(prompt, "hardly ever lands"), 0.0);
+        assert_eq!(copied("", "one two three four five six"), 0.0);
     }
 }

@@ -280,13 +280,13 @@ pub fn evidence(evidence: &Evidence) -> String {
         Test::EntropyGap => ("entropy-gap", "nat/token"),
         Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
         Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
-        Test::Conformal => ("conformal", "nat"),
+        Test::Conformal => ("conformal", "standard deviations"),
     };
     if let Some(calibration) = &evidence.calibration {
         return format!(
             "{name}: score {} {unit}, ruled out below {}; {} known texts cut to {} words, nearest {}",
-            figure(evidence.statistic, 1),
-            figure(evidence.threshold, 1),
+            figure(evidence.statistic, 2),
+            figure(evidence.threshold, 2),
             thousands(calibration.texts as u64),
             calibration.words,
             printable(&calibration.group),

@@ -31,6 +31,13 @@ pub struct Account {
     pub varentropy: f64,
 }
 
+impl Account {
+    /// The standard deviation of the surprisal, nats; at least 1.
+    fn deviation(&self) -> f64 {
+        self.varentropy.max(1.0).sqrt()
+    }
+}
+
 /// A model's accounts of the first 20, 30, ... words of a text but for the first, for each of [`LENGTHS`] that the text
 /// reaches.
 ///
@@ -108,56 +115,71 @@ pub fn word_ends(text: &str) -> Vec<usize> {
 }
 
 /// The score of "model `author` wrote it", one a text: how much better it explains the text as deployed than the best
-/// alternative does, nats. The alternatives are every model untruncated, and every other model as deployed. Low scores
-/// speak against the author.
+/// alternative does, in standard deviations of the text's surprisal. The alternatives are every model untruncated, and
+/// every other model as deployed. Low scores speak against the author.
 pub fn own_scores(texts: &[Vec<Account>], author: usize) -> Vec<Vec<f64>> {
     let score = |models: &Vec<Account>| {
         let others = models.iter().enumerate().filter(|(i, _)| *i != author);
         let alternative = others
             .map(|(_, model)| model.untruncated.max(model.deployed))
             .fold(models[author].untruncated, f64::max);
-        models[author].deployed - alternative
+        (models[author].deployed - alternative) / models[author].deviation()
     };
     vec![texts.iter().map(score).collect()]
 }
 
-/// The scores of "a person wrote it", each one a text, nats; low scores speak against a person.
+/// What the lead of one model over all others counts for in [`human_scores`], for the strongest model and for the rest:
+/// people's texts are explained best by the strongest model, so that its lead says little and that of a weaker one much.
+/// Chosen by measured power (docs/VALIDITY.md).
+const LEAD_OF_STRONGEST: f64 = 0.5;
+const LEAD_OF_OTHERS: f64 = 2.0;
+
+/// The scores of "a person wrote it", one a text for each model; low scores speak against a person.
 ///
-/// The first is how much better the best model explains the text untruncated than the best of them does as deployed. Then,
-/// for every model but the strongest, how much better the best of the others explains it untruncated than this model does
-/// as deployed: a weaker model writes what it finds likelier than a stronger one does, and a person does not. The
-/// strongest is the one that explains all of the texts together best. As that is the same in whatever order the texts
-/// come, the scores are exchangeable where the texts are.
+/// For a model m it is how unlike m's writing the text is, in standard deviations of its surprisal: the negative of
+///
+/// ```text
+/// (D + H + c·(U - U'))/sqrt(V)
+/// ```
+///
+/// where D is the log-likelihood under m as deployed, H the entropy and V the varentropy, so that D + H is how much
+/// likelier the text is than m itself expects of its untruncated writing; and U - U' is how much better m explains
+/// it untruncated than the best other model does, weighted by [`LEAD_OF_STRONGEST`] or [`LEAD_OF_OTHERS`]. The strongest
+/// model is the one that explains all of the texts together best. As that is the same in whatever order the texts come, the
+/// scores are exchangeable where the texts are.
 pub fn human_scores(texts: &[Vec<Account>]) -> Vec<Vec<f64>> {
     let models = texts.first().map_or(0, Vec::len);
     let total = |model: usize| texts.iter().map(|text| text[model].untruncated).sum::<f64>();
     let strongest = (0..models).max_by(|&a, &b| total(a).total_cmp(&total(b)));
-    let greatest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::NEG_INFINITY, f64::max);
-    let machine_likeness = |text: &Vec<Account>| {
-        greatest(&mut text.iter().map(|model| model.untruncated))
-            - greatest(&mut text.iter().map(|model| model.deployed))
-    };
-    let mut scores = vec![texts.iter().map(machine_likeness).collect()];
-    for author in (0..models).filter(|&author| Some(author) != strongest) {
-        let against = |text: &Vec<Account>| {
-            let others = text.iter().enumerate().filter(|(i, _)| *i != author);
-            greatest(&mut others.map(|(_, model)| model.untruncated)) - text[author].deployed
+    let against = |model: usize| {
+        let weight = match strongest == Some(model) {
+            true => LEAD_OF_STRONGEST,
+            false => LEAD_OF_OTHERS,
         };
-        scores.push(texts.iter().map(against).collect());
-    }
-    scores
+        let score = move |text: &Vec<Account>| {
+            let own = &text[model];
+            let others = text.iter().enumerate().filter(|(i, _)| *i != model);
+            let lead = others
+                .map(|(_, other)| own.untruncated - other.untruncated)
+                .min_by(f64::total_cmp);
+            -(own.deployed + own.entropy + weight * lead.unwrap_or(0.0)) / own.deviation()
+        };
+        texts.iter().map(score).collect()
+    };
+    (0..models).map(against).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn models(figures: &[(f64, f64)]) -> Vec<Account> {
-        let of = |&(deployed, untruncated)| Account {
+    /// Of deployed, untruncated, entropy and varentropy.
+    fn models(figures: &[[f64; 4]]) -> Vec<Account> {
+        let of = |&[deployed, untruncated, entropy, varentropy]: &[f64; 4]| Account {
             deployed,
             untruncated,
-            entropy: -untruncated,
-            varentropy: 1.0,
+            entropy,
+            varentropy,
         };
         figures.iter().map(of).collect()
     }
@@ -165,25 +187,26 @@ mod tests {
     #[test]
     fn an_author_is_held_against_the_best_alternative() {
         let texts = [
-            models(&[(-10.0, -12.0), (-15.0, -11.0)]),
-            models(&[(-30.0, -20.0), (-18.0, -25.0)]),
+            models(&[[-10.0, -12.0, 9.0, 4.0], [-15.0, -11.0, 9.0, 25.0]]),
+            models(&[[-30.0, -20.0, 9.0, 1.0], [-18.0, -25.0, 9.0, 100.0]]),
         ];
-        assert_eq!(own_scores(&texts, 0), [vec![1.0, -12.0]]);
-        assert_eq!(own_scores(&texts, 1), [vec![-5.0, 2.0]]);
-        assert_eq!(own_scores(&[models(&[(-3.0, -5.0)])], 0), [vec![2.0]]);
+        assert_eq!(own_scores(&texts, 0), [vec![0.5, -12.0]]);
+        assert_eq!(own_scores(&texts, 1), [vec![-1.0, 0.2]]);
+        // No deviation is taken for less than one nat.
+        assert_eq!(own_scores(&[models(&[[-3.0, -5.0, 4.0, 0.0]])], 0), [vec![2.0]]);
     }
 
     #[test]
-    fn a_person_is_held_against_every_model_but_the_strongest() {
+    fn a_person_is_held_against_every_model() {
         // The second model explains the three texts best.
         let texts = [
-            models(&[(-10.0, -12.0), (-15.0, -11.0)]),
-            models(&[(-30.0, -20.0), (-18.0, -14.0)]),
-            models(&[(-9.0, -9.0), (-9.0, -9.5)]),
+            models(&[[-10.0, -12.0, 11.0, 4.0], [-15.0, -11.0, 12.0, 1.0]]),
+            models(&[[-30.0, -20.0, 22.0, 1.0], [-18.0, -14.0, 15.0, 9.0]]),
+            models(&[[-9.0, -9.0, 9.0, 1.0], [-9.0, -9.5, 9.0, 1.0]]),
         ];
-        assert_eq!(human_scores(&texts), [vec![-1.0, 4.0, 0.0], vec![-1.0, 16.0, -0.5]]);
-        assert_eq!(human_scores(&[models(&[(-3.0, -5.0)])]), [vec![-2.0]]);
-        assert_eq!(human_scores(&[]), [Vec::<f64>::new()]);
+        assert_eq!(human_scores(&texts), [vec![0.5, 20.0, -1.0], vec![2.5, 0.0, 0.25]]);
+        assert_eq!(human_scores(&[models(&[[-3.0, -5.0, 4.0, 1.0]])]), [vec![-1.0]]);
+        assert_eq!(human_scores(&[]), Vec::<Vec<f64>>::new());
     }
 
     #[test]

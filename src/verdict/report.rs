@@ -69,6 +69,7 @@ pub struct Evidence {
     /// Natural logarithm of the e-value; minus infinity (null in JSON) when the test is void.
     pub ln_e_value: f64,
     /// Entropy gap: log-perplexity less entropy, nat a token. Likelihood ratio: log ratio in nats.
+    /// Conformal: the first score, in standard deviations of the surprisal.
     pub statistic: f64,
     /// By this test alone, at its share of alpha, the author is ruled out when the statistic (entropy gap: its absolute
     /// value) reaches this.
