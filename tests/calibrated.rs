@@ -14,7 +14,7 @@ use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Family, LanguageModel};
 use whowrote::scoring::{TextScores, score_after};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Policy, PromptKnowledge, Verdict, decide, scoring};
+use whowrote::verdict::{Policy, PromptKnowledge, Verdict, WarningCode, decide, scoring};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
@@ -119,4 +119,36 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
         n - retained
     );
     assert!(2 * alone >= n, "only {alone} of {n} were attributed");
+}
+
+#[test]
+fn what_is_easier_than_every_calibration_text_is_outside() {
+    let text = "all work and no play makes Jack a dull boy\n".repeat(20);
+    let candidates = writers::candidates(NAMES, &Family::Deployed);
+    let policy = Policy {
+        alpha: 0.05,
+        tests: Vec::new(),
+        prompt: PromptKnowledge::Unknown,
+        calibrations: built_in(),
+    };
+    let mut scores = BTreeMap::new();
+    for name in NAMES {
+        let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
+        let context = unknown_prompt_ids(&model).unwrap();
+        let figures = score_after(&model, &context, &text, &scoring(&candidates)).unwrap();
+        scores.insert(name.to_owned(), figures);
+    }
+    let models = policy.calibrations[0].models.clone();
+    let decision = decide(&text, &candidates, &models, &scores, &policy);
+    assert_eq!(decision.verdict, Verdict::Undecided);
+    assert!(decision.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
+    let told = decision
+        .warnings
+        .iter()
+        .find(|w| w.code == WarningCode::OutsideCalibration);
+    assert!(
+        told.is_some_and(|w| w.message.contains("easier to predict")),
+        "{:?}",
+        decision.warnings
+    );
 }

@@ -116,6 +116,12 @@ impl Calibration {
         (0..reached.min(LENGTHS.len())).rev().find(covered)
     }
 
+    /// The accounts of all texts of a length, whatever their group.
+    pub fn accounts_at(&self, class: usize) -> impl Iterator<Item = &Vec<Account>> {
+        let texts = self.groups.iter().flat_map(|group| &group.texts);
+        texts.filter_map(move |text| text.accounts.get(class))
+    }
+
     /// The conformal p-value of a text, given the accounts of the models in `columns` at every length that it reaches,
     /// in the order of `columns`. None where the text is shorter than every length that the groups cover.
     ///

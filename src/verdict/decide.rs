@@ -124,6 +124,9 @@ pub fn decide(
         outside: scope.outside(),
         accounts: Vec::new(),
     };
+    if case.outside.is_none() && policy.prompt == PromptKnowledge::Unknown {
+        case.outside = case.out_of_range();
+    }
     let mut judged: Vec<Judged> = candidates.iter().map(|candidate| case.judge(candidate)).collect();
     let human = case.judge_human();
     let mut warnings = Vec::new();
@@ -160,7 +163,7 @@ pub fn decide(
         warnings.push(Warning {
             code: WarningCode::OutsideCalibration,
             message: format!(
-                "{reason} The calibration texts are English prose, so nothing is concluded from them here."
+                "{reason} The calibration texts are ordinary English prose, so nothing is concluded from them here."
             ),
         });
     }
@@ -236,7 +239,7 @@ struct Case<'a> {
     accounts: Vec<(Family, Vec<Vec<Account>>)>,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     fn judge(&mut self, candidate: &Candidate) -> Judged {
         let mut judged = Judged::untested(&candidate.author, candidate.set);
         judged.hypothesis.model = Some(candidate.model.clone());
@@ -265,6 +268,50 @@ impl Case<'_> {
         judged
     }
 
+    /// The first calibration for one of these authors and this family, and where it has the loaded models.
+    fn calibration(&self, names: &[&str], family: &Family) -> Option<(&'a Calibration, Vec<usize>)> {
+        let family = family.to_string();
+        let calibrations: &'a [Calibration] = &self.policy.calibrations;
+        let fits =
+            |calibration: &&Calibration| names.contains(&calibration.author.as_str()) && calibration.family == family;
+        let mut fitting = calibrations.iter().filter(fits);
+        fitting.find_map(|calibration| Some((calibration, calibration.columns(self.models)?)))
+    }
+
+    /// Why the text lies outside the calibrations of all authors together: it is easier, or harder, to predict for one of the
+    /// models than each of their texts. The text of an author that they cover is so in one or two of as many as there are.
+    fn out_of_range(&mut self) -> Option<String> {
+        let of_models = self.candidates.iter().map(|candidate| {
+            let names = [candidate.author.as_str(), candidate.model.as_str()];
+            self.calibration(&names, &candidate.decoding)
+        });
+        let of_people = self.calibration(&[HUMAN], &Family::Deployed);
+        let found: Vec<(&Calibration, Vec<usize>)> = of_models.chain([of_people]).flatten().collect();
+        let text = self.accounts_under(&Family::Deployed);
+        let classes = found
+            .iter()
+            .map(|(calibration, _)| calibration.length_class(text.len()));
+        let class = classes.min()??;
+        let own: Vec<f64> = text[class].iter().map(|account| account.untruncated).collect();
+        own.into_iter().zip(self.models).enumerate().find_map(|(model, (own, known))| {
+            let all = || {
+                let texts = found.iter().flat_map(|(calibration, columns)| {
+                    let column = columns[model];
+                    calibration.accounts_at(class).map(move |accounts| accounts[column])
+                });
+                texts.map(|account| account.untruncated)
+            };
+            let name = &known.name;
+            if all().all(|value| own > value) {
+                return Some(format!(
+                    "The text is easier to predict for {name} than every calibration text, as text that repeats itself is."
+                ));
+            }
+            (all().all(|value| own < value))
+                .then(|| format!("The text is harder to predict for {name} than every calibration text."))
+        })
+    }
+
     /// The place of the text's score among those of the author's own texts, with this family of decodings.
     fn by_calibration(
         &mut self,
@@ -273,17 +320,8 @@ impl Case<'_> {
         scores: impl Fn(&[Vec<Account>]) -> Vec<Vec<f64>>,
         judged: &mut Judged,
     ) {
-        let family_name = family.to_string();
         let policy = self.policy;
-        let fits = |calibration: &&Calibration| {
-            names.contains(&calibration.author.as_str()) && calibration.family == family_name
-        };
-        let found = policy
-            .calibrations
-            .iter()
-            .filter(fits)
-            .find_map(|calibration| Some((calibration, calibration.columns(self.models)?)));
-        let Some((calibration, columns)) = found else {
+        let Some((calibration, columns)) = self.calibration(names, family) else {
             judged.uncalibrated = true;
             return;
         };
