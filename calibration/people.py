@@ -292,6 +292,17 @@ def fast_detectgpt(folder):
                            [[text]], pieces=1)
 
 
+def not_loaded(folder):
+    """What models that nobody loads wrote after the first 30 tokens of the same originals; those tokens come first."""
+    for model in ("gpt-3.5-turbo", "davinci"):
+        for kind in ("xsum", "writing"):
+            name = f"{kind}_{model}"
+            with open(os.path.join(folder, f"{name}.raw_data.json"), encoding="utf-8") as file:
+                sampled = json.load(file)["sampled"]
+            for index, text in enumerate(sampled):
+                yield {"id": f"{name}/{index}", "group": name, "text": text}
+
+
 BROWN_GENRES = {
     "a": "press", "b": "editorials", "c": "editorials", "d": "religion",
     "e": "hobbies", "f": "lore", "g": "essays", "h": "government", "j": "learned",
@@ -830,7 +841,11 @@ def main():
     parser.add_argument("--cache", required=True, help="folder for the downloads")
     parser.add_argument("--out", required=True, help="JSONL file to write")
     parser.add_argument("--fast-detectgpt", help="folder with the *.raw_data.json files")
+    parser.add_argument("--not-loaded", help="JSONL file for the texts of its models that are not loaded")
     args = parser.parse_args()
+    if args.not_loaded and args.fast_detectgpt:
+        with open(args.not_loaded, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(text, ensure_ascii=False) + "\n" for text in not_loaded(args.fast_detectgpt))
     cache = os.path.abspath(args.cache)
 
     documents = []

@@ -34,12 +34,8 @@ mod tests {
         let authors: Vec<&str> = all.iter().map(|calibration| calibration.author.as_str()).collect();
         assert_eq!(authors, [HUMAN, "smollm2-135m-instruct", "gemma-3-270m"]);
         for calibration in &all {
-            assert_eq!(
-                calibration.columns(&all[0].models),
-                Some(vec![0, 1]),
-                "{}",
-                calibration.author
-            );
+            let shared = calibration.shared(&all[0].models);
+            assert_eq!(shared, [(0, 0), (1, 1)], "{}", calibration.author);
         }
     }
 }

@@ -100,11 +100,12 @@ pub struct Conformal {
 }
 
 impl Calibration {
-    /// Where each of these models stands in [`Self::models`]; none where one of them is missing, or has another file under
-    /// the same name.
-    pub fn columns(&self, models: &[CalibratedModel]) -> Option<Vec<usize>> {
+    /// Which of these models scored the calibration's texts: the index of each that did, and where it stands in
+    /// [`Self::models`]. A model of the same name with another file, or asked something else, is another model.
+    pub fn shared(&self, models: &[CalibratedModel]) -> Vec<(usize, usize)> {
         let column = |wanted: &CalibratedModel| self.models.iter().position(|model| model == wanted);
-        models.iter().map(column).collect()
+        let columns = models.iter().enumerate();
+        columns.filter_map(|(i, model)| Some((i, column(model)?))).collect()
     }
 
     /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has

@@ -12,7 +12,7 @@
 //! | [`words`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
 //! | [`mixture`] | Bayes weights with a fixed share | sub-probability, bounded regret |
 //! | [`decoding`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
-//! | [`attribution`] | two numbers a model of the beginning of a text, and scores made of them | none without [`conformal`] |
+//! | [`attribution`] | four numbers a model of the beginning of a text, and scores made of them | none without [`conformal`] |
 //! | [`conformal`] | a score against those of texts whose author is known | exact for exchangeable texts |
 //! | [`e_value`] | averages, unions and p-values of e-values, in logarithms | Ville, Markov |
 //! | [`interval`] | Clopper-Pearson interval for a rate | coverage at least as stated |

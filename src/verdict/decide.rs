@@ -226,6 +226,25 @@ impl Judged {
     }
 }
 
+/// A calibration, and the loaded models that it knows.
+struct Calibrated<'a> {
+    calibration: &'a Calibration,
+    /// The index of each among the loaded models, and among the calibration's.
+    shared: Vec<(usize, usize)>,
+}
+
+impl Calibrated<'_> {
+    /// Where a loaded model stands among the shared ones.
+    fn place(&self, model: usize) -> Option<usize> {
+        self.shared.iter().position(|(loaded, _)| *loaded == model)
+    }
+
+    /// Where a loaded model stands among the calibration's.
+    fn column(&self, model: usize) -> Option<usize> {
+        self.place(model).map(|place| self.shared[place].1)
+    }
+}
+
 /// One text, and what is worked out of it for several hypotheses.
 struct Case<'a> {
     text: &'a str,
@@ -248,14 +267,9 @@ impl<'a> Case<'a> {
             PromptKnowledge::Known => self.by_theorem(candidate, &mut judged),
             PromptKnowledge::Unknown => {
                 let names = [candidate.author.as_str(), candidate.model.as_str()];
-                let author = self.models.iter().position(|model| model.name == candidate.model);
-                if let Some(author) = author {
-                    self.by_calibration(
-                        &names,
-                        &candidate.decoding,
-                        |texts| own_scores(texts, author),
-                        &mut judged,
-                    );
+                let author = self.place(candidate);
+                if author.is_some() {
+                    self.by_calibration(&names, &candidate.decoding, author, &mut judged);
                 }
             }
         }
@@ -264,18 +278,29 @@ impl<'a> Case<'a> {
 
     fn judge_human(&mut self) -> Judged {
         let mut judged = Judged::untested(HUMAN, AuthorSet::Human);
-        self.by_calibration(&[HUMAN], &Family::Deployed, human_scores, &mut judged);
+        self.by_calibration(&[HUMAN], &Family::Deployed, None, &mut judged);
         judged
     }
 
-    /// The first calibration for one of these authors and this family, and where it has the loaded models.
-    fn calibration(&self, names: &[&str], family: &Family) -> Option<(&'a Calibration, Vec<usize>)> {
+    /// The calibration for one of these authors and this family that knows the most of the loaded models, the author's own
+    /// (`own`) among them, with [`Calibration::shared`]; of several the first. Models that it does not know have no part in
+    /// the scores: which ones these are does not depend on the text.
+    fn calibration(&self, names: &[&str], family: &Family, own: Option<usize>) -> Option<Calibrated<'a>> {
         let family = family.to_string();
         let calibrations: &'a [Calibration] = &self.policy.calibrations;
-        let fits =
-            |calibration: &&Calibration| names.contains(&calibration.author.as_str()) && calibration.family == family;
-        let mut fitting = calibrations.iter().filter(fits);
-        fitting.find_map(|calibration| Some((calibration, calibration.columns(self.models)?)))
+        let fitting = calibrations
+            .iter()
+            .filter(|calibration| names.contains(&calibration.author.as_str()) && calibration.family == family);
+        let with_models = fitting.map(|calibration| Calibrated {
+            calibration,
+            shared: calibration.shared(self.models),
+        });
+        with_models
+            .filter(|found| match own {
+                Some(own) => found.place(own).is_some(),
+                None => !found.shared.is_empty(),
+            })
+            .min_by_key(|found| std::cmp::Reverse(found.shared.len()))
     }
 
     /// Why the text lies outside the calibrations of all authors together: it is easier, or harder, to predict for one of the
@@ -283,53 +308,62 @@ impl<'a> Case<'a> {
     fn out_of_range(&mut self) -> Option<String> {
         let of_models = self.candidates.iter().map(|candidate| {
             let names = [candidate.author.as_str(), candidate.model.as_str()];
-            self.calibration(&names, &candidate.decoding)
+            self.calibration(&names, &candidate.decoding, self.place(candidate))
         });
-        let of_people = self.calibration(&[HUMAN], &Family::Deployed);
-        let found: Vec<(&Calibration, Vec<usize>)> = of_models.chain([of_people]).flatten().collect();
+        let of_people = self.calibration(&[HUMAN], &Family::Deployed, None);
+        let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
         let text = self.accounts_under(&Family::Deployed);
-        let classes = found
-            .iter()
-            .map(|(calibration, _)| calibration.length_class(text.len()));
+        let classes = found.iter().map(|found| found.calibration.length_class(text.len()));
         let class = classes.min()??;
         let own: Vec<f64> = text[class].iter().map(|account| account.untruncated).collect();
         own.into_iter().zip(self.models).enumerate().find_map(|(model, (own, known))| {
-            let all = || {
-                let texts = found.iter().flat_map(|(calibration, columns)| {
-                    let column = columns[model];
-                    calibration.accounts_at(class).map(move |accounts| accounts[column])
-                });
-                texts.map(|account| account.untruncated)
+            let columns = found.iter().filter_map(|found| Some((found.calibration, found.column(model)?)));
+            let others: Vec<f64> = columns
+                .flat_map(|(calibration, column)| {
+                    let accounts = calibration.accounts_at(class);
+                    accounts.map(move |accounts| accounts[column].untruncated)
+                })
+                .collect();
+            let than = match &others[..] {
+                [] => return None,
+                others if others.iter().all(|other| own > *other) => "easier",
+                others if others.iter().all(|other| own < *other) => "harder",
+                _ => return None,
             };
-            let name = &known.name;
-            if all().all(|value| own > value) {
-                return Some(format!(
-                    "The text is easier to predict for {name} than every calibration text, as text that repeats itself is."
-                ));
-            }
-            (all().all(|value| own < value))
-                .then(|| format!("The text is harder to predict for {name} than every calibration text."))
+            Some(format!(
+                "The text is {than} to predict for {} than every calibration text, as text that repeats itself or says nothing is.",
+                known.name
+            ))
         })
     }
 
-    /// The place of the text's score among those of the author's own texts, with this family of decodings.
-    fn by_calibration(
-        &mut self,
-        names: &[&str],
-        family: &Family,
-        scores: impl Fn(&[Vec<Account>]) -> Vec<Vec<f64>>,
-        judged: &mut Judged,
-    ) {
+    /// Where a candidate's model stands among the loaded ones.
+    fn place(&self, candidate: &Candidate) -> Option<usize> {
+        self.models.iter().position(|model| model.name == candidate.model)
+    }
+
+    /// The place of the text's score among those of the author's own texts, with this family of decodings: of the loaded
+    /// model `own`, or of people where there is none.
+    fn by_calibration(&mut self, names: &[&str], family: &Family, own: Option<usize>, judged: &mut Judged) {
         let policy = self.policy;
-        let Some((calibration, columns)) = self.calibration(names, family) else {
+        let Some(found) = self.calibration(names, family, own) else {
             judged.uncalibrated = true;
             return;
         };
         if self.outside.is_some() {
             return;
         }
-        let text = self.accounts_under(family);
-        let Some(found) = calibration.judge(&columns, text, scores, policy.alpha) else {
+        let columns: Vec<usize> = found.shared.iter().map(|(_, column)| *column).collect();
+        let text: Vec<Vec<Account>> = self
+            .accounts_under(family)
+            .iter()
+            .map(|models| found.shared.iter().map(|(model, _)| models[*model]).collect())
+            .collect();
+        let scores = |texts: &[Vec<Account>]| match own.and_then(|own| found.place(own)) {
+            Some(own) => own_scores(texts, own),
+            None => human_scores(texts),
+        };
+        let Some(found) = found.calibration.judge(&columns, &text, scores, policy.alpha) else {
             return;
         };
         let hypothesis = &mut judged.hypothesis;
