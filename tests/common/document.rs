@@ -1,0 +1,32 @@
+//! Tables of docs/VALIDITY.md, which tests make and hold to be true.
+
+use whowrote::stats::clopper_pearson;
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/VALIDITY.md");
+
+/// A share in percent with its 95% Clopper-Pearson interval.
+pub fn share(k: u64, n: u64) -> String {
+    let (low, high) = clopper_pearson(k, n, 0.95);
+    let percent = |share: f64| format!("{:.1}", 100.0 * share);
+    match n {
+        0 => "–".to_owned(),
+        _ => format!("{}% ({}–{})", percent(k as f64 / n as f64), percent(low), percent(high)),
+    }
+}
+
+/// Holds that the document has this table between its marks, or puts it there.
+pub fn documented(mark: &str, table: &str) {
+    let document = std::fs::read_to_string(DOCUMENT).unwrap();
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
+    let from = document.find(&begin).unwrap_or_else(|| panic!("no mark {mark}")) + begin.len();
+    let to = from + document[from..].find(&end).unwrap();
+    println!("{table}");
+    if std::env::var_os("UPDATE_VALIDITY").is_some() {
+        std::fs::write(DOCUMENT, format!("{}{table}{}", &document[..from], &document[to..])).unwrap();
+    } else {
+        assert!(
+            document[from..to] == *table,
+            "docs/VALIDITY.md is not true any more; run this test with UPDATE_VALIDITY=1"
+        );
+    }
+}

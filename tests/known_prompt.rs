@@ -1,0 +1,265 @@
+//! What the theorems' tests decide where the prompt is known: on texts that the default models wrote, each after its own
+//! prompt, and on people's texts after none. Hours of sampling come before it (`calibration/make WORK`), so that it runs
+//! only when asked for:
+//!
+//!     VALIDITY_TEXTS=WORK cargo test --release --test known_prompt -- --ignored --nocapture
+//!
+//! With UPDATE_VALIDITY=1 beside it the table goes into docs/VALIDITY.md. VALIDITY_PER_DECODING is how many texts of each
+//! model and decoding are taken.
+
+mod common;
+#[path = "common/document.rs"]
+mod document;
+#[path = "common/writers.rs"]
+mod writers;
+
+use candle_core::Device;
+use document::{documented, share};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use whowrote::model::chat::{Prompt, prompt_ids};
+use whowrote::model::{Family, LanguageModel};
+use whowrote::scoring::{SPACE, TextScores, score_after};
+use whowrote::stats::attribution::ln_p_at;
+use whowrote::stats::mixture::{FixedShare, SHARE};
+use whowrote::stats::words::{WordFigures, borders, ln_word_probabilities};
+use whowrote::verdict::{Candidate, Policy, PromptKnowledge, Test, decide, scoring};
+
+const NAMES: [&str; 2] = ["smollm2-135m-instruct", "gemma-3-270m"];
+const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
+/// The author's tokens that are judged.
+const TOKENS: [usize; 3] = [50, 100, 200];
+/// The decodings of `calibration/make`, each a hypothesis by itself.
+const DECODINGS: [&str; 6] = [
+    "temperature=0.2,top-p=0.9",
+    "temperature=0.7,top-p=0.9",
+    "temperature=1,top-p=0.9",
+    "temperature=1,top-p=0.95",
+    "temperature=1,top-k=64,top-p=0.95",
+    "temperature=0.85",
+];
+const GENRES: [&str; 3] = ["news", "stories", "student essays"];
+
+struct Sample {
+    text: String,
+    /// The model that wrote it; none for a person.
+    author: Option<usize>,
+    /// How, or the genre.
+    manner: String,
+    /// What each model is given before it.
+    prompts: [Option<Prompt>; 2],
+}
+
+fn lines(path: PathBuf) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn samples(folder: &str, per_manner: usize) -> Vec<Sample> {
+    let prompts: BTreeMap<String, serde_json::Value> = PROMPTS
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|prompt| (prompt["id"].as_str().unwrap().to_owned(), prompt))
+        .collect();
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    let mut samples = Vec::new();
+    let mut take = |sample: Sample| {
+        let count = taken
+            .entry(format!("{:?} {}", sample.author, sample.manner))
+            .or_default();
+        *count += 1;
+        if *count <= per_manner {
+            samples.push(sample);
+        }
+    };
+    for (author, name) in NAMES.iter().enumerate() {
+        for line in lines(PathBuf::from(folder).join(format!("{name}.jsonl"))) {
+            let prompt = &prompts[line["prompt"]["id"].as_str().unwrap()];
+            // As `detect --prompt` gives it: one text, a turn for the one and an opening for the other.
+            let given = prompt[if author == 0 { "instruction" } else { "opening" }]
+                .as_str()
+                .unwrap();
+            take(Sample {
+                text: line["text"].as_str().unwrap().to_owned(),
+                author: Some(author),
+                manner: line["decoding"].as_str().unwrap().to_owned(),
+                prompts: [
+                    Some(Prompt::Chat {
+                        system: None,
+                        user: given.to_owned(),
+                    }),
+                    Some(Prompt::Text(given.to_owned())),
+                ],
+            });
+        }
+    }
+    for line in lines(PathBuf::from(folder).join("people.jsonl")) {
+        let genre = line["genre"].as_str().unwrap();
+        if GENRES.contains(&genre) {
+            take(Sample {
+                text: line["text"].as_str().unwrap().to_owned(),
+                author: None,
+                manner: genre.to_owned(),
+                prompts: [None, None],
+            });
+        }
+    }
+    samples
+}
+
+/// The scores of the tokens that end within the first `end` bytes.
+fn cut(scores: &TextScores, end: usize) -> TextScores {
+    let mut cut = scores.clone();
+    let tokens = scores.spans.partition_point(|span| span.end <= end);
+    let scored = tokens.saturating_sub(scores.first_scored);
+    cut.ids.truncate(tokens);
+    cut.spans.truncate(tokens);
+    cut.ranks.truncate(scored);
+    cut.stats.truncate(scored * scores.betas.len());
+    cut.decoding.truncate(scored);
+    cut
+}
+
+/// By how many nats the mixture of all models at three temperatures, word by word, explains a text better than the best of
+/// them alone; none where a text has no two borders that all of them see.
+fn mixture_over_best(text: &str, scores: &BTreeMap<String, TextScores>) -> Option<f64> {
+    let borders = borders(text);
+    let mut experts: Vec<Vec<f64>> = Vec::new();
+    for scores in scores.values() {
+        for (i, &rung) in SPACE.iter().enumerate() {
+            let figures: Vec<WordFigures> = scores
+                .decoding
+                .iter()
+                .map(|stats| WordFigures {
+                    surprisal: -ln_p_at(stats, rung),
+                    ln_space_mass: f64::from(stats.ln_space[i]),
+                })
+                .collect();
+            let words = ln_word_probabilities(scores, &figures, &borders);
+            experts.push(words.into_iter().collect::<Result<_, _>>().ok()?);
+        }
+    }
+    let words = experts.first().map(Vec::len).filter(|&words| words > 0)?;
+    let mut mixture = FixedShare::new(experts.len(), SHARE);
+    for word in 0..words {
+        let row: Vec<f64> = experts.iter().map(|expert| expert[word]).collect();
+        mixture.push(&row);
+    }
+    let totals = experts.iter().map(|expert| expert.iter().sum::<f64>());
+    Some(mixture.ln_total() - totals.fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// Of the texts of a row: how many there are, and of how many each model was ruled out, and both.
+#[derive(Default)]
+struct Row {
+    texts: u64,
+    ruled_out: [u64; 2],
+    both: u64,
+}
+
+#[test]
+#[ignore = "needs the texts that calibration/make writes"]
+fn what_is_decided_where_the_prompt_is_known() {
+    let Ok(folder) = std::env::var("VALIDITY_TEXTS") else {
+        println!("skipped: VALIDITY_TEXTS names no folder of texts");
+        return;
+    };
+    let per_manner = std::env::var("VALIDITY_PER_DECODING").map_or(100, |n| n.parse().unwrap());
+    let samples = samples(&folder, per_manner);
+    let stated: Vec<Family> = DECODINGS.iter().map(|decoding| decoding.parse().unwrap()).collect();
+    let families: Vec<Family> = stated.iter().cloned().chain([Family::Deployed, Family::Any]).collect();
+    let candidates: Vec<Vec<Candidate>> = families
+        .iter()
+        .map(|family| writers::candidates(NAMES, family))
+        .collect();
+    let scoring = scoring(&candidates.concat());
+    let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); samples.len()];
+    for (place, name) in NAMES.iter().enumerate() {
+        let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
+        for (sample, scores) in samples.iter().zip(&mut scores) {
+            let context = match &sample.prompts[place] {
+                Some(prompt) => prompt_ids(&model, prompt).unwrap(),
+                None => model.tokenizer().context().to_vec(),
+            };
+            let figures = score_after(&model, &context, &sample.text, &scoring).unwrap();
+            scores.insert((*name).to_owned(), figures);
+        }
+    }
+    let policy = Policy {
+        alpha: 0.05,
+        tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
+        prompt: PromptKnowledge::Known,
+        calibrations: Vec::new(),
+    };
+    let mut rows: BTreeMap<(String, usize, String), Row> = BTreeMap::new();
+    let mut mixtures: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
+    for (sample, scores) in samples.iter().zip(&scores) {
+        for tokens in TOKENS {
+            let judge = &scores[NAMES[sample.author.unwrap_or(0)]];
+            let end = judge.spans.get(tokens - 1).map(|span| span.end);
+            let Some((end, text)) = end.and_then(|end| Some((end, sample.text.get(..end)?))) else {
+                continue;
+            };
+            let scores: BTreeMap<String, TextScores> = scores
+                .iter()
+                .map(|(name, scores)| (name.clone(), cut(scores, end)))
+                .collect();
+            let writer = match sample.author {
+                Some(author) => NAMES[author].to_owned(),
+                None => format!("people: {}", sample.manner),
+            };
+            if let Some(lead) = mixture_over_best(text, &scores) {
+                mixtures.entry((writer.clone(), tokens)).or_default().push(lead);
+            }
+            for (family, candidates) in families.iter().zip(&candidates) {
+                // Each way of sampling is true of its own texts only.
+                let of_its_own = matches!(family, Family::Stated(..)) && sample.manner == family.to_string();
+                if !of_its_own && matches!(family, Family::Stated(..)) {
+                    continue;
+                }
+                let decision = decide(text, candidates, &[], &scores, &policy);
+                let out = [0, 1].map(|i| !decision.hypotheses[i].retained);
+                let row = rows.entry((family.to_string(), tokens, writer.clone())).or_default();
+                row.texts += 1;
+                for (count, out) in row.ruled_out.iter_mut().zip(out) {
+                    *count += u64::from(out);
+                }
+                row.both += u64::from(out[0] && out[1]);
+            }
+        }
+    }
+    let mut table = String::from(
+        "\n| hypothesis | tokens | texts by | n | smollm2-135m-instruct ruled out | gemma-3-270m ruled out | both |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for ((family, tokens, writer), row) in &rows {
+        writeln!(
+            table,
+            "| {family} | {tokens} | {writer} | {} | {} | {} | {} |",
+            row.texts,
+            share(row.ruled_out[0], row.texts),
+            share(row.ruled_out[1], row.texts),
+            share(row.both, row.texts)
+        )
+        .unwrap();
+    }
+    documented("known prompts", &table);
+
+    let mut table = String::from(
+        "\n| texts by | tokens | n | mixture over the best model alone, nats: least | mean | ahead |\n|---|---|---|---|---|---|\n",
+    );
+    for ((writer, tokens), leads) in &mixtures {
+        let least = leads.iter().copied().fold(f64::INFINITY, f64::min);
+        let ahead = leads.iter().filter(|lead| **lead > 0.0).count() as u64;
+        writeln!(
+            table,
+            "| {writer} | {tokens} | {} | {least:.1} | {:.1} | {} |",
+            leads.len(),
+            leads.iter().sum::<f64>() / leads.len() as f64,
+            share(ahead, leads.len() as u64)
+        )
+        .unwrap();
+    }
+    documented("mixture", &table);
+}

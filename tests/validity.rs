@@ -1,0 +1,273 @@
+//! How often verdicts are right where the prompt is unknown: the built-in calibrations against scores of texts that
+//! answer other prompts and stand in other documents. `calibration/make` makes both from seeds, and this test the tables
+//! of docs/VALIDITY.md: with UPDATE_VALIDITY=1 in the environment it writes them there.
+
+#[path = "common/document.rs"]
+mod document;
+
+use document::{documented, share};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use whowrote::calibration::{Calibration, HUMAN, KnownText, built_in};
+use whowrote::stats::attribution::{Account, LENGTHS, human_scores, own_scores};
+use whowrote::stats::clopper_pearson;
+
+const ALPHA: f64 = 0.05;
+/// The lengths of the tables, words.
+const WORDS: [usize; 3] = [40, 80, 150];
+
+/// Scores of texts that calibrate nothing.
+fn held_out() -> Vec<Calibration> {
+    [
+        ("smollm2", include_str!("validity/smollm2-135m-instruct.json")),
+        ("gemma", include_str!("validity/gemma-3-270m.json")),
+        ("people", include_str!("validity/human.json")),
+    ]
+    .iter()
+    .map(|(name, json)| Calibration::from_json(json, name).unwrap())
+    .collect()
+}
+
+/// Scores of texts by models that are not loaded.
+fn not_loaded() -> Calibration {
+    Calibration::from_json(include_str!("validity/not-loaded.json"), "not loaded").unwrap()
+}
+
+/// The authors as the default settings have them, each with its p-value of a text, in the order of `calibrations`: none
+/// where the text is too short for the author to be tested.
+fn p_values(calibrations: &[Calibration], text: &[Vec<Account>]) -> Vec<Option<f64>> {
+    let p_value = |calibration: &Calibration| {
+        let models = &calibration.models;
+        let columns: Vec<usize> = (0..models.len()).collect();
+        let own = models.iter().position(|model| model.name == calibration.author);
+        let scores = |texts: &[Vec<Account>]| match own {
+            Some(author) => own_scores(texts, author),
+            None => human_scores(texts),
+        };
+        calibration
+            .judge(&columns, text, scores, ALPHA)
+            .map(|found| found.p_value)
+    };
+    calibrations.iter().map(p_value).collect()
+}
+
+/// The text cut to a length of [`LENGTHS`]; none where it is shorter.
+fn cut(text: &KnownText, words: usize) -> Option<&[Vec<Account>]> {
+    let class = LENGTHS.iter().position(|length| *length == words).unwrap();
+    text.accounts.get(..=class)
+}
+
+/// What became of the texts of one row.
+#[derive(Default)]
+struct Row {
+    texts: u64,
+    alone: u64,
+    retained: u64,
+    wrong: u64,
+    undecided: u64,
+}
+
+impl Row {
+    fn add(&mut self, p_values: &[Option<f64>], author: Option<usize>) {
+        let left: Vec<usize> = (0..p_values.len())
+            .filter(|&i| p_values[i].is_none_or(|p| p > ALPHA))
+            .collect();
+        let retained = author.is_some_and(|author| left.contains(&author));
+        self.texts += 1;
+        self.retained += u64::from(retained);
+        self.alone += u64::from(retained && left.len() == 1);
+        self.wrong += u64::from(!retained && left.len() == 1);
+        self.undecided += u64::from(left.len() > 1);
+    }
+
+    fn cells(&self) -> String {
+        let cell = |k| share(k, self.texts);
+        [self.alone, self.retained, self.wrong, self.undecided]
+            .map(cell)
+            .join(" | ")
+    }
+}
+
+/// The author's place among the built-in calibrations.
+fn place(calibrations: &[Calibration], author: &str) -> usize {
+    calibrations.iter().position(|c| c.author == author).unwrap()
+}
+
+/// What a row of a table is called: an author and a way of sampling, or people and a group of genres.
+fn row_name(author: &str, group: &str) -> String {
+    match author {
+        HUMAN => format!("people: {group}"),
+        model => format!("{model} {group}"),
+    }
+}
+
+#[test]
+fn the_three_way_table() {
+    let calibrations = built_in();
+    let mut tables = String::new();
+    for words in WORDS {
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        for held_out in held_out() {
+            let author = place(&calibrations, &held_out.author);
+            for group in &held_out.groups {
+                let row = rows.entry(row_name(&held_out.author, &group.name)).or_default();
+                for text in group.texts.iter().filter_map(|text| cut(text, words)) {
+                    row.add(&p_values(&calibrations, text), Some(author));
+                }
+            }
+        }
+        rows.retain(|_, row| row.texts > 0);
+        writeln!(tables, "\n**{words} words**\n").unwrap();
+        tables
+            .push_str("| texts by | n | true author alone | true author retained | wrong author alone | undecided |\n");
+        tables.push_str("|---|---|---|---|---|---|\n");
+        for (name, row) in &rows {
+            writeln!(tables, "| {name} | {} | {} |", row.texts, row.cells()).unwrap();
+            // The promise is a rate of at least 0.95 in every row.
+            assert!(
+                clopper_pearson(row.retained, row.texts, 0.999).1 >= 1.0 - ALPHA,
+                "{name} at {words} words: retained in {} of {}",
+                row.retained,
+                row.texts
+            );
+        }
+    }
+    documented("three-way table", &tables);
+}
+
+/// What a text's name begins with: the kind of the prompt that it answers, or its genre.
+fn kind(text: &KnownText) -> &str {
+    let first = text.id.split('/').next().unwrap_or_default();
+    first
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches('-')
+}
+
+/// The kinds of all texts, in order.
+fn kinds(calibration: &Calibration) -> Vec<String> {
+    let texts = calibration.groups.iter().flat_map(|group| &group.texts);
+    let mut kinds: Vec<String> = texts.map(|text| kind(text).to_owned()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// The calibration without the texts of a kind.
+fn without(calibration: &Calibration, left_out: &str) -> Calibration {
+    let mut calibration = calibration.clone();
+    for group in &mut calibration.groups {
+        group.texts.retain(|text| kind(text) != left_out);
+    }
+    calibration.groups.retain(|group| !group.texts.is_empty());
+    calibration
+}
+
+#[test]
+fn each_kind_of_prompt_left_out_in_turn() {
+    let calibrations = built_in();
+    let mut table = String::from(
+        "\n| kind left out | author | n | author ruled out | author alone | author alone, kind not left out |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for held_out in held_out().iter().filter(|held_out| held_out.author != HUMAN) {
+        let author = place(&calibrations, &held_out.author);
+        for left_out in kinds(held_out) {
+            let mut poorer = calibrations.clone();
+            poorer[author] = without(&calibrations[author], &left_out);
+            let (mut row, mut full) = (Row::default(), Row::default());
+            // Texts that calibrate are held out too, once their kind is.
+            for group in held_out.groups.iter().chain(&calibrations[author].groups) {
+                for text in group.texts.iter().filter(|text| kind(text) == left_out) {
+                    if let Some(text) = cut(text, 80) {
+                        row.add(&p_values(&poorer, text), Some(author));
+                    }
+                }
+            }
+            for text in held_out.groups.iter().flat_map(|group| &group.texts) {
+                if let Some(text) = cut(text, 80).filter(|_| kind(text) == left_out) {
+                    full.add(&p_values(&calibrations, text), Some(author));
+                }
+            }
+            writeln!(
+                table,
+                "| {left_out} | {} | {} | {} | {} | {} |",
+                held_out.author,
+                row.texts,
+                share(row.texts - row.retained, row.texts),
+                share(row.alone, row.texts),
+                share(full.alone, full.texts)
+            )
+            .unwrap();
+        }
+    }
+    documented("kinds of prompt", &table);
+}
+
+#[test]
+fn each_genre_left_out_in_turn() {
+    let calibrations = built_in();
+    let human = place(&calibrations, HUMAN);
+    let held_out = held_out()
+        .into_iter()
+        .find(|held_out| held_out.author == HUMAN)
+        .unwrap();
+    let mut table = String::from(
+        "\n| genre left out | n | ruled out at 0.05 | at 0.01 | loaded model alone left at 0.05 |\n|---|---|---|---|---|\n",
+    );
+    for left_out in kinds(&held_out) {
+        let mut poorer = calibrations.clone();
+        poorer[human] = without(&calibrations[human], &left_out);
+        let (mut row, mut at_a_hundredth) = (Row::default(), 0);
+        for group in held_out.groups.iter().chain(&calibrations[human].groups) {
+            for text in group.texts.iter().filter(|text| kind(text) == left_out) {
+                if let Some(text) = cut(text, 80) {
+                    let p_values = p_values(&poorer, text);
+                    row.add(&p_values, Some(human));
+                    at_a_hundredth += u64::from(p_values[human].is_some_and(|p| p <= 0.01));
+                }
+            }
+        }
+        writeln!(
+            table,
+            "| {left_out} | {} | {} | {} | {} |",
+            row.texts,
+            share(row.texts - row.retained, row.texts),
+            share(at_a_hundredth, row.texts),
+            share(row.wrong, row.texts)
+        )
+        .unwrap();
+    }
+    documented("genres", &table);
+}
+
+#[test]
+fn models_that_are_not_loaded() {
+    let calibrations = built_in();
+    let human = place(&calibrations, HUMAN);
+    let mut table = String::from(
+        "\n| texts by | words | n | a person ruled out at 0.01 | at 0.05 | loaded model alone left at 0.05 |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for group in &not_loaded().groups {
+        for words in WORDS {
+            let (mut row, mut at_a_hundredth) = (Row::default(), 0);
+            for text in group.texts.iter().filter_map(|text| cut(text, words)) {
+                let p_values = p_values(&calibrations, text);
+                // Whoever is left alone is wrong, but for a person: that verdict says "or a model that is not loaded".
+                row.add(&p_values, Some(human));
+                at_a_hundredth += u64::from(p_values[human].is_some_and(|p| p <= 0.01));
+            }
+            writeln!(
+                table,
+                "| {} | {words} | {} | {} | {} | {} |",
+                group.name,
+                row.texts,
+                share(at_a_hundredth, row.texts),
+                share(row.texts - row.retained, row.texts),
+                share(row.wrong, row.texts)
+            )
+            .unwrap();
+        }
+    }
+    documented("models not loaded", &table);
+}
