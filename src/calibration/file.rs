@@ -190,3 +190,92 @@ impl Calibration {
         format!("{head}[\n{}\n]}}\n", groups.join(",\n"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::HUMAN;
+    use proptest::prelude::*;
+
+    fn account() -> impl Strategy<Value = Account> {
+        let tenths = || (-90_000i64..90_000).prop_map(|n| n as f64 / SCALE);
+        (tenths(), tenths(), tenths(), tenths()).prop_map(|(deployed, untruncated, entropy, varentropy)| Account {
+            deployed,
+            untruncated,
+            entropy,
+            varentropy,
+        })
+    }
+
+    fn calibration() -> impl Strategy<Value = Calibration> {
+        let models = |n: usize| {
+            (0..n)
+                .map(|i| CalibratedModel {
+                    name: format!("model {i}"),
+                    sha256: "ab".repeat(32),
+                    request: (i % 2 == 0).then(|| "Write \"a\" text.".to_owned()),
+                })
+                .collect::<Vec<_>>()
+        };
+        (1usize..3).prop_flat_map(move |n| {
+            let text = (
+                "[a-z/ü\"]{0,8}",
+                prop::collection::vec(prop::collection::vec(account(), n), 0..LENGTHS.len()),
+            );
+            let texts = prop::collection::vec(text.prop_map(|(id, accounts)| KnownText { id, accounts }), 0..4);
+            let group = (texts, "[a-z \n]{0,6}").prop_map(|(texts, name)| Group {
+                name,
+                source: "a source".to_owned(),
+                licence: String::new(),
+                date: "2020".to_owned(),
+                texts,
+            });
+            prop::collection::vec(group, 0..3).prop_map(move |groups| Calibration {
+                author: HUMAN.to_owned(),
+                family: "deployed".to_owned(),
+                models: models(n),
+                groups,
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(calibration in calibration()) {
+            let read = Calibration::from_json(&calibration.to_json(), "it").unwrap();
+            prop_assert_eq!(read, calibration);
+        }
+
+        /// Whatever a file holds, it is read or refused.
+        #[test]
+        fn damaged_files_are_refused_in_words(calibration in calibration(), at: prop::sample::Index, with: u8) {
+            let mut bytes = calibration.to_json().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = with;
+            if let Ok(json) = String::from_utf8(bytes)
+                && let Err(error) = Calibration::from_json(&json, "`it.json`")
+            {
+                prop_assert!(error.to_string().contains("`it.json`"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_is_told_why() {
+        let json = |schema: u32, passed_over: usize, ids: &str, texts: &str| {
+            format!(
+                r#"{{"schema":{schema},"author":"human","family":"deployed","lengths":{LENGTHS:?},"passed_over":{passed_over},
+                "models":[{{"name":"m","sha256":""}}],
+                "groups":[{{"name":"","source":"","licence":"","date":"","ids":{ids},"texts":{texts}}}]}}"#
+            )
+        };
+        let error = |json: String| Calibration::from_json(&json, "it").unwrap_err().to_string();
+        assert!(Calibration::from_json(&json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]"), "it").is_ok());
+        assert!(error(json(1, PASSED_OVER, "[]", "[]")).contains("its schema is 1"));
+        assert!(error(json(SCHEMA, 9, "[]", "[]")).contains("other parts of a text"));
+        assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[[1,2,3,4]]")).contains("not as many names"));
+        assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3]]")).contains("does not fit its models"));
+        assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{:?}]", vec![1; 40]))).contains("does not fit"));
+        assert!(error("{}".to_owned()).contains("make it again"));
+    }
+}

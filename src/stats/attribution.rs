@@ -114,59 +114,69 @@ pub fn word_ends(text: &str) -> Vec<usize> {
     ends
 }
 
-/// The score of "model `author` wrote it", one a text: how much better it explains the text as deployed than the best
-/// alternative does, in standard deviations of the text's surprisal. The alternatives are every model untruncated, and
-/// every other model as deployed. Low scores speak against the author.
+/// What the lead of one model over all others counts for in [`likeness`], for the strongest model and for the rest:
+/// people's texts are explained best by the strongest model, so that its lead says little and that of a weaker one much.
+/// Chosen by measured power (docs/VALIDITY.md).
+const LEAD_OF_STRONGEST: f64 = 0.5;
+const LEAD_OF_OTHERS: f64 = 2.0;
+
+/// For each model, how like its own writing each of the texts is, in standard deviations of the text's surprisal:
+///
+/// ```text
+/// (D + H + c·(U - U'))/sqrt(V)
+/// ```
+///
+/// where D is the log-likelihood under the model as deployed, H the entropy and V the varentropy, so that D + H is how much
+/// likelier the text is than the model itself expects of its untruncated writing; and U - U' is how much better it
+/// explains the text untruncated than the best other model does, weighted by [`LEAD_OF_STRONGEST`] or
+/// [`LEAD_OF_OTHERS`]. The strongest model is the one that explains all of the texts together best. As that is the same in
+/// whatever order the texts come, scores made of this are exchangeable where the texts are.
+fn likeness(texts: &[Vec<Account>]) -> Vec<Vec<f64>> {
+    let models = texts.first().map_or(0, Vec::len);
+    let total = |model: usize| texts.iter().map(|text| text[model].untruncated).sum::<f64>();
+    let strongest = (0..models).max_by(|&a, &b| total(a).total_cmp(&total(b)));
+    let of_model = |model: usize| {
+        let weight = match strongest == Some(model) {
+            true => LEAD_OF_STRONGEST,
+            false => LEAD_OF_OTHERS,
+        };
+        let of_text = move |text: &Vec<Account>| {
+            let own = &text[model];
+            let others = text.iter().enumerate().filter(|(i, _)| *i != model);
+            let lead = others
+                .map(|(_, other)| own.untruncated - other.untruncated)
+                .min_by(f64::total_cmp);
+            (own.deployed + own.entropy + weight * lead.unwrap_or(0.0)) / own.deviation()
+        };
+        texts.iter().map(of_text).collect()
+    };
+    (0..models).map(of_model).collect()
+}
+
+/// The scores of "model `author` wrote it", each one a text, in standard deviations of the text's surprisal; low scores
+/// speak against the author.
+///
+/// The first is how much better it explains the text as deployed than the best alternative does: every model
+/// untruncated, and every other model as deployed. The second is how like its own writing the text is ([`likeness`]).
 pub fn own_scores(texts: &[Vec<Account>], author: usize) -> Vec<Vec<f64>> {
-    let score = |models: &Vec<Account>| {
+    let over_alternatives = |models: &Vec<Account>| {
         let others = models.iter().enumerate().filter(|(i, _)| *i != author);
         let alternative = others
             .map(|(_, model)| model.untruncated.max(model.deployed))
             .fold(models[author].untruncated, f64::max);
         (models[author].deployed - alternative) / models[author].deviation()
     };
-    vec![texts.iter().map(score).collect()]
+    let first = texts.iter().map(over_alternatives).collect();
+    let second = likeness(texts).into_iter().nth(author).unwrap_or_default();
+    vec![first, second]
 }
 
-/// What the lead of one model over all others counts for in [`human_scores`], for the strongest model and for the rest:
-/// people's texts are explained best by the strongest model, so that its lead says little and that of a weaker one much.
-/// Chosen by measured power (docs/VALIDITY.md).
-const LEAD_OF_STRONGEST: f64 = 0.5;
-const LEAD_OF_OTHERS: f64 = 2.0;
-
-/// The scores of "a person wrote it", one a text for each model; low scores speak against a person.
-///
-/// For a model m it is how unlike m's writing the text is, in standard deviations of its surprisal: the negative of
-///
-/// ```text
-/// (D + H + c·(U - U'))/sqrt(V)
-/// ```
-///
-/// where D is the log-likelihood under m as deployed, H the entropy and V the varentropy, so that D + H is how much
-/// likelier the text is than m itself expects of its untruncated writing; and U - U' is how much better m explains
-/// it untruncated than the best other model does, weighted by [`LEAD_OF_STRONGEST`] or [`LEAD_OF_OTHERS`]. The strongest
-/// model is the one that explains all of the texts together best. As that is the same in whatever order the texts come, the
-/// scores are exchangeable where the texts are.
+/// The scores of "a person wrote it", one a text for each model: how unlike its writing the text is ([`likeness`]). Low
+/// scores speak against a person.
 pub fn human_scores(texts: &[Vec<Account>]) -> Vec<Vec<f64>> {
-    let models = texts.first().map_or(0, Vec::len);
-    let total = |model: usize| texts.iter().map(|text| text[model].untruncated).sum::<f64>();
-    let strongest = (0..models).max_by(|&a, &b| total(a).total_cmp(&total(b)));
-    let against = |model: usize| {
-        let weight = match strongest == Some(model) {
-            true => LEAD_OF_STRONGEST,
-            false => LEAD_OF_OTHERS,
-        };
-        let score = move |text: &Vec<Account>| {
-            let own = &text[model];
-            let others = text.iter().enumerate().filter(|(i, _)| *i != model);
-            let lead = others
-                .map(|(_, other)| own.untruncated - other.untruncated)
-                .min_by(f64::total_cmp);
-            -(own.deployed + own.entropy + weight * lead.unwrap_or(0.0)) / own.deviation()
-        };
-        texts.iter().map(score).collect()
-    };
-    (0..models).map(against).collect()
+    let mut scores = likeness(texts);
+    scores.iter_mut().flatten().for_each(|score| *score = -*score);
+    scores
 }
 
 #[cfg(test)]
@@ -190,10 +200,14 @@ mod tests {
             models(&[[-10.0, -12.0, 9.0, 4.0], [-15.0, -11.0, 9.0, 25.0]]),
             models(&[[-30.0, -20.0, 9.0, 1.0], [-18.0, -25.0, 9.0, 100.0]]),
         ];
-        assert_eq!(own_scores(&texts, 0), [vec![0.5, -12.0]]);
-        assert_eq!(own_scores(&texts, 1), [vec![-1.0, 0.2]]);
+        // The first model explains the two texts best.
+        assert_eq!(own_scores(&texts, 0), [vec![0.5, -12.0], vec![-0.75, -18.5]]);
+        assert_eq!(own_scores(&texts, 1), [vec![-1.0, 0.2], vec![-0.8, -1.9]]);
         // No deviation is taken for less than one nat.
-        assert_eq!(own_scores(&[models(&[[-3.0, -5.0, 4.0, 0.0]])], 0), [vec![2.0]]);
+        assert_eq!(
+            own_scores(&[models(&[[-3.0, -5.0, 4.0, 0.0]])], 0),
+            [vec![2.0], vec![1.0]]
+        );
     }
 
     #[test]
