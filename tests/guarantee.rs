@@ -304,6 +304,7 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
             betas: vec![1.0],
             decoding: Vec::new(),
             penalised: Vec::new(),
+            cross: Vec::new(),
             ranks: vec![1; stats.len()],
             stats,
         }

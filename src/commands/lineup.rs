@@ -4,11 +4,12 @@ use super::{AuthorChoice, DeviceChoice};
 use crate::calibration::CalibratedModel;
 use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use crate::model::store::{Progress, Silent, Store, StoredModel, Terminal};
-use crate::model::{LanguageModel, device};
+use crate::model::{LanguageModel, Vocabulary, device};
 use crate::verdict::AuthorSet;
 use anyhow::{Context, bail};
 use candle_core::Device;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,12 +59,23 @@ impl Lineup {
         })
     }
 
+    /// What each of the models, by name, writes texts with.
+    pub fn vocabularies(&self) -> anyhow::Result<BTreeMap<String, Vocabulary>> {
+        let models = self.models.par_iter().zip(&self.stored);
+        let read = models.map(|(model, stored)| {
+            let vocabulary = Vocabulary::read(&model.name, &stored.path)
+                .with_context(|| format!("the vocabulary of {} could not be read", model.name))?;
+            Ok((model.name.clone(), vocabulary))
+        });
+        read.collect()
+    }
+
     /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
     /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two. Returns what the models
     /// are known by in a calibration.
     pub fn in_turn(
         &self,
-        mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>,
+        mut work: impl FnMut(&Arc<LanguageModel>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Vec<CalibratedModel>> {
         // A file of four-bit weights grows eightfold.
         let fits = |i: usize| {
@@ -87,7 +99,7 @@ impl Lineup {
                     next = Some(scope.spawn(move || self.load(i + 1)));
                 }
                 identities.push(CalibratedModel::new(&model, &self.stored[i].sha256));
-                work(&model)?;
+                work(&Arc::new(model))?;
             }
             Ok(identities)
         })
