@@ -97,6 +97,24 @@ fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     }
     assert_ne!(figures[0][0], figures[0][1]);
 
+    // Three of one vocabulary: each is compared with both others, and each comparison counts as a test.
+    let three = folder_of("three", Family::Qwen3, 3, 0);
+    let mut with_third = untruncated.to_vec();
+    with_third.extend(["--a", three.to_str().unwrap()]);
+    let report = verdict(&one, &two, &with_third);
+    let authors: Vec<&str> = (0..3)
+        .map(|i| report["hypotheses"][i]["author"].as_str().unwrap())
+        .collect();
+    assert_eq!(authors, ["one", "three", "two"]);
+    for (place, others) in [["three", "two"], ["one", "two"], ["one", "three"]].iter().enumerate() {
+        let hypothesis = &report["hypotheses"][place];
+        let evidence = &hypothesis["evidence"].as_array().unwrap()[2..];
+        let mut against: Vec<&str> = evidence.iter().map(|e| e["against"][0].as_str().unwrap()).collect();
+        against.sort_unstable();
+        assert_eq!(against, *others);
+        assert!(near(&hypothesis["evidence"][1]["threshold"], (4f64 / 0.05).ln()));
+    }
+
     // Two tests share the level where there is no pair.
     let report = verdict(&one, &padded, &untruncated);
     for author in 0..2 {

@@ -32,22 +32,18 @@ pub struct Crossing {
 impl Crossing {
     /// The comparisons that the cross-entropy test asks for. Vocabularies are read only where candidates could be tested.
     pub fn plan(lineup: &Lineup, candidates: &[Candidate], policy: &Policy) -> anyhow::Result<Self> {
-        let mut pairs = Vec::new();
+        let names: Vec<&str> = lineup.models.iter().map(|model| model.name.as_str()).collect();
+        let betas = |(i, j): (usize, usize)| cross_betas(candidates, [names[i], names[j]]);
+        let mut places = Vec::new();
         if policy.prompt == PromptKnowledge::Known && policy.tests.contains(&Test::CrossEntropy) {
-            for (i, first) in lineup.models.iter().enumerate() {
-                for second in &lineup.models[i + 1..] {
-                    let betas = cross_betas(candidates, [&first.name, &second.name]);
-                    if !betas.is_empty() {
-                        let models = [first.name.clone(), second.name.clone()];
-                        pairs.push(Pair { models, betas });
-                    }
-                }
-            }
+            let all = (0..names.len()).flat_map(|i| (i + 1..names.len()).map(move |j| (i, j)));
+            places.extend(all.filter(|&pair| !betas(pair).is_empty()));
         }
-        if !pairs.is_empty() {
-            let vocabularies = lineup.vocabularies()?;
-            pairs.retain(|pair| vocabularies[&pair.models[0]] == vocabularies[&pair.models[1]]);
-        }
+        let pair = |(i, j): (usize, usize)| Pair {
+            models: [names[i].to_owned(), names[j].to_owned()],
+            betas: betas((i, j)),
+        };
+        let pairs = lineup.of_one_vocabulary(&places)?.into_iter().map(pair).collect();
         Ok(Self {
             pairs,
             kept: Vec::new(),

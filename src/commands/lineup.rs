@@ -9,7 +9,7 @@ use crate::verdict::AuthorSet;
 use anyhow::{Context, bail};
 use candle_core::Device;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,15 +59,30 @@ impl Lineup {
         })
     }
 
-    /// What each of the models, by name, writes texts with.
-    pub fn vocabularies(&self) -> anyhow::Result<BTreeMap<String, Vocabulary>> {
-        let models = self.models.par_iter().zip(&self.stored);
-        let read = models.map(|(model, stored)| {
-            let vocabulary = Vocabulary::read(&model.name, &stored.path)
-                .with_context(|| format!("the vocabulary of {} could not be read", model.name))?;
-            Ok((model.name.clone(), vocabulary))
-        });
-        read.collect()
+    /// Of these pairs of models, those that have one vocabulary. Nothing but sizes is read of models whose vocabulary has
+    /// another size than all others.
+    pub fn of_one_vocabulary(&self, pairs: &[(usize, usize)]) -> anyhow::Result<Vec<(usize, usize)>> {
+        let place = |&(i, j): &(usize, usize)| [i, j];
+        let read = |i: usize| (&self.models[i].name, self.stored[i].path.as_path());
+        let unreadable = |name: &str| format!("the vocabulary of {name} could not be read");
+        let mut symbols = BTreeMap::new();
+        for i in pairs.iter().flat_map(place) {
+            let (name, path) = read(i);
+            symbols.insert(i, Vocabulary::read_symbols(path).with_context(|| unreadable(name))?);
+        }
+        let of_one_size = || pairs.iter().filter(|(i, j)| symbols[i] == symbols[j]);
+        let wanted: BTreeSet<usize> = of_one_size().flat_map(place).collect();
+        let vocabularies: BTreeMap<usize, Vocabulary> = wanted
+            .into_par_iter()
+            .map(|i| {
+                let (name, path) = read(i);
+                Ok((i, Vocabulary::read(name, path).with_context(|| unreadable(name))?))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(of_one_size()
+            .filter(|(i, j)| vocabularies[i] == vocabularies[j])
+            .copied()
+            .collect())
     }
 
     /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory

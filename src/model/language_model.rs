@@ -88,9 +88,7 @@ impl LanguageModel {
 /// What a file or folder holds beside the weights, and where those are.
 fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer, Option<ChatTemplate>)> {
     if path.is_dir() {
-        let config = path.join("config.json");
-        let json = std::fs::read_to_string(&config).map_err(|e| ModelError::io(&config, e))?;
-        let architecture = Architecture::from_config(&config, &json)?;
+        let (json, architecture) = read_config(path)?;
         let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
         tokenizer.add_ends(&ends_of_folder(path, &json));
         let checkpoint = Checkpoint::Folder(Folder::open(path, &architecture)?);
@@ -120,12 +118,38 @@ impl Vocabulary {
     /// When the file or folder cannot be read, is damaged, or holds a model that is not covered.
     pub fn read(name: &str, path: &Path) -> Result<Self> {
         let (checkpoint, _, tokenizer, _) = open(name, path)?;
-        let dims = checkpoint.dims(Role::Embedding)?.unwrap_or_default();
         Ok(Self {
-            symbols: dims.first().copied().unwrap_or(0),
+            symbols: symbols(&checkpoint)?,
             digest: tokenizer.digest(),
         })
     }
+
+    /// The number of symbols alone, for which no tokeniser is built.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_symbols(path: &Path) -> Result<usize> {
+        if path.is_dir() {
+            let architecture = read_config(path)?.1;
+            symbols(&Checkpoint::Folder(Folder::open(path, &architecture)?))
+        } else {
+            symbols(&Checkpoint::Gguf(Gguf::open(path)?))
+        }
+    }
+}
+
+/// Rows of the embedding.
+fn symbols(checkpoint: &Checkpoint) -> Result<usize> {
+    let dims = checkpoint.dims(Role::Embedding)?.unwrap_or_default();
+    Ok(dims.first().copied().unwrap_or(0))
+}
+
+/// A folder's `config.json`, and the architecture that it describes.
+fn read_config(path: &Path) -> Result<(String, Architecture)> {
+    let config = path.join("config.json");
+    let json = std::fs::read_to_string(&config).map_err(|e| ModelError::io(&config, e))?;
+    let architecture = Architecture::from_config(&config, &json)?;
+    Ok((json, architecture))
 }
 
 /// The end-of-text tokens that a folder's `config.json` and `generation_config.json` name: one, or a list.

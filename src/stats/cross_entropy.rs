@@ -4,7 +4,7 @@
 //! surprisal `Y_i = -ln q_i(x_i)`, whose mean given the past is the cross-entropy `X_i = -sum_v p_i(v) ln q_i(v)` and whose
 //! cumulant generating function about it is `psi_i(s) = ln sum_v p_i(v) q_i(v)^(-s) - s X_i`. So `exp(s sum (Y_i - X_i)
 //! - sum psi_i(s))` is a nonnegative martingale of mean 1 for every s, and a mixture over the tilts is an e-process
-//! against "B wrote it", as that of [`super::entropy_gap`] is; for A = B it is that one (docs/THEORY.md 5.5).
+//! against "B wrote it", as that of [`super::entropy_gap`] is; for A = B it is that one (docs/THEORY.md 7.5).
 //!
 //! Beside it stands a closed form: given the past, Y_i lies in an interval of width `r_i = max_v -ln q_i(v) - min_v
 //! -ln q_i(v)`, so that `psi_i(s) <= s² r_i²/8`, and for a tilt s fixed beforehand `|sum (Y_i - X_i)|` reaches
