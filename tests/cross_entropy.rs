@@ -235,8 +235,6 @@ fn models_are_compared_at_the_temperatures_of_the_candidates() {
 }
 
 const SMALL: &str = "qwen2.5-coder-0.5b-instruct";
-const TEXTS: usize = 16;
-const TOKENS: usize = 200;
 const ALPHA: f64 = 0.05;
 const PROMPTS: [&str; 4] = [
     "The history of the city begins with",
@@ -257,21 +255,18 @@ impl Listener for Kept {
     }
 }
 
-/// Texts at temperature 1, untruncated, each with the prompt that it goes on from.
-fn written(model: &LanguageModel) -> Vec<(Vec<u32>, String)> {
-    let jobs: Vec<Job> = (0..TEXTS)
+/// So many texts of so many tokens at temperature 1, untruncated, each with the prompt that it goes on from.
+fn written(model: &LanguageModel, texts: usize, tokens: usize) -> Vec<(Vec<u32>, String)> {
+    let jobs: Vec<Job> = (0..texts)
         .map(|i| Job {
             prompt: Arc::new(model.tokenizer().encode(PROMPTS[i % PROMPTS.len()]).unwrap().ids),
             decoding: Decoding::untruncated(1.0),
             seed: 20_261_125 + i as u64,
         })
         .collect();
-    let limits = Limits {
-        words: 10_000,
-        tokens: TOKENS,
-    };
+    let limits = Limits { words: 10_000, tokens };
     let mut kept = Kept::default();
-    generate(model, &jobs, limits, TEXTS, &mut kept).unwrap();
+    generate(model, &jobs, limits, texts, &mut kept).unwrap();
     let texts = kept.0.into_iter();
     texts
         .map(|(job, text)| (jobs[job].prompt.to_vec(), text.text))
@@ -333,7 +328,7 @@ fn assert_kept(what: &str, refuted: usize, texts: usize) {
 #[ignore = "fetches a model of 400 MB, and writes for a minute"]
 fn a_real_model_is_told_from_copies_whose_head_is_scaled() {
     let model = LanguageModel::load(SMALL, &common::model_file(SMALL), &Device::Cpu, u64::MAX).unwrap();
-    let texts = written(&model);
+    let texts = written(&model, 16, 200);
     let scored = scored(&model, &texts);
     let vocab = model.decoder().vocab();
     // Logits times 1 + eps: the same model at another temperature.
@@ -393,7 +388,7 @@ fn two_real_siblings_are_told_apart() {
     let models = files.map(|file| LanguageModel::load("qwen", &file, &Device::Cpu, u64::MAX).unwrap());
     let vocab = models[0].decoder().vocab();
     for writer in 0..2 {
-        let texts = written(&models[writer]);
+        let texts = written(&models[writer], 8, 150);
         let [small, large] = [0, 1].map(|i| scored(&models[i], &texts));
         let (mut by_author, mut gaps, mut ratio) = ([Vec::new(), Vec::new()], [0, 0], 0.0);
         let (start, mut tokens) = (Instant::now(), 0);

@@ -291,14 +291,10 @@ fn block_sums(author: &[f32], other: &[f32], max: (f32, f32), beta: (f32, f32)) 
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/tiny.rs"]
-mod tiny;
-
-#[cfg(test)]
 mod tests {
     use super::super::reduce::TILE_SYMBOLS;
+    use super::super::tiny::{Family, Tiny};
     use super::super::{Scoring, reduce, score_keeping};
-    use super::tiny::{Family, Tiny};
     use super::*;
     use candle_core::{DType, Device};
     use proptest::prelude::*;

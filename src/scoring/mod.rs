@@ -14,3 +14,7 @@ pub use token_stats::{
     ABOVE, CrossScores, CrossTokenStats, DecodingStats, LADDER, Reduced, SPACE, TILT_COUNT, TILTS, TOP, TextScores,
     TokenStats,
 };
+
+#[cfg(test)]
+#[path = "../../tests/common/tiny.rs"]
+mod tiny;

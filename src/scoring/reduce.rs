@@ -329,12 +329,8 @@ fn greatest(before: &Tensor, logits: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/tiny.rs"]
-mod tiny;
-
-#[cfg(test)]
 mod tests {
-    use super::tiny::{Family, Tiny};
+    use super::super::tiny::{Family, Tiny};
     use super::*;
     use crate::scoring::DecodingStats;
 
