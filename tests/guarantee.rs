@@ -2,13 +2,15 @@
 //!
 //! Streams are drawn from chains of known rows; the figures of every row are computed by plain sums, so what is tested
 //! is the statistics alone. Each rate is printed with its Clopper-Pearson interval at 99.9%, and the lower limit of that
-//! must not lie above alpha. Seeds are fixed: 100 + kind for the null, 200 + kind for power, 300 and 400 for ratios.
+//! must not lie above alpha. Seeds are fixed: 100 + kind for the null, 200 + kind for power, 300 and 400 for ratios, 500 + kind
+//! for the cross-entropy.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::scoring::{TILTS, TextScores, TokenStats};
+use whowrote::scoring::{CrossTokenStats, TILTS, TextScores, TokenStats};
+use whowrote::stats::cross_entropy::tilt;
 use whowrote::stats::likelihood_ratio::likelihood_ratio;
 use whowrote::stats::varentropy_bound::{max_varentropy, threshold};
-use whowrote::stats::{GapProcess, clopper_pearson, ln_average, ln_union, rejects};
+use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, ln_union, rejects};
 
 const STREAMS: u64 = 20_000;
 const LENGTHS: [usize; 3] = [25, 100, 400];
@@ -304,6 +306,7 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
             betas: vec![1.0],
             decoding: Vec::new(),
             penalised: Vec::new(),
+            cross: Vec::new(),
             ranks: vec![1; stats.len()],
             stats,
         }
@@ -369,4 +372,111 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
             assert!(counts[2][0] as f64 > 0.8 * streams as f64, "and the mixture keeps it");
         }
     }
+}
+
+/// The figures of every symbol of an author's row p against another model's row q.
+fn cross_figures(p: &[f64], q: &[f64]) -> Vec<CrossTokenStats> {
+    let surprisals: Vec<f64> = q.iter().map(|q| -q.ln()).collect();
+    let mean = |f: &dyn Fn(f64) -> f64| -> f64 { p.iter().zip(&surprisals).map(|(p, y)| p * f(*y)).sum() };
+    let cross_entropy = mean(&|y| y);
+    let cgf = TILTS.map(|s| mean(&|y| (s * (y - cross_entropy)).exp()).ln());
+    let greatest = surprisals.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = surprisals.iter().copied().fold(f64::INFINITY, f64::min);
+    surprisals
+        .iter()
+        .map(|&surprisal| CrossTokenStats {
+            surprisal,
+            cross_entropy,
+            cgf,
+            range: greatest - least,
+        })
+        .collect()
+}
+
+/// Rates at which texts of 25, 100 and 400 tokens rule a supposed author out, by test, length and alpha: its e-process at
+/// the end, stopped at will, and the closed form at the end and stopped at will, its tilt that of 400 tokens.
+fn cross_rejections(
+    chain: &Source,
+    writer: &[Vec<f64>],
+    author: &[Vec<f64>],
+    other: &[Vec<f64>],
+    streams: u64,
+    seed: u64,
+) -> [[[u64; 2]; 3]; 4] {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let samplers: Vec<Alias> = writer.iter().map(|p| Alias::new(p)).collect();
+    let figures: Vec<Vec<CrossTokenStats>> = author.iter().zip(other).map(|(p, q)| cross_figures(p, q)).collect();
+    let tilts = ALPHAS.map(|alpha| tilt(LENGTHS[2], chain.symbols(), alpha));
+    let mut counts = [[[0; 2]; 3]; 4];
+    for _ in 0..streams {
+        let mut row = rng.random_range(0..author.len());
+        let mut process = CrossProcess::new();
+        let (mut top, mut crossed) = (0.0f64, [false; 2]);
+        for (l, &length) in LENGTHS.iter().enumerate() {
+            while process.tokens() < length {
+                let symbol = samplers[row].draw(&mut rng);
+                process.push(&figures[row][symbol]);
+                row = chain.next(row, symbol);
+                top = top.max(process.ln_e_value());
+                for ((crossed, tilt), alpha) in crossed.iter_mut().zip(tilts).zip(ALPHAS) {
+                    *crossed |= process.statistic().abs() >= process.closed_form(tilt, alpha);
+                }
+            }
+            for (k, &alpha) in ALPHAS.iter().enumerate() {
+                counts[0][l][k] += u64::from(rejects(process.ln_e_value(), alpha));
+                counts[1][l][k] += u64::from(rejects(top, alpha));
+                counts[2][l][k] += u64::from(process.statistic().abs() >= process.closed_form(tilts[k], alpha));
+                counts[3][l][k] += u64::from(crossed[k]);
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn the_cross_entropy_rejects_its_own_author_no_more_often_than_alpha() {
+    const TESTS: [&str; 4] = [
+        "e-process, at the end",
+        "e-process, stopped at will",
+        "closed form, at the end",
+        "closed form, stopped at will",
+    ];
+    let mut rng = StdRng::seed_from_u64(500);
+    println!("{STREAMS} streams under each of two models, and 1,000 under the other one: rates of rejection");
+    let mut power = [0u64; 4];
+    for (kind, source) in sources().iter().enumerate() {
+        // A sibling: the same rows, somewhat flatter, with noise.
+        let sibling: Vec<Vec<f64>> = source
+            .rows
+            .iter()
+            .map(|p| {
+                softmax(
+                    &p.iter()
+                        .map(|p| 0.9 * p.ln() + rng.random_range(-1.0..1.0))
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        for (direction, author, other) in [("first", &source.rows, &sibling), ("second", &sibling, &source.rows)] {
+            let seed = 500 + kind as u64;
+            let null = cross_rejections(source, author, author, other, STREAMS, seed);
+            let strange = cross_rejections(source, other, author, other, 1_000, seed);
+            for (t, test) in TESTS.iter().enumerate() {
+                for (l, length) in LENGTHS.iter().enumerate() {
+                    for (k, &alpha) in ALPHAS.iter().enumerate() {
+                        let what = format!("{}, {direction} {length}: {test}", source.name);
+                        assert_within(&what, null[t][l][k], alpha);
+                    }
+                }
+                power[t] += strange[t][2][0];
+                println!(
+                    "    ruled out of the other's text of 400 at 0.05: {:.3}",
+                    strange[t][2][0] as f64 / 1e3
+                );
+            }
+        }
+    }
+    // The tests do speak: by far the most where the cumulants are the author's own.
+    assert!(power[0] > 3_000 && power[1] >= power[0], "{power:?}");
+    assert!(power[0] >= power[2], "{power:?}");
 }

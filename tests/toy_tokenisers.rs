@@ -125,6 +125,7 @@ impl Toy {
             ids: ids.iter().map(|&id| id as u32).collect(),
             decoding: Vec::new(),
             penalised: Vec::new(),
+            cross: Vec::new(),
             ranks: vec![1; ids.len()],
             spans,
             first_scored: 0,

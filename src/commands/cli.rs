@@ -99,7 +99,7 @@ pub struct DetectArgs {
         value_enum,
         value_name = "TEST",
         value_delimiter = ',',
-        default_values_t = [Test::EntropyGap, Test::LikelihoodRatio],
+        default_values_t = [Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy],
     )]
     pub tests: Vec<Test>,
 

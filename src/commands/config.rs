@@ -288,7 +288,10 @@ mod tests {
     fn the_defaults_are_those_that_the_help_states() {
         let config = config(&[]).unwrap();
         assert_eq!(config.sources, [Source::Stdin]);
-        assert_eq!(config.tests, [Test::EntropyGap, Test::LikelihoodRatio]);
+        assert_eq!(
+            config.tests,
+            [Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy]
+        );
         assert_eq!((config.alpha, config.decoding, config.width), (0.05, None, 80));
         assert_eq!(config.prompt, PromptChoice::Unknown);
         assert_eq!(

@@ -4,11 +4,12 @@ use super::{AuthorChoice, DeviceChoice};
 use crate::calibration::CalibratedModel;
 use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use crate::model::store::{Progress, Silent, Store, StoredModel, Terminal};
-use crate::model::{LanguageModel, device};
+use crate::model::{LanguageModel, Vocabulary, device};
 use crate::verdict::AuthorSet;
 use anyhow::{Context, bail};
 use candle_core::Device;
 use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,12 +59,38 @@ impl Lineup {
         })
     }
 
+    /// Of these pairs of models, those that have one vocabulary. Nothing but sizes is read of models whose vocabulary has
+    /// another size than all others.
+    pub fn of_one_vocabulary(&self, pairs: &[(usize, usize)]) -> anyhow::Result<Vec<(usize, usize)>> {
+        let place = |&(i, j): &(usize, usize)| [i, j];
+        let read = |i: usize| (&self.models[i].name, self.stored[i].path.as_path());
+        let unreadable = |name: &str| format!("the vocabulary of {name} could not be read");
+        let mut symbols = BTreeMap::new();
+        for i in pairs.iter().flat_map(place) {
+            let (name, path) = read(i);
+            symbols.insert(i, Vocabulary::read_symbols(path).with_context(|| unreadable(name))?);
+        }
+        let of_one_size = || pairs.iter().filter(|(i, j)| symbols[i] == symbols[j]);
+        let wanted: BTreeSet<usize> = of_one_size().flat_map(place).collect();
+        let vocabularies: BTreeMap<usize, Vocabulary> = wanted
+            .into_par_iter()
+            .map(|i| {
+                let (name, path) = read(i);
+                Ok((i, Vocabulary::read(name, path).with_context(|| unreadable(name))?))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(of_one_size()
+            .filter(|(i, j)| vocabularies[i] == vocabularies[j])
+            .copied()
+            .collect())
+    }
+
     /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
     /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two. Returns what the models
     /// are known by in a calibration.
     pub fn in_turn(
         &self,
-        mut work: impl FnMut(&LanguageModel) -> anyhow::Result<()>,
+        mut work: impl FnMut(&Arc<LanguageModel>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Vec<CalibratedModel>> {
         // A file of four-bit weights grows eightfold.
         let fits = |i: usize| {
@@ -87,7 +114,7 @@ impl Lineup {
                     next = Some(scope.spawn(move || self.load(i + 1)));
                 }
                 identities.push(CalibratedModel::new(&model, &self.stored[i].sha256));
-                work(&model)?;
+                work(&Arc::new(model))?;
             }
             Ok(identities)
         })

@@ -3,6 +3,7 @@
 pub mod calibrate;
 mod cli;
 mod config;
+mod crossing;
 pub mod detect;
 mod device;
 pub mod generate;

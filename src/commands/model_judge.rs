@@ -1,5 +1,6 @@
 //! The judge of `detect`: real models.
 
+use super::crossing::Crossing;
 use super::detect::Judge;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{DetectConfig, PromptChoice};
@@ -9,7 +10,7 @@ use crate::model::LanguageModel;
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
 use crate::output::Detail;
-use crate::scoring::{TextScores, score_after};
+use crate::scoring::{TextScores, score_after, score_keeping};
 use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, SCHEMA, Timing};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -128,6 +129,13 @@ impl Judge for ModelJudge<'_> {
             },
             calibrations: self.calibrations()?,
         };
+        let mut crossing = Crossing::plan(&lineup, &candidates, &policy)?;
+        // Hidden states take thirty times a token's figures.
+        let round_bytes = if crossing.is_empty() {
+            ROUND_BYTES
+        } else {
+            ROUND_BYTES / 16
+        };
         let mut begin = 0;
         while begin < documents.len() {
             let mut bytes = 0;
@@ -136,7 +144,7 @@ impl Judge for ModelJudge<'_> {
                 .take(ROUND)
                 .take_while(|document| {
                     bytes += document.text.len();
-                    bytes <= ROUND_BYTES
+                    bytes <= round_bytes
                 })
                 .count()
                 .max(1);
@@ -152,9 +160,18 @@ impl Judge for ModelJudge<'_> {
                     (None, PromptKnowledge::Known) => model.tokenizer().context().to_vec(),
                     (None, PromptKnowledge::Unknown) => unknown_prompt_ids(model)?,
                 };
+                let keeps = crossing.keeps(model);
+                let mut hidden = Vec::new();
                 for (i, document) in texts.iter().enumerate() {
                     let start = Instant::now();
-                    let figures = score_after(model, &context, &document.text, &scoring)
+                    let figures = match keeps {
+                        false => score_after(model, &context, &document.text, &scoring),
+                        true => score_keeping(model, &context, &document.text, &scoring).map(|(figures, states)| {
+                            hidden.push(states);
+                            figures
+                        }),
+                    };
+                    let figures = figures
                         .with_context(|| format!("{} could not be scored with {}", document.name, model.name()))?;
                     let (tokens, room) = (figures.ids.len(), scoring.room(model, &context));
                     if tokens > room {
@@ -162,6 +179,9 @@ impl Judge for ModelJudge<'_> {
                     }
                     elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
                     scores[i].insert(model.name().to_owned(), figures);
+                }
+                if keeps {
+                    crossing.add(model, hidden, &mut scores, &mut elapsed)?;
                 }
                 Ok(())
             })?;

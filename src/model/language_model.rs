@@ -6,7 +6,7 @@ use super::decoder::Decoder;
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
 use super::tokenizer::Tokenizer;
-use super::weights::{Checkpoint, Folder, Residence};
+use super::weights::{Checkpoint, Folder, Residence, Role};
 use candle_core::Device;
 use std::path::Path;
 
@@ -28,25 +28,7 @@ impl LanguageModel {
     /// # Errors
     /// When the file or folder cannot be read, is damaged, or holds a model that is not covered.
     pub fn load(name: &str, path: &Path, device: &Device, memory: u64) -> Result<Self> {
-        let (checkpoint, architecture, tokenizer, template) = if path.is_dir() {
-            let config = path.join("config.json");
-            let json = std::fs::read_to_string(&config).map_err(|e| ModelError::io(&config, e))?;
-            let architecture = Architecture::from_config(&config, &json)?;
-            let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
-            tokenizer.add_ends(&ends_of_folder(path, &json));
-            (
-                Checkpoint::Folder(Folder::open(path, &architecture)?),
-                architecture,
-                tokenizer,
-                ChatTemplate::from_folder(path),
-            )
-        } else {
-            let file = Gguf::open(path)?;
-            let architecture = Architecture::from_gguf(&file)?;
-            let tokenizer = Tokenizer::from_gguf(&file, name)?;
-            let template = ChatTemplate::from_gguf(&file);
-            (Checkpoint::Gguf(file), architecture, tokenizer, template)
-        };
+        let (checkpoint, architecture, tokenizer, template) = open(name, path)?;
         let residence = match checkpoint.unpacked_bytes() <= memory {
             true => Residence::Unpacked,
             false => Residence::Packed,
@@ -101,6 +83,73 @@ impl LanguageModel {
     pub fn space_mask(&self) -> &[f32] {
         &self.space_mask
     }
+}
+
+/// What a file or folder holds beside the weights, and where those are.
+fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer, Option<ChatTemplate>)> {
+    if path.is_dir() {
+        let (json, architecture) = read_config(path)?;
+        let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
+        tokenizer.add_ends(&ends_of_folder(path, &json));
+        let checkpoint = Checkpoint::Folder(Folder::open(path, &architecture)?);
+        Ok((checkpoint, architecture, tokenizer, ChatTemplate::from_folder(path)))
+    } else {
+        let file = Gguf::open(path)?;
+        let architecture = Architecture::from_gguf(&file)?;
+        let tokenizer = Tokenizer::from_gguf(&file, name)?;
+        let template = ChatTemplate::from_gguf(&file);
+        Ok((Checkpoint::Gguf(file), architecture, tokenizer, template))
+    }
+}
+
+/// What the logits of a model are logits of: the same for two models of one vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// The number of symbols, padding included.
+    pub symbols: usize,
+    /// [`Tokenizer::digest`].
+    pub digest: [u8; 32],
+}
+
+impl Vocabulary {
+    /// Reads it from a model's file or folder, without its weights.
+    ///
+    /// # Errors
+    /// When the file or folder cannot be read, is damaged, or holds a model that is not covered.
+    pub fn read(name: &str, path: &Path) -> Result<Self> {
+        let (checkpoint, _, tokenizer, _) = open(name, path)?;
+        Ok(Self {
+            symbols: symbols(&checkpoint)?,
+            digest: tokenizer.digest(),
+        })
+    }
+
+    /// The number of symbols alone, for which no tokeniser is built.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_symbols(path: &Path) -> Result<usize> {
+        if path.is_dir() {
+            let architecture = read_config(path)?.1;
+            symbols(&Checkpoint::Folder(Folder::open(path, &architecture)?))
+        } else {
+            symbols(&Checkpoint::Gguf(Gguf::open(path)?))
+        }
+    }
+}
+
+/// Rows of the embedding.
+fn symbols(checkpoint: &Checkpoint) -> Result<usize> {
+    let dims = checkpoint.dims(Role::Embedding)?.unwrap_or_default();
+    Ok(dims.first().copied().unwrap_or(0))
+}
+
+/// A folder's `config.json`, and the architecture that it describes.
+fn read_config(path: &Path) -> Result<(String, Architecture)> {
+    let config = path.join("config.json");
+    let json = std::fs::read_to_string(&config).map_err(|e| ModelError::io(&config, e))?;
+    let architecture = Architecture::from_config(&config, &json)?;
+    Ok((json, architecture))
 }
 
 /// The end-of-text tokens that a folder's `config.json` and `generation_config.json` name: one, or a list.

@@ -23,7 +23,7 @@ use std::ops::Range;
 pub use decoding::{Decoding, DecodingError, Family};
 pub use error::{ModelError, Result};
 pub(crate) use kernels::{exp, multiply_into};
-pub use language_model::LanguageModel;
+pub use language_model::{LanguageModel, Vocabulary};
 pub(crate) use ops::with_values;
 pub use sampler::Sampler;
 

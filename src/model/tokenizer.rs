@@ -7,6 +7,7 @@ use super::error::{ModelError, Result};
 use super::gguf::Gguf;
 use ahash::AHashMap;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -348,6 +349,17 @@ impl Tokenizer {
     /// The bytes that a token stands for.
     pub fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id)
+    }
+
+    /// SHA-256 of what every token stands for: the same for two tokenisers of one vocabulary.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for id in 0..self.len() as u32 {
+            let bytes = self.bytes(id);
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        }
+        hasher.finalize().into()
     }
 
     /// The text of a sequence of ids; bytes that are no UTF-8 are replaced.

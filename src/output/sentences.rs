@@ -279,6 +279,7 @@ pub fn evidence(evidence: &Evidence) -> String {
     let (name, unit) = match evidence.test {
         Test::EntropyGap => ("entropy-gap", "nat/token"),
         Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
+        Test::CrossEntropy => ("cross-entropy", "nat/token"),
         Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
         Test::Conformal => ("conformal", "standard deviations"),
     };
@@ -348,6 +349,7 @@ pub(super) mod tests {
                 ln_e_value: ln_e,
                 statistic: ln_e,
                 threshold: 3.0,
+                closed_form_threshold: None,
                 against: vec![if author == GEMMA { SMOLLM } else { GEMMA }.to_owned()],
                 calibration: None,
             }],

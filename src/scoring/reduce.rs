@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 /// Rows of hidden states that meet a tile at a time, and symbols in a tile. 512 × 4,096 logits are 8 MiB: large enough
 /// for the multiplication to run at its peak, small enough to be read back out of the cache.
-const TILE_ROWS: usize = 512;
-const TILE_SYMBOLS: usize = 4096;
+pub(super) const TILE_ROWS: usize = 512;
+pub(super) const TILE_SYMBOLS: usize = 4096;
 
 /// A repetition penalty, as samplers use it: the logits of all symbols that stand before a row's token are moved.
 #[derive(Clone, Copy, Debug)]
@@ -95,10 +95,41 @@ fn seen_logits(model: &LanguageModel, hidden: &Tensor, seen: &[u32]) -> candle_c
 }
 
 /// First symbol and number of symbols of each tile of the head.
-fn tiles(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn tiles(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..vocab)
         .step_by(TILE_SYMBOLS)
         .map(move |first| (first, (vocab - first).min(TILE_SYMBOLS)))
+}
+
+/// The logits `(rows, symbols)` of a tile of the head, in `buffer`, whatever device the model is on; `unpacked` holds the
+/// tile of packed weights. Both are reused from tile to tile.
+pub(super) fn tile_logits(
+    model: &LanguageModel,
+    hidden: &Tensor,
+    first: usize,
+    symbols: usize,
+    unpacked: &mut Vec<f32>,
+    buffer: &mut Vec<f32>,
+) -> Result<()> {
+    let (decoder, range) = (model.decoder(), first..first + symbols);
+    if !matches!(hidden.device(), Device::Cpu) {
+        let weight = decoder.head().tile(range, hidden.device())?;
+        let logits = decoder.cap(hidden.matmul(&weight.t()?)?)?;
+        *buffer = logits.flatten_all()?.to_vec1::<f32>()?;
+        return Ok(());
+    }
+    let (rows, width) = (hidden.dim(0)?, decoder.architecture().hidden);
+    decoder.head().with_rows(range, width, unpacked, |weight| {
+        with_values(hidden, |x| multiply_into(x, rows, weight, symbols, buffer))
+    })?;
+    if let Some(cap) = decoder.architecture().final_softcap {
+        let cap = cap as f32;
+        buffer
+            .par_iter_mut()
+            .with_min_len(1 << 14)
+            .for_each(|l| *l = cap * (*l / cap).tanh());
+    }
+    Ok(())
 }
 
 fn on_cpu(
@@ -116,19 +147,7 @@ fn on_cpu(
     let mut rows = vec![Row::new(betas.len()); seen.len()];
     let (mut unpacked, mut buffer) = (Vec::new(), Vec::new());
     for (first, symbols) in tiles(decoder.vocab()) {
-        let width = decoder.architecture().hidden;
-        decoder
-            .head()
-            .with_rows(first..first + symbols, width, &mut unpacked, |weight| {
-                with_values(hidden, |x| multiply_into(x, rows.len(), weight, symbols, &mut buffer))
-            })?;
-        if let Some(cap) = decoder.architecture().final_softcap {
-            let cap = cap as f32;
-            buffer
-                .par_iter_mut()
-                .with_min_len(1 << 14)
-                .for_each(|l| *l = cap * (*l / cap).tanh());
-        }
+        tile_logits(model, hidden, first, symbols, &mut unpacked, &mut buffer)?;
         if let Some(penalty) = penalty {
             penalty.apply(&mut buffer, first, symbols);
         }
@@ -310,12 +329,8 @@ fn greatest(before: &Tensor, logits: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/tiny.rs"]
-mod tiny;
-
-#[cfg(test)]
 mod tests {
-    use super::tiny::{Family, Tiny};
+    use super::super::tiny::{Family, Tiny};
     use super::*;
     use crate::scoring::DecodingStats;
 

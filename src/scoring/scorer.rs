@@ -4,12 +4,17 @@ use super::reduce::{Penalty, reduce};
 use super::token_stats::{Reduced, TextScores};
 use crate::model::error::{ModelError, Result};
 use crate::model::{Decoding, LanguageModel};
+use candle_core::Tensor;
 
 /// Tokens of a text that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;
 
 /// Scored tokens, from the beginning, whose figures for decodings are kept: 40 MiB of them. No evidence needs more.
 const DECODING_TOKENS: usize = 1 << 16;
+
+/// Scored tokens, from the beginning, whose hidden states are kept: 100 MiB of them for a width of 1,536. A process that
+/// stops there is one that stopped at a time fixed beforehand.
+const HIDDEN_TOKENS: usize = 1 << 14;
 
 /// How a text is scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +81,58 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
 /// # Errors
 /// When the tokeniser or the tensor library fails, or the context leaves no room for the text.
 pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: &Scoring) -> Result<TextScores> {
+    score_windows(model, context, text, scoring, |_| ())
+}
+
+/// The hidden states that a text's tokens were predicted from.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    /// Token ids of the whole text.
+    pub ids: Vec<u32>,
+    /// Index of the first token that was scored.
+    pub first_scored: usize,
+    /// `(rows, hidden)`, one a scored token from the first on; none where no token was scored.
+    pub states: Option<Tensor>,
+}
+
+/// [`score_after`], with the hidden states of the first 16,384 tokens scored.
+///
+/// # Errors
+/// Those of [`score_after`].
+pub fn score_keeping(
+    model: &LanguageModel,
+    context: &[u32],
+    text: &str,
+    scoring: &Scoring,
+) -> Result<(TextScores, Hidden)> {
+    let (mut parts, mut rows) = (Vec::new(), 0);
+    let scores = score_windows(model, context, text, scoring, |hidden| {
+        if rows < HIDDEN_TOKENS {
+            rows += hidden.dims()[0];
+            parts.push(hidden.clone());
+        }
+    })?;
+    let states = match parts.is_empty() {
+        true => None,
+        // A copy, so that the states of the prompt and of overlaps can go.
+        false => Some(Tensor::cat(&parts, 0)?.narrow(0, 0, rows.min(HIDDEN_TOKENS))?.copy()?),
+    };
+    let hidden = Hidden {
+        ids: scores.ids.clone(),
+        first_scored: scores.first_scored,
+        states,
+    };
+    Ok((scores, hidden))
+}
+
+/// Scores a text window by window, and shows the hidden states `(rows, hidden)` of every window's new tokens.
+fn score_windows(
+    model: &LanguageModel,
+    context: &[u32],
+    text: &str,
+    scoring: &Scoring,
+    mut show: impl FnMut(&Tensor),
+) -> Result<TextScores> {
     let tokens = model.tokenizer().encode(text)?;
     let first_scored = usize::from(context.is_empty());
     let mut plain = Reduced::default();
@@ -104,6 +161,7 @@ pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: 
         // Row i predicts id i + 1.
         let row = context.len() + (next - start) - 1;
         let hidden = hidden.narrow(0, row, end - next)?;
+        show(&hidden);
         let seen = &tokens.ids[next..end];
         plain.extend(reduce(model, &hidden, seen, &scoring.betas, None)?);
         for (&factor, figures) in scoring.penalties.iter().zip(&mut penalised) {
@@ -130,6 +188,7 @@ pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: 
         stats: plain.stats,
         decoding: plain.decoding,
         penalised: scoring.penalties.iter().copied().zip(penalised).collect(),
+        cross: Vec::new(),
     })
 }
 

@@ -90,6 +90,30 @@ impl Reduced {
     }
 }
 
+/// What an author expects of another model's surprisal at one token, and what that surprisal is. All figures are in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CrossTokenStats {
+    /// The other model's surprisal of the token seen.
+    pub surprisal: f64,
+    /// `-sum_v p(v) ln q(v)`: the mean of the other model's surprisal, -ln q, under the author's distribution p.
+    pub cross_entropy: f64,
+    /// `ln E exp(s·(surprisal - cross-entropy))` under the author, at each of [`TILTS`].
+    pub cgf: [f64; TILT_COUNT],
+    /// The other model's greatest surprisal of a symbol less its least.
+    pub range: f64,
+}
+
+/// What a text's author, at one inverse temperature, expects of another model's surprisal, at one of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrossScores {
+    /// The other model's name.
+    pub other: String,
+    /// The inverse temperatures of the author and of the other model.
+    pub betas: (f64, f64),
+    /// The tokens that both models scored, from the first on; none where the two do not cut the text into the same tokens.
+    pub tokens: Vec<CrossTokenStats>,
+}
+
 /// What one model says of one text.
 ///
 /// `spans` covers the text from its first byte to its last without a gap. `ranks` holds one entry a scored token,
@@ -116,6 +140,8 @@ pub struct TextScores {
     pub decoding: Vec<DecodingStats>,
     /// The same of the model under repetition penalties, each with its penalty.
     pub penalised: Vec<(f64, Reduced)>,
+    /// What the model as the author expects of other models of its vocabulary, where that was asked for.
+    pub cross: Vec<CrossScores>,
 }
 
 impl TextScores {

@@ -358,6 +358,7 @@ pub(super) mod tests {
             stats: Vec::new(),
             decoding: vec![row],
             penalised: Vec::new(),
+            cross: Vec::new(),
         }
     }
 

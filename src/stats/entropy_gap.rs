@@ -71,11 +71,17 @@ impl GapProcess {
 
     /// Takes in the next token.
     pub fn push(&mut self, token: &TokenStats) {
+        self.push_cumulants(token.surprisal, token.entropy, &token.cgf);
+    }
+
+    /// Takes in any figure of the next token with its mean, in nats, and its cumulants about the mean at each of [`TILTS`]
+    /// under the supposed author.
+    pub(super) fn push_cumulants(&mut self, figure: f64, mean: f64, cgf: &[f64; TILT_COUNT]) {
         self.tokens += 1;
-        self.gap += token.surprisal - token.entropy;
-        self.entropy += token.entropy;
+        self.gap += figure - mean;
+        self.entropy += mean;
         let psi = match &self.cumulants {
-            Cumulants::Exact => &token.cgf,
+            Cumulants::Exact => cgf,
             Cumulants::Bound(bound) => bound,
         };
         // A cumulant generating function about the mean is nowhere negative (Jensen); rounding must not make it so.

@@ -214,6 +214,7 @@ mod tests {
             stats: Vec::new(),
             decoding,
             penalised: Vec::new(),
+            cross: Vec::new(),
         }
     }
 

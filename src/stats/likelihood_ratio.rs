@@ -216,6 +216,7 @@ mod tests {
             betas: vec![1.0],
             decoding: Vec::new(),
             penalised: Vec::new(),
+            cross: Vec::new(),
             ranks: vec![1; surprisals.len()],
             stats: surprisals.iter().map(|&s| stats(s, -0.1)).collect(),
         }

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`entropy_gap`] | log-perplexity against entropy, as an e-process: `exact` with the model's own cumulants, `vocab` with the closed-form ones | at any stopping time |
 //! | [`varentropy_bound`] | the same test in closed form from the vocabulary's size and the number of tokens; planning | at a length fixed beforehand |
+//! | [`cross_entropy`] | the surprisal under another model of the same vocabulary against what the author expects of it, as an e-process; a closed form from its ranges | at any stopping time; the closed form for a tilt fixed beforehand |
 //! | [`likelihood_ratio`] | a mixture of all other models against the author, token by token or at word borders | p-value at any time; by tokens an e-process |
 //! | [`family_ratio`] | the author's own model untruncated, and all others, against every decoding of a family | p-value at any time |
 //! | [`words`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
@@ -33,11 +34,14 @@
 //! - V. Vovk, R. Wang, *E-values: calibration, combination and applications*, Ann. Statist. 49(3), 2021.
 //! - S. R. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, *Time-uniform, nonparametric, nonasymptotic confidence
 //!   sequences*, Ann. Statist. 49(2), 2021.
+//! - W. Hoeffding, *Probability inequalities for sums of bounded random variables*, J. Amer. Statist. Assoc. 58, 1963.
+//! - K. Azuma, *Weighted sums of certain dependent random variables*, Tohoku Math. J. 19, 1967.
 //! - Y. J. Choe, A. Ramdas, *Combining evidence across filtrations*, arXiv 2402.09698.
 //! - C. J. Clopper, E. S. Pearson, Biometrika 26(4), 1934.
 
 pub mod attribution;
 pub mod conformal;
+pub mod cross_entropy;
 pub mod decoding;
 pub mod e_value;
 pub mod entropy_gap;
@@ -48,6 +52,7 @@ pub mod mixture;
 pub mod varentropy_bound;
 pub mod words;
 
+pub use cross_entropy::{CrossEvidence, CrossProcess};
 pub use decoding::LnLikelihoods;
 pub use e_value::{ln_average, ln_union, log_sum_exp, p_value, rejects};
 pub use entropy_gap::{GapEvidence, GapProcess};

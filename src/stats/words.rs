@@ -140,6 +140,7 @@ mod tests {
             betas: vec![1.0],
             decoding: Vec::new(),
             penalised: Vec::new(),
+            cross: Vec::new(),
             ranks: vec![1; stats.len()],
             stats: stats
                 .iter()

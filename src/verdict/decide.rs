@@ -4,12 +4,12 @@ use super::report::*;
 use super::scope::Scope;
 use crate::calibration::{CalibratedModel, Calibration, HUMAN};
 use crate::model::Family;
-use crate::scoring::{LADDER, Scoring, TextScores};
+use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
 use crate::stats::attribution::{Account, LENGTHS, accounts, human_scores, own_scores, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::stats::family_ratio::family_ratio;
 use crate::stats::likelihood_ratio::{Outcome, RatioVoid, Scored, likelihood_ratio};
-use crate::stats::{entropy_gap, ln_average, ln_union, p_value, rejects};
+use crate::stats::{cross_entropy, entropy_gap, ln_average, ln_union, p_value, rejects};
 use std::collections::BTreeMap;
 
 /// An author that may have written the text: a model, sampled in one of the ways of a family.
@@ -84,6 +84,28 @@ pub fn scoring(candidates: &[Candidate]) -> Scoring {
         penalised.extend(stated);
     }
     Scoring::at(betas).with_penalties_of(&penalised)
+}
+
+/// The pairs of inverse temperatures, of two models, at which the cross-entropy test of these candidates compares them: one
+/// at least is that of a candidate that is supposed to have sampled without truncation, the other that of a candidate or 1.
+pub fn cross_betas(candidates: &[Candidate], models: [&str; 2]) -> Vec<(f64, f64)> {
+    let betas = |model: &str| {
+        let mut betas: Vec<(f64, bool)> = Vec::new();
+        for candidate in candidates.iter().filter(|candidate| candidate.model == model) {
+            let tested = candidate.untruncated_beta();
+            let beta = tested.unwrap_or(1.0);
+            match betas.iter_mut().find(|(known, _)| *known == beta) {
+                Some((_, known)) => *known |= tested.is_some(),
+                None => betas.push((beta, tested.is_some())),
+            }
+        }
+        betas
+    };
+    let second = betas(models[1]);
+    let pairs = betas(models[0])
+        .into_iter()
+        .flat_map(|(a, tested)| second.iter().map(move |&(b, other)| (a, b, tested || other)));
+    pairs.filter(|(_, _, tested)| *tested).map(|(a, b, _)| (a, b)).collect()
 }
 
 /// What the tests say of a text.
@@ -375,6 +397,7 @@ impl<'a> Case<'a> {
             ln_e_value: f64::NEG_INFINITY,
             statistic: found.score,
             threshold: found.threshold,
+            closed_form_threshold: None,
             against: Vec::new(),
             calibration: Some(CalibrationFigures {
                 texts: found.texts,
@@ -417,16 +440,36 @@ impl<'a> Case<'a> {
         judged.hypothesis.p_value = Some(1.0);
         // The gap is tested at one temperature without truncation; other hypotheses have the ratio alone.
         let beta = candidate.untruncated_beta().and_then(|beta| own.beta_index(beta));
-        let gap = |test: &Test| matches!(test, Test::EntropyGap | Test::EntropyGapVocab);
-        let tests: Vec<Test> = match beta {
-            Some(_) => self.policy.tests.clone(),
-            None => self.policy.tests.iter().copied().filter(|test| !gap(test)).collect(),
-        };
+        // So is the cross-entropy, against each model of the same vocabulary.
+        let mut tests: Vec<(Test, Option<(&CrossScores, &Candidate)>)> = Vec::new();
+        for &test in &self.policy.tests {
+            match (test, beta) {
+                (Test::EntropyGap | Test::EntropyGapVocab | Test::CrossEntropy, None) => {}
+                (Test::CrossEntropy, Some(_)) => {
+                    let crossed = self.crossed(candidate, own);
+                    tests.extend(crossed.into_iter().map(|pair| (test, Some(pair))));
+                }
+                _ => tests.push((test, None)),
+            }
+        }
         // Each of k tests has a k-th of the level.
         let level = self.policy.alpha / tests.len().max(1) as f64;
         let mut on_words = false;
-        for test in tests {
+        for (test, crossed) in tests {
             let evidence = match (test, beta) {
+                (Test::CrossEntropy, _) => {
+                    let Some((crossed, other)) = crossed else { continue };
+                    let found = cross_entropy::exact(&crossed.tokens, own.vocab, level);
+                    Evidence {
+                        test,
+                        ln_e_value: found.gap.ln_e_value,
+                        statistic: found.gap.statistic,
+                        threshold: found.gap.threshold(),
+                        closed_form_threshold: Some(found.closed_form).filter(|threshold| threshold.is_finite()),
+                        against: vec![other.author.clone()],
+                        calibration: None,
+                    }
+                }
                 (Test::EntropyGap | Test::EntropyGapVocab, Some(beta)) => {
                     let tokens = own.at(beta);
                     let gap = match test {
@@ -439,6 +482,7 @@ impl<'a> Case<'a> {
                         ln_e_value: gap.ln_e_value,
                         statistic: gap.statistic,
                         threshold: gap.threshold(),
+                        closed_form_threshold: None,
                         against: Vec::new(),
                         calibration: None,
                     }
@@ -467,6 +511,7 @@ impl<'a> Case<'a> {
                         ln_e_value,
                         statistic: ln_e_value,
                         threshold: -level.ln(),
+                        closed_form_threshold: None,
                         against: others.iter().map(|other| other.author.clone()).collect(),
                         calibration: None,
                     }
@@ -494,8 +539,8 @@ impl<'a> Case<'a> {
     }
 
     /// The candidates with another model, each model and decoding once.
-    fn others(&self, candidate: &Candidate) -> Vec<&Candidate> {
-        let mut others: Vec<&Candidate> = Vec::new();
+    fn others(&self, candidate: &Candidate) -> Vec<&'a Candidate> {
+        let mut others: Vec<&'a Candidate> = Vec::new();
         for other in self.candidates.iter().filter(|other| other.model != candidate.model) {
             if !others
                 .iter()
@@ -505,6 +550,23 @@ impl<'a> Case<'a> {
             }
         }
         others
+    }
+
+    /// The models that the candidate's surprisal of the text was compared with, each with a candidate that it stands for.
+    /// Which those are does not depend on the text.
+    fn crossed<'b>(&'b self, candidate: &Candidate, own: &'b TextScores) -> Vec<(&'b CrossScores, &'b Candidate)> {
+        let mut crossed: Vec<(&CrossScores, &Candidate)> = Vec::new();
+        let Some(beta) = candidate.untruncated_beta() else {
+            return crossed;
+        };
+        for other in self.others(candidate) {
+            let betas = (beta, other.untruncated_beta().unwrap_or(1.0));
+            let found = own.cross.iter().find(|c| c.other == other.model && c.betas == betas);
+            if let Some(found) = found.filter(|found| !crossed.iter().any(|(known, _)| std::ptr::eq(*known, *found))) {
+                crossed.push((found, other));
+            }
+        }
+        crossed
     }
 
     /// A candidate's model at its temperature, or as it is.
@@ -646,6 +708,7 @@ mod tests {
             stats,
             decoding: Vec::new(),
             penalised: Vec::new(),
+            cross: Vec::new(),
         };
         BTreeMap::from([("toy".to_owned(), scores)])
     }

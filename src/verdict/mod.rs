@@ -4,6 +4,8 @@ mod decide;
 mod report;
 mod scope;
 
-pub use decide::{Candidate, Decision, Policy, PromptKnowledge, decide, figures, long_text_warning, scoring};
+pub use decide::{
+    Candidate, Decision, Policy, PromptKnowledge, cross_betas, decide, figures, long_text_warning, scoring,
+};
 pub use report::*;
 pub use scope::Scope;

@@ -42,6 +42,8 @@ pub enum Test {
     EntropyGap,
     /// Entropy gap, with the closed-form bound that needs only the vocabulary's size.
     EntropyGapVocab,
+    /// The surprisal under another model of the same vocabulary, against what the author expects of it (e-process).
+    CrossEntropy,
     /// Likelihood ratio of the other models, and of the author's own at other temperatures, against the author.
     LikelihoodRatio,
     /// The text's score among those of texts that the author is known to have written.
@@ -68,13 +70,19 @@ pub struct Evidence {
     pub test: Test,
     /// Natural logarithm of the e-value; minus infinity (null in JSON) when the test is void.
     pub ln_e_value: f64,
-    /// Entropy gap: log-perplexity less entropy, nat a token. Likelihood ratio: log ratio in nats.
+    /// Entropy gap: log-perplexity less entropy, nat a token. Cross-entropy: log-perplexity under the other model less
+    /// the cross-entropy that the author expects, nat a token. Likelihood ratio: log ratio in nats.
     /// Conformal: the first score, in standard deviations of the surprisal.
     pub statistic: f64,
-    /// By this test alone, at its share of alpha, the author is ruled out when the statistic (entropy gap: its absolute
-    /// value) reaches this.
+    /// By this test alone, at its share of alpha, the author is ruled out when the statistic (entropy gap and
+    /// cross-entropy: its absolute value) reaches this.
     pub threshold: f64,
-    /// The authors whose models form the numerator of a likelihood ratio.
+    /// Cross-entropy: the absolute value of the statistic at which the closed form, at the same share of alpha, would rule
+    /// the author out; none where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_form_threshold: Option<f64>,
+    /// The authors whose models form the numerator of a likelihood ratio; the author whose model's surprisal a
+    /// cross-entropy is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<String>,
     /// The texts that a conformal p-value is a place among.
