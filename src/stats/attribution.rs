@@ -117,8 +117,9 @@ pub fn word_ends(text: &str) -> Vec<usize> {
 /// What the lead of one model over all others counts for in [`likeness`], for the strongest model and for the rest:
 /// people's texts are explained best by the strongest model, so that its lead says little and that of a weaker one much.
 /// Chosen by measured power (docs/VALIDITY.md).
-const LEAD_OF_STRONGEST: f64 = 0.5;
-const LEAD_OF_OTHERS: f64 = 2.0;
+pub const LEAD_OF_STRONGEST: f64 = 0.5;
+/// The same of the rest.
+pub const LEAD_OF_OTHERS: f64 = 2.0;
 
 /// For each model, how like its own writing each of the texts is, in standard deviations of the text's surprisal:
 ///
@@ -131,7 +132,7 @@ const LEAD_OF_OTHERS: f64 = 2.0;
 /// explains the text untruncated than the best other model does, weighted by [`LEAD_OF_STRONGEST`] or
 /// [`LEAD_OF_OTHERS`]. The strongest model is the one that explains all of the texts together best. As that is the same in
 /// whatever order the texts come, scores made of this are exchangeable where the texts are.
-fn likeness(texts: &[Vec<Account>]) -> Vec<Vec<f64>> {
+pub fn likeness(texts: &[Vec<Account>]) -> Vec<Vec<f64>> {
     let models = texts.first().map_or(0, Vec::len);
     let total = |model: usize| texts.iter().map(|text| text[model].untruncated).sum::<f64>();
     let strongest = (0..models).max_by(|&a, &b| total(a).total_cmp(&total(b)));
