@@ -388,7 +388,7 @@ fn two_real_siblings_are_told_apart() {
     let models = files.map(|file| LanguageModel::load("qwen", &file, &Device::Cpu, u64::MAX).unwrap());
     let vocab = models[0].decoder().vocab();
     for writer in 0..2 {
-        let texts = written(&models[writer], 8, 150);
+        let texts = written(&models[writer], 6, 120);
         let [small, large] = [0, 1].map(|i| scored(&models[i], &texts));
         let (mut by_author, mut gaps, mut ratio) = ([Vec::new(), Vec::new()], [0, 0], 0.0);
         let (start, mut tokens) = (Instant::now(), 0);

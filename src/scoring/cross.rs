@@ -218,6 +218,84 @@ impl Row {
     }
 }
 
+/// One f64 for each of the logits that are taken in together.
+type Lanes = [f64; LANES];
+
+#[inline(always)]
+fn times(a: &Lanes, b: &Lanes) -> Lanes {
+    std::array::from_fn(|lane| a[lane] * b[lane])
+}
+
+#[inline(always)]
+fn add(sum: &mut Lanes, term: &Lanes) {
+    for lane in 0..LANES {
+        sum[lane] += term[lane];
+    }
+}
+
+/// Adds `e·root^k` for k = 1, 2, 4, …, 64 and 96 to the sums, in this order.
+#[inline(always)]
+fn add_powers(sums: [&mut Lanes; TILT_COUNT / 2], e: &Lanes, root: &Lanes) {
+    let [s1, s2, s4, s8, s16, s32, s64, s96] = sums;
+    let r2 = times(root, root);
+    let r4 = times(&r2, &r2);
+    let r8 = times(&r4, &r4);
+    let r16 = times(&r8, &r8);
+    let r32 = times(&r16, &r16);
+    let r64 = times(&r32, &r32);
+    let r96 = times(&r64, &r32);
+    for (sum, power) in [
+        (s1, root),
+        (s2, &r2),
+        (s4, &r4),
+        (s8, &r8),
+        (s16, &r16),
+        (s32, &r32),
+        (s64, &r64),
+        (s96, &r96),
+    ] {
+        add(sum, &times(e, power));
+    }
+}
+
+/// Takes in logits of the author and of the other model, each less the greatest so far; `mask` is 1 for those that count.
+#[inline(always)]
+fn take(sums: &mut [Lanes; 2 + TILT_COUNT], x: &[f32; LANES], y: &[f32; LANES], scale: (f32, f32), mask: &Lanes) {
+    let root: [f32; LANES] = std::array::from_fn(|lane| exp(x[lane] * scale.0));
+    let other_root: [f32; LANES] = std::array::from_fn(|lane| exp(y[lane] * scale.1));
+    let mut e: Lanes = root.map(f64::from);
+    for _ in 0..7 {
+        e = times(&e, &e);
+    }
+    let e = times(&e, mask);
+    let up: Lanes = other_root.map(f64::from);
+    let down = up.map(|r| 1.0 / r);
+    let [
+        weight,
+        first,
+        d96,
+        d64,
+        d32,
+        d16,
+        d8,
+        d4,
+        d2,
+        d1,
+        u1,
+        u2,
+        u4,
+        u8,
+        u16,
+        u32,
+        u64,
+        u96,
+    ] = sums;
+    add(weight, &e);
+    add(first, &times(&e, &y.map(f64::from)));
+    add_powers([d1, d2, d4, d8, d16, d32, d64, d96], &e, &down);
+    add_powers([u1, u2, u4, u8, u16, u32, u64, u96], &e, &up);
+}
+
 /// Weight, first moment and the tilted sums of one block: `max` and `beta` of the author and of the other model.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
@@ -226,66 +304,19 @@ impl Row {
 ))]
 fn block_sums(author: &[f32], other: &[f32], max: (f32, f32), beta: (f32, f32)) -> [f64; 2 + TILT_COUNT] {
     let mut sums = [[0f64; LANES]; 2 + TILT_COUNT];
-    let (scale, other_scale) = (beta.0 / 128.0, beta.1 / 128.0);
-    let mut take = |author: &[f32; LANES], other: &[f32; LANES], mask: &[f64; LANES]| {
-        let (mut root, mut other_root) = ([0f32; LANES], [0f32; LANES]);
-        for lane in 0..LANES {
-            root[lane] = exp((author[lane] - max.0) * scale);
-            other_root[lane] = exp((other[lane] - max.1) * other_scale);
-        }
-        for lane in 0..LANES {
-            let to_the_128th = |r: f64| (0..7).fold(r, |power, _| power * power);
-            let e = mask[lane] * to_the_128th(f64::from(root[lane]));
-            let up = f64::from(other_root[lane]);
-            let down = 1.0 / up;
-            // exp(c·y·k/128) for the k of TILTS, and their inverses.
-            let powers = |r1: f64| {
-                let r2 = r1 * r1;
-                let r4 = r2 * r2;
-                let r8 = r4 * r4;
-                let r16 = r8 * r8;
-                let r32 = r16 * r16;
-                let r64 = r32 * r32;
-                [r64 * r32, r64, r32, r16, r8, r4, r2, r1]
-            };
-            let [d96, d64, d32, d16, d8, d4, d2, d1] = powers(down);
-            let [u96, u64, u32, u16, u8, u4, u2, u1] = powers(up);
-            let terms = [
-                e,
-                e * f64::from(other[lane] - max.1),
-                e * d96,
-                e * d64,
-                e * d32,
-                e * d16,
-                e * d8,
-                e * d4,
-                e * d2,
-                e * d1,
-                e * u1,
-                e * u2,
-                e * u4,
-                e * u8,
-                e * u16,
-                e * u32,
-                e * u64,
-                e * u96,
-            ];
-            for (sum, term) in sums.iter_mut().zip(terms) {
-                sum[lane] += term;
-            }
-        }
-    };
+    let scale = (beta.0 / 128.0, beta.1 / 128.0);
+    let below = |logits: &[f32; LANES], max: f32| logits.map(|logit| logit - max);
     let (chunks, rest) = author.as_chunks::<LANES>();
     let (other_chunks, other_rest) = other.as_chunks::<LANES>();
-    for (author, other) in chunks.iter().zip(other_chunks) {
-        take(author, other, &[1.0; LANES]);
+    for (x, y) in chunks.iter().zip(other_chunks) {
+        take(&mut sums, &below(x, max.0), &below(y, max.1), scale, &[1.0; LANES]);
     }
     if !rest.is_empty() {
-        let (mut author, mut other, mut mask) = ([max.0; LANES], [max.1; LANES], [0f64; LANES]);
-        author[..rest.len()].copy_from_slice(rest);
-        other[..rest.len()].copy_from_slice(other_rest);
+        let (mut x, mut y, mut mask) = ([max.0; LANES], [max.1; LANES], [0f64; LANES]);
+        x[..rest.len()].copy_from_slice(rest);
+        y[..rest.len()].copy_from_slice(other_rest);
         mask[..rest.len()].fill(1.0);
-        take(&author, &other, &mask);
+        take(&mut sums, &below(&x, max.0), &below(&y, max.1), scale, &mask);
     }
     sums.map(|lanes| lanes.iter().sum())
 }
