@@ -150,7 +150,7 @@ impl LnLikelihoods {
 }
 
 /// The rung of T = 1.
-const UNIT: usize = 2;
+pub(super) const UNIT: usize = 2;
 
 /// Where the log-partition at an inverse temperature comes from.
 #[derive(Clone, Copy)]
@@ -166,14 +166,14 @@ fn ln_z_source(scores: &TextScores, beta: f64) -> Option<LnZ> {
 
 /// A model's figures under one repetition penalty, or without.
 #[derive(Clone, Copy)]
-struct Figures<'a> {
-    ranks: &'a [u32],
-    stats: &'a [TokenStats],
-    decoding: &'a [DecodingStats],
+pub(super) struct Figures<'a> {
+    pub(super) ranks: &'a [u32],
+    pub(super) stats: &'a [TokenStats],
+    pub(super) decoding: &'a [DecodingStats],
 }
 
 impl<'a> Figures<'a> {
-    fn of(scores: &'a TextScores, penalty: f64) -> Option<Self> {
+    pub(super) fn of(scores: &'a TextScores, penalty: f64) -> Option<Self> {
         if penalty == 1.0 {
             return Some(Self {
                 ranks: &scores.ranks,
