@@ -211,7 +211,8 @@ mod tests {
     use super::super::decoding::tests::{by_sorting, row};
     use super::*;
     use crate::model::{Decoding, Family};
-    use crate::stats::{clopper_pearson, rejects};
+    use crate::scoring::{TILT_COUNT, TokenStats};
+    use crate::stats::clopper_pearson;
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
     const SYMBOLS: usize = 40;
@@ -263,12 +264,16 @@ mod tests {
             .collect()
     }
 
-    fn rejected(decoding: &Decoding, family: &Family, tokens: usize, texts: u64, seed: u64) -> u64 {
+    /// How many texts are ruled out, and by how much less than the decodings of the grid say, nats.
+    fn rejected(decoding: &Decoding, family: &Family, tokens: usize, texts: u64, seed: u64) -> (u64, f64) {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut count = 0;
+        let (mut count, mut price) = (0, 0.0);
         for _ in 0..texts {
             let rows = rows(tokens, 9.0, &mut rng);
-            let own = scores(&rows, &draw(&rows, decoding, &mut rng));
+            let mut own = scores(&rows, &draw(&rows, decoding, &mut rng));
+            if let Family::Stated(coldest, hottest) = family {
+                with_temperatures(&mut own, &rows, &[coldest.temperature, *hottest]);
+            }
             // A second model of the same tokeniser, and one of another.
             let stranger: Vec<Vec<f64>> = rows
                 .iter()
@@ -283,9 +288,31 @@ mod tests {
             let text = " a".repeat(tokens);
             let evidence = family_ratio(&text, &own, family, &[&sharing, &apart], 0.05);
             assert_eq!(evidence.void, None);
-            count += u64::from(rejects(evidence.ln_e_value, 0.05));
+            if rejects(evidence.ln_e_value, 0.05) {
+                count += 1;
+                // No evidence reaches the level 0, so that nothing is refined.
+                let grid = family_ratio(&text, &own, family, &[&sharing, &apart], 0.0);
+                assert!(evidence.ln_e_value <= grid.ln_e_value);
+                price += grid.ln_e_value - evidence.ln_e_value;
+            }
         }
-        count
+        (count, price / count.max(1) as f64)
+    }
+
+    /// Adds the log-partitions at temperatures outside the ladder.
+    fn with_temperatures(scores: &mut TextScores, rows: &[Vec<f64>], temperatures: &[f64]) {
+        scores.betas = temperatures.iter().map(|t| 1.0 / t).collect();
+        let stats = rows.iter().zip(&scores.ids).flat_map(|(logits, &seen)| {
+            let seen = logits[seen as usize];
+            scores.betas.iter().map(move |beta| TokenStats {
+                surprisal: logits.iter().map(|l| (beta * (l - seen)).exp()).sum::<f64>().ln(),
+                entropy: 0.0,
+                varentropy: 0.0,
+                ln_space_mass: 0.0,
+                cgf: [0.0; TILT_COUNT],
+            })
+        });
+        scores.stats = stats.collect();
     }
 
     #[test]
@@ -302,7 +329,7 @@ mod tests {
         {
             let decoding: Decoding = text.parse().unwrap();
             for family in [Family::Stated(decoding.clone(), decoding.temperature), Family::Deployed] {
-                let count = rejected(&decoding, &family, 60, TEXTS, seed as u64);
+                let (count, _) = rejected(&decoding, &family, 60, TEXTS, seed as u64);
                 let (low, high) = clopper_pearson(count, TEXTS, 0.999);
                 println!("{text} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
                 assert!(low <= 0.05, "{text}: {count}");
@@ -311,10 +338,41 @@ mod tests {
     }
 
     #[test]
+    fn a_decoding_between_those_of_the_grid_is_ruled_out_no_more_often_than_alpha() {
+        const TEXTS: u64 = 200;
+        for (seed, (decoding, families)) in [
+            ("temperature=0.93,top-p=0.86", ["deployed", "any"]),
+            ("temperature=1,top-k=30", ["deployed", "any"]),
+            (
+                "temperature=0.63,top-p=0.9",
+                ["deployed", "temperature=0.6..1,top-p=0.9"],
+            ),
+            ("temperature=0.85", ["deployed", "temperature=0.3..0.9"]),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for family in families {
+                let (count, _) = rejected(
+                    &decoding.parse().unwrap(),
+                    &family.parse().unwrap(),
+                    60,
+                    TEXTS,
+                    20 + seed as u64,
+                );
+                let (low, high) = clopper_pearson(count, TEXTS, 0.999);
+                println!("{decoding} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
+                assert!(low <= 0.05, "{decoding}: {count}");
+            }
+        }
+    }
+
+    #[test]
     fn hot_text_is_ruled_out_as_deployed() {
-        let count = rejected(&Decoding::untruncated(1.0 / 0.75), &Family::Deployed, 300, 50, 9);
-        println!("{count} of 50");
+        let (count, price) = rejected(&Decoding::untruncated(1.0 / 0.75), &Family::Deployed, 300, 50, 9);
+        println!("{count} of 50, each by {price:.2} nats less than the grid says");
         assert!(count > 40, "{count}");
+        assert!(price < 3.0, "{price}");
     }
 
     #[test]
