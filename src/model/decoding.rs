@@ -172,6 +172,13 @@ pub enum Family {
     Stated(Decoding, f64),
 }
 
+impl Family {
+    /// Whether it holds one decoding only.
+    pub fn is_one(&self) -> bool {
+        matches!(self, Self::Stated(coldest, hottest) if coldest.temperature == *hottest)
+    }
+}
+
 impl FromStr for Family {
     type Err = DecodingError;
 

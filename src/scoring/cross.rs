@@ -2,12 +2,12 @@
 //!
 //! With p = exp(b·l - Z) the author's distribution and q = exp(c·k - Y) the other model's, every figure of a token comes
 //! from the sums of exp(b·l), k·exp(b·l) and exp(b·l - s·c·k) over the vocabulary, s in [`TILTS`]. As in
-//! `scoring::kernel`, r = exp(c·(k - max k)/128) makes every exp(-s·c·k) by multiplications, and all tilts share its
-//! rounding, a shift of the logit by less than 4·10⁻⁵ nat, so that the cumulants of small tilts, which are small
-//! differences, hold.
+//! `scoring::kernel`, r = exp(c·(k - max k)/128) makes every exp(-s·c·k) by multiplications.
 //!
-//! The exponentials are made in f32, and multiplied and summed in f64: a symbol that the author takes for likely and the
-//! other does not has exp(-s·c·k) far above 1, for which f32 has no room.
+//! The author's exponentials are made in f32: their rounding, at most 128 ulp, is shared by all sums and is that of a
+//! logit. The other model's are made, and everything is multiplied and summed, in f64. A symbol that the author takes for
+//! likely and the other does not has exp(-s·c·k) far above 1, for which f32 has no room; and the cumulants of small
+//! tilts are differences of numbers that are nearly equal.
 
 use super::kernel::{BLOCK, LANES};
 use super::reduce::{TILE_ROWS, tile_logits, tiles};
@@ -177,7 +177,7 @@ impl Row {
                 }
                 for (x, y) in logits[author].chunks(BLOCK).zip(logits[other].chunks(BLOCK)) {
                     let max = (greatest[author], greatest[other]);
-                    let block = block_sums(x, y, max, (beta as f32, other_beta as f32));
+                    let block = block_sums(x, y, max, (beta, other_beta));
                     sums.weight += block[0];
                     sums.first += block[1];
                     for (sum, part) in sums.tilted.iter_mut().zip(&block[2..]) {
@@ -233,6 +233,31 @@ fn add(sum: &mut Lanes, term: &Lanes) {
     }
 }
 
+/// exp(y) for y from -700 to 0, relative error below 10⁻¹²: Taylor's polynomial about the nearest power of two. No call,
+/// so that loops over it vectorise; [`exp`] in f64.
+#[inline(always)]
+fn exp_f64(y: f64) -> f64 {
+    /// 1.5·2⁵²: adding it rounds to an integer and leaves that integer in the low bits.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    /// 1/n! for n from 10 down to 2.
+    const FACTORS: [f64; 9] = [
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        1.0 / 2.0,
+    ];
+    let shifted = y * std::f64::consts::LOG2_E + ROUND;
+    let f = y - (shifted - ROUND) * std::f64::consts::LN_2;
+    let p = FACTORS.into_iter().fold(0.0, |p, factor| p * f + factor);
+    let value = p * (f * f) + f + 1.0;
+    value * f64::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(1023) << 52)
+}
+
 /// Adds `e·root^k` for k = 1, 2, 4, …, 64 and 96 to the sums, in this order.
 #[inline(always)]
 fn add_powers(sums: [&mut Lanes; TILT_COUNT / 2], e: &Lanes, root: &Lanes) {
@@ -259,41 +284,46 @@ fn add_powers(sums: [&mut Lanes; TILT_COUNT / 2], e: &Lanes, root: &Lanes) {
 }
 
 /// Takes in logits of the author and of the other model, each less the greatest so far; `mask` is 1 for those that count.
+/// `scale` is 1/128 of their inverse temperatures.
 #[inline(always)]
-fn take(sums: &mut [Lanes; 2 + TILT_COUNT], x: &[f32; LANES], y: &[f32; LANES], scale: (f32, f32), mask: &Lanes) {
-    let root: [f32; LANES] = std::array::from_fn(|lane| exp(x[lane] * scale.0));
-    let other_root: [f32; LANES] = std::array::from_fn(|lane| exp(y[lane] * scale.1));
+fn take(sums: &mut [Lanes; 2 + TILT_COUNT], x: &[f32; LANES], y: &[f32; LANES], scale: (f64, f64), mask: &Lanes) {
+    let root = x.map(|x| exp(x * scale.0 as f32));
+    let y = y.map(f64::from);
+    let other_root = y.map(|y| exp_f64(y * scale.1));
     let mut e: Lanes = root.map(f64::from);
     for _ in 0..7 {
         e = times(&e, &e);
     }
     let e = times(&e, mask);
-    let up: Lanes = other_root.map(f64::from);
-    let down = up.map(|r| 1.0 / r);
+    let inverse = other_root.map(|r| 1.0 / r);
     let [
         weight,
         first,
-        d96,
-        d64,
-        d32,
-        d16,
-        d8,
-        d4,
-        d2,
-        d1,
-        u1,
-        u2,
-        u4,
-        u8,
-        u16,
-        u32,
-        u64,
-        u96,
+        down96,
+        down64,
+        down32,
+        down16,
+        down8,
+        down4,
+        down2,
+        down1,
+        up1,
+        up2,
+        up4,
+        up8,
+        up16,
+        up32,
+        up64,
+        up96,
     ] = sums;
     add(weight, &e);
-    add(first, &times(&e, &y.map(f64::from)));
-    add_powers([d1, d2, d4, d8, d16, d32, d64, d96], &e, &down);
-    add_powers([u1, u2, u4, u8, u16, u32, u64, u96], &e, &up);
+    add(first, &times(&e, &y));
+    add_powers(
+        [down1, down2, down4, down8, down16, down32, down64, down96],
+        &e,
+        &inverse,
+    );
+    add_powers([up1, up2, up4, up8, up16, up32, up64, up96], &e, &other_root);
 }
 
 /// Weight, first moment and the tilted sums of one block: `max` and `beta` of the author and of the other model.
@@ -302,7 +332,7 @@ fn take(sums: &mut [Lanes; 2 + TILT_COUNT], x: &[f32; LANES], y: &[f32; LANES], 
     "x86_64+avx2+fma",
     "aarch64+neon"
 ))]
-fn block_sums(author: &[f32], other: &[f32], max: (f32, f32), beta: (f32, f32)) -> [f64; 2 + TILT_COUNT] {
+fn block_sums(author: &[f32], other: &[f32], max: (f32, f32), beta: (f64, f64)) -> [f64; 2 + TILT_COUNT] {
     let mut sums = [[0f64; LANES]; 2 + TILT_COUNT];
     let scale = (beta.0 / 128.0, beta.1 / 128.0);
     let below = |logits: &[f32; LANES], max: f32| logits.map(|logit| logit - max);

@@ -40,7 +40,7 @@ pub const LADDER: [f64; 12] = [
     0.75, 0.875, 1.0, 1.125, 1.1875, 1.3125, 1.4375, 1.75, 2.0, 3.0, 4.0, 5.0,
 ];
 
-/// The entries of [`LADDER`] at which the mass above the seen token is summed. Between them it is interpolated, and it
+/// The entries of [`LADDER`] at which the mass above the seen token is summed. Between them it is bounded, and it
 /// is needed only where the seen token is not among the [`TOP`] likeliest: colder than the last, such a token lies
 /// outside every nucleus.
 pub const ABOVE: [usize; 4] = [0, 2, 4, 6];

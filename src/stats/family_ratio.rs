@@ -15,15 +15,21 @@
 //! ```
 //!
 //! because the factors of adjacent words cancel, `a(last) <= 1`, and a token that begins with a space has at most the
-//! mass `a(first)` of all that do. docs/THEORY.md 13 has the proof, and what is between the decodings of the grid.
+//! mass `a(first)` of all that do.
+//!
+//! A family is first stood for by the decodings of a grid. Where that rules the author out, the likelihood of all
+//! decodings of the family is bounded instead ([`super::between`]). docs/THEORY.md 13 has the proofs.
 
 use super::attribution::ln_p_at;
-use super::decoding::LnLikelihoods;
+use super::between::greatest;
+use super::decoding::{LnLikelihoods, members};
 use super::likelihood_ratio::{RatioVoid, same_tokens};
-use super::ln_union;
 use super::mixture::{FixedShare, SHARE};
 use super::words::{WordFigures, borders, ln_word_probabilities, token_at};
+use super::{ln_union, rejects};
+use crate::model::Family;
 use crate::scoring::{SPACE, TextScores};
+use std::ops::Range;
 
 /// What the ratio says against an author with a family of decodings.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,14 +46,17 @@ pub struct FamilyEvidence {
     pub void: Option<RatioVoid>,
 }
 
-/// Evidence against "the model `null` wrote the text with one of the decodings of `family`".
+/// Evidence against "the model `null` wrote the text with a decoding of `family`", to be held against `level`.
+///
+/// Evidence that reaches this level, or a stricter one, is evidence against all decodings of the family. Evidence that
+/// does not is that against the grid's, which is no less.
 pub fn family_ratio(
     text: &str,
     null: &TextScores,
-    family: &LnLikelihoods,
+    family: &Family,
     numerators: &[&TextScores],
+    level: f64,
 ) -> FamilyEvidence {
-    let shares = |scores: &&TextScores| same_tokens(null, scores) && scores.first_scored == null.first_scored;
     let void = |reason| FamilyEvidence {
         ln_e_value: f64::NEG_INFINITY,
         ln_by_tokens: f64::NEG_INFINITY,
@@ -55,9 +64,64 @@ pub fn family_ratio(
         decoding: 0,
         void: Some(reason),
     };
-    if null.decoding.is_empty() || family.decodings() == 0 {
+    let grid = LnLikelihoods::new(null, &members(family));
+    if null.decoding.is_empty() || grid.decodings() == 0 {
         return void(RatioVoid::NoOutcome);
     }
+    let alone = numerators.is_empty();
+    let level = if alone { level } else { level / 2.0 };
+    let ratio = |numerator: &Numerator| {
+        let (decoding, best) = numerator.best_of(&grid);
+        let ln_e = numerator.ln_q - best;
+        if family.is_one() || !rejects(ln_e, level) {
+            return (decoding, ln_e);
+        }
+        let enough = numerator.ln_q + level.ln();
+        let all = greatest(null, family, numerator.tokens.clone(), best, enough);
+        (decoding, numerator.ln_q - all.bound)
+    };
+    let (decoding, ln_by_tokens) = ratio(&by_tokens(null, numerators));
+    let by_words = if alone { None } else { by_words(text, null, numerators) };
+    let ln_by_words = by_words.map_or(f64::NEG_INFINITY, |numerator| ratio(&numerator).1);
+    let ln_e_value = match alone {
+        true => ln_by_tokens,
+        false => ln_union(&[(ln_by_tokens, 1.0), (ln_by_words, 1.0)]),
+    };
+    if ln_e_value.is_nan() || ln_e_value == f64::INFINITY {
+        return void(RatioVoid::NotFinite);
+    }
+    FamilyEvidence {
+        ln_e_value,
+        ln_by_tokens,
+        ln_by_words,
+        decoding,
+        void: None,
+    }
+}
+
+/// What the author's likelihood is held against, and the scored tokens that bound it.
+struct Numerator {
+    ln_q: f64,
+    tokens: Range<usize>,
+}
+
+impl Numerator {
+    /// The decoding that explains the tokens best, and their ln likelihood under it.
+    fn best_of(&self, grid: &LnLikelihoods) -> (usize, f64) {
+        let mut totals = vec![0.0; grid.decodings()];
+        for row in grid.rows().take(self.tokens.end).skip(self.tokens.start) {
+            for (total, &ln_p) in totals.iter_mut().zip(row) {
+                *total += f64::from(ln_p);
+            }
+        }
+        let best = totals.into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        best.unwrap_or((0, f64::NEG_INFINITY))
+    }
+}
+
+/// The mixture of the author's own model and of those that share its tokeniser.
+fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
+    let shares = |scores: &&TextScores| same_tokens(null, scores) && scores.first_scored == null.first_scored;
     let mut experts = vec![null];
     experts.extend(numerators.iter().copied().filter(shares));
     // A text has one temperature from beginning to end: without a share the mixture costs ln of their number once.
@@ -74,34 +138,14 @@ pub fn family_ratio(
         }
         mixture.push(&row);
     }
-    let totals = family.totals(null.decoding.len());
-    let decoding = (0..totals.len())
-        .max_by(|&a, &b| totals[a].total_cmp(&totals[b]))
-        .unwrap_or(0);
-    let ln_by_tokens = mixture.ln_total() - totals[decoding];
-    let ln_by_words = match numerators.is_empty() {
-        true => f64::NEG_INFINITY,
-        false => by_words(text, null, family, numerators),
-    };
-    let ln_e_value = match numerators.is_empty() {
-        true => ln_by_tokens,
-        false => ln_union(&[(ln_by_tokens, 1.0), (ln_by_words, 1.0)]),
-    };
-    if ln_e_value.is_nan() || ln_e_value == f64::INFINITY {
-        return void(RatioVoid::NotFinite);
-    }
-    FamilyEvidence {
-        ln_e_value,
-        ln_by_tokens,
-        ln_by_words,
-        decoding,
-        void: None,
+    Numerator {
+        ln_q: mixture.ln_total(),
+        tokens: 0..null.decoding.len(),
     }
 }
 
-/// ln of the least ratio over the words between the first and the last usable border, nats; minus infinity where there
-/// is none.
-fn by_words(text: &str, null: &TextScores, family: &LnLikelihoods, numerators: &[&TextScores]) -> f64 {
+/// The mixture of all models over the words between the first and the last usable border; none where there is no ratio.
+fn by_words(text: &str, null: &TextScores, numerators: &[&TextScores]) -> Option<Numerator> {
     let scored_from = |scores: &TextScores| {
         scores
             .spans
@@ -127,23 +171,13 @@ fn by_words(text: &str, null: &TextScores, family: &LnLikelihoods, numerators: &
         .into_iter()
         .filter(|&border| border >= begin && border < end)
         .collect();
-    let (Some(&first), Some(&last)) = (usable.first(), usable.last()) else {
-        return f64::NEG_INFINITY;
-    };
+    let (&first, &last) = (usable.first()?, usable.last()?);
     // A token across a border belongs to no word: the words' events then leave the text's own tokens out.
     if usable.iter().any(|&border| token_at(null, border).is_none()) {
-        return f64::NEG_INFINITY;
+        return None;
     }
     let row_of = |border| token_at(null, border)?.checked_sub(null.first_scored);
-    let (Some(start), Some(end)) = (row_of(first), row_of(last)) else {
-        return f64::NEG_INFINITY;
-    };
-    let mut ln_null = vec![0.0; family.decodings()];
-    for row in family.rows().take(end).skip(start + 1) {
-        for (total, &ln_p) in ln_null.iter_mut().zip(row) {
-            *total += f64::from(ln_p);
-        }
-    }
+    let (start, end) = (row_of(first)?, row_of(last)?);
     let mut experts = Vec::new();
     for scores in numerators.iter().copied().chain([null]) {
         for (i, &rung) in SPACE.iter().enumerate() {
@@ -166,16 +200,19 @@ fn by_words(text: &str, null: &TextScores, family: &LnLikelihoods, numerators: &
         }
         mixture.push(&row);
     }
-    mixture.ln_total() - ln_null.into_iter().fold(f64::NEG_INFINITY, f64::max)
+    Some(Numerator {
+        ln_q: mixture.ln_total(),
+        tokens: (start + 1).min(end)..end,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::decoding::tests::{by_sorting, row};
-    use super::super::decoding::{deployed, members};
     use super::*;
     use crate::model::{Decoding, Family};
-    use crate::stats::{clopper_pearson, rejects};
+    use crate::scoring::{TILT_COUNT, TokenStats};
+    use crate::stats::clopper_pearson;
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
     const SYMBOLS: usize = 40;
@@ -228,13 +265,16 @@ mod tests {
             .collect()
     }
 
-    fn rejected(decoding: &Decoding, family: &Family, tokens: usize, texts: u64, seed: u64) -> u64 {
+    /// How many texts are ruled out, and by how much less than the decodings of the grid say, nats.
+    fn rejected(decoding: &Decoding, family: &Family, tokens: usize, texts: u64, seed: u64) -> (u64, f64) {
         let mut rng = StdRng::seed_from_u64(seed);
-        let family = members(family);
-        let mut count = 0;
+        let (mut count, mut price) = (0, 0.0);
         for _ in 0..texts {
             let rows = rows(tokens, 9.0, &mut rng);
-            let own = scores(&rows, &draw(&rows, decoding, &mut rng));
+            let mut own = scores(&rows, &draw(&rows, decoding, &mut rng));
+            if let Family::Stated(coldest, hottest) = family {
+                with_temperatures(&mut own, &rows, &[coldest.temperature, *hottest]);
+            }
             // A second model of the same tokeniser, and one of another.
             let stranger: Vec<Vec<f64>> = rows
                 .iter()
@@ -247,12 +287,33 @@ mod tests {
                 ..sharing.clone()
             };
             let text = " a".repeat(tokens);
-            let likelihoods = LnLikelihoods::new(&own, &family);
-            let evidence = family_ratio(&text, &own, &likelihoods, &[&sharing, &apart]);
+            let evidence = family_ratio(&text, &own, family, &[&sharing, &apart], 0.05);
             assert_eq!(evidence.void, None);
-            count += u64::from(rejects(evidence.ln_e_value, 0.05));
+            if rejects(evidence.ln_e_value, 0.05) {
+                count += 1;
+                // No evidence reaches the level 0, so that nothing is refined.
+                let grid = family_ratio(&text, &own, family, &[&sharing, &apart], 0.0);
+                assert!(evidence.ln_e_value <= grid.ln_e_value);
+                price += grid.ln_e_value - evidence.ln_e_value;
+            }
         }
-        count
+        (count, price / count.max(1) as f64)
+    }
+
+    /// Adds the log-partitions at temperatures outside the ladder.
+    fn with_temperatures(scores: &mut TextScores, rows: &[Vec<f64>], temperatures: &[f64]) {
+        scores.betas = temperatures.iter().map(|t| 1.0 / t).collect();
+        let stats = rows.iter().zip(&scores.ids).flat_map(|(logits, &seen)| {
+            let seen = logits[seen as usize];
+            scores.betas.iter().map(move |beta| TokenStats {
+                surprisal: logits.iter().map(|l| (beta * (l - seen)).exp()).sum::<f64>().ln(),
+                entropy: 0.0,
+                varentropy: 0.0,
+                ln_space_mass: 0.0,
+                cgf: [0.0; TILT_COUNT],
+            })
+        });
+        scores.stats = stats.collect();
     }
 
     #[test]
@@ -269,7 +330,7 @@ mod tests {
         {
             let decoding: Decoding = text.parse().unwrap();
             for family in [Family::Stated(decoding.clone(), decoding.temperature), Family::Deployed] {
-                let count = rejected(&decoding, &family, 60, TEXTS, seed as u64);
+                let (count, _) = rejected(&decoding, &family, 60, TEXTS, seed as u64);
                 let (low, high) = clopper_pearson(count, TEXTS, 0.999);
                 println!("{text} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
                 assert!(low <= 0.05, "{text}: {count}");
@@ -278,17 +339,47 @@ mod tests {
     }
 
     #[test]
+    fn a_decoding_between_those_of_the_grid_is_ruled_out_no_more_often_than_alpha() {
+        const TEXTS: u64 = 200;
+        for (seed, (decoding, families)) in [
+            ("temperature=0.93,top-p=0.86", ["deployed", "any"]),
+            ("temperature=1,top-k=30", ["deployed", "any"]),
+            (
+                "temperature=0.63,top-p=0.9",
+                ["deployed", "temperature=0.6..1,top-p=0.9"],
+            ),
+            ("temperature=0.85", ["deployed", "temperature=0.3..0.9"]),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for family in families {
+                let (count, _) = rejected(
+                    &decoding.parse().unwrap(),
+                    &family.parse().unwrap(),
+                    60,
+                    TEXTS,
+                    20 + seed as u64,
+                );
+                let (low, high) = clopper_pearson(count, TEXTS, 0.999);
+                println!("{decoding} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
+                assert!(low <= 0.05, "{decoding}: {count}");
+            }
+        }
+    }
+
+    #[test]
     fn hot_text_is_ruled_out_as_deployed() {
-        let count = rejected(&Decoding::untruncated(1.0 / 0.75), &Family::Deployed, 300, 50, 9);
-        println!("{count} of 50");
+        let (count, price) = rejected(&Decoding::untruncated(1.0 / 0.75), &Family::Deployed, 300, 50, 9);
+        println!("{count} of 50, each by {price:.2} nats less than the grid says");
         assert!(count > 40, "{count}");
+        assert!(price < 3.0, "{price}");
     }
 
     #[test]
     fn a_text_without_scores_says_nothing() {
         let empty = scores(&[], &[]);
-        let likelihoods = LnLikelihoods::new(&empty, &deployed());
-        let evidence = family_ratio("", &empty, &likelihoods, &[]);
+        let evidence = family_ratio("", &empty, &Family::Deployed, &[], 0.05);
         assert_eq!(
             (evidence.ln_e_value, evidence.void),
             (f64::NEG_INFINITY, Some(RatioVoid::NoOutcome))

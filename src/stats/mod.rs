@@ -13,6 +13,7 @@
 //! | [`words`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
 //! | [`mixture`] | Bayes weights with a fixed share | sub-probability, bounded regret |
 //! | [`decoding`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
+//! | [`between`] | the greatest likelihood over all temperatures, top-p and top-k between the decodings of a grid | never below any of them by more than rounding |
 //! | [`attribution`] | four numbers a model of the beginning of a text, and scores made of them | none without [`conformal`] |
 //! | [`conformal`] | a score against those of texts whose author is known | exact for exchangeable texts |
 //! | [`e_value`] | averages, unions and p-values of e-values, in logarithms | Ville, Markov |
@@ -40,6 +41,7 @@
 //! - C. J. Clopper, E. S. Pearson, Biometrika 26(4), 1934.
 
 pub mod attribution;
+pub mod between;
 pub mod conformal;
 pub mod cross_entropy;
 pub mod decoding;

@@ -6,7 +6,7 @@ use crate::calibration::{CalibratedModel, Calibration, HUMAN};
 use crate::model::Family;
 use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
 use crate::stats::attribution::{Account, LENGTHS, accounts, human_scores, own_scores, word_ends};
-use crate::stats::decoding::{LnLikelihoods, members};
+use crate::stats::decoding::members;
 use crate::stats::family_ratio::family_ratio;
 use crate::stats::likelihood_ratio::{Outcome, RatioVoid, Scored, likelihood_ratio};
 use crate::stats::{cross_entropy, entropy_gap, ln_average, ln_union, p_value, rejects};
@@ -496,9 +496,9 @@ impl<'a> Case<'a> {
                             (ratio.ln_e_value, ratio.outcome == Outcome::Word, ratio.void)
                         }
                         None => {
-                            let family = LnLikelihoods::new(own, &members(&candidate.decoding));
                             let others = others.iter().filter_map(|other| self.scores.get(&other.model));
-                            let ratio = family_ratio(self.text, own, &family, &others.collect::<Vec<_>>());
+                            let others: Vec<&TextScores> = others.collect();
+                            let ratio = family_ratio(self.text, own, &candidate.decoding, &others, level);
                             (ratio.ln_e_value, true, ratio.void)
                         }
                     };
