@@ -836,12 +836,33 @@ def mixed(genres):
     return [piece for _, _, piece in sorted(placed, key=lambda p: p[:2])]
 
 
+# What a reader of long texts gets: words of a piece, pieces of a genre, and genres whose documents are long enough.
+LONG_WORDS, LONG_PIECES, LONG_GENRES = 850, 6, ("learned", "novels", "speeches")
+
+
+def long_pieces(documents):
+    """One long piece of some documents of a few genres."""
+    for genre in LONG_GENRES:
+        of_genre = (d for d in documents if d.genre == genre)
+        found = 0
+        for document in sorted(of_genre, key=lambda d: draw("long", d.name)):
+            run = max(document.runs, key=lambda run: starts(run)[2])
+            text = cut(run, 0, LONG_WORDS)
+            if starts(run)[2] < LONG_WORDS or not looks_clean(text) or not looks_english(text):
+                continue
+            yield {"id": document.name, "genre": genre, "source": document.source, "text": text}
+            found += 1
+            if found == LONG_PIECES:
+                break
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cache", required=True, help="folder for the downloads")
     parser.add_argument("--out", required=True, help="JSONL file to write")
     parser.add_argument("--fast-detectgpt", help="folder with the *.raw_data.json files")
     parser.add_argument("--not-loaded", help="JSONL file for the texts of its models that are not loaded")
+    parser.add_argument("--long", help="JSONL file for a few pieces of %d words" % LONG_WORDS)
     args = parser.parse_args()
     if args.not_loaded and args.fast_detectgpt:
         with open(args.not_loaded, "w", encoding="utf-8") as file:
@@ -859,6 +880,9 @@ def main():
         documents += source(cache)
         say(f"{source.__name__}: {len(documents) - before} documents")
 
+    if args.long:
+        with open(args.long, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(piece, ensure_ascii=False) + "\n" for piece in long_pieces(documents))
     pieces = mixed(collect(documents))
     with open(args.out, "w", encoding="utf-8") as file:
         for piece in pieces:

@@ -4,7 +4,7 @@
 //!
 //!     VALIDITY_TEXTS=WORK cargo test --release --test known_prompt -- --ignored --nocapture
 //!
-//! With UPDATE_VALIDITY=1 beside it the table goes into docs/VALIDITY.md. VALIDITY_PER_DECODING is how many texts of each
+//! With UPDATE_VALIDITY=1 beside it the tables go into docs/VALIDITY.md. VALIDITY_PER_DECODING is how many texts of each
 //! model and decoding are taken.
 
 mod common;
@@ -40,6 +40,8 @@ const DECODINGS: [&str; 6] = [
     "temperature=0.85",
 ];
 const GENRES: [&str; 3] = ["news", "stories", "student essays"];
+/// The tokens that are judged of texts of up to 1,000, which the models wrote at temperature 1 without truncation.
+const LONG_TOKENS: [usize; 6] = [50, 100, 200, 400, 700, 1000];
 
 struct Sample {
     text: String,
@@ -56,12 +58,15 @@ fn lines(path: PathBuf) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn samples(folder: &str, per_manner: usize) -> Vec<Sample> {
+/// Up to `per_manner` texts of each model and decoding, and of each genre of people's texts, from the files
+/// `MODEL.jsonl` and `people.jsonl`, or `MODEL.long.jsonl` and so on.
+fn samples(folder: &str, kind: &str, genres: &[&str], per_manner: usize) -> Vec<Sample> {
     let prompts: BTreeMap<String, serde_json::Value> = PROMPTS
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .map(|prompt| (prompt["id"].as_str().unwrap().to_owned(), prompt))
         .collect();
+    let file = |writer: &str| lines(PathBuf::from(folder).join(format!("{writer}{kind}.jsonl")));
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     let mut samples = Vec::new();
     let mut take = |sample: Sample| {
@@ -74,7 +79,7 @@ fn samples(folder: &str, per_manner: usize) -> Vec<Sample> {
         }
     };
     for (author, name) in NAMES.iter().enumerate() {
-        for line in lines(PathBuf::from(folder).join(format!("{name}.jsonl"))) {
+        for line in file(name) {
             let prompt = &prompts[line["prompt"]["id"].as_str().unwrap()];
             // As `detect --prompt` gives it: one text, a turn for the one and an opening for the other.
             let given = prompt[if author == 0 { "instruction" } else { "opening" }]
@@ -94,9 +99,9 @@ fn samples(folder: &str, per_manner: usize) -> Vec<Sample> {
             });
         }
     }
-    for line in lines(PathBuf::from(folder).join("people.jsonl")) {
+    for line in file("people") {
         let genre = line["genre"].as_str().unwrap();
-        if GENRES.contains(&genre) {
+        if genres.is_empty() || genres.contains(&genre) {
             take(Sample {
                 text: line["text"].as_str().unwrap().to_owned(),
                 author: None,
@@ -150,29 +155,8 @@ fn mixture_over_best(text: &str, scores: &BTreeMap<String, TextScores>) -> Optio
     Some(mixture.ln_total() - totals.fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Of the texts of a row: how many there are, and of how many each model was ruled out, and both.
-#[derive(Default)]
-struct Row {
-    texts: u64,
-    ruled_out: [u64; 2],
-    both: u64,
-}
-
-#[test]
-#[ignore = "needs the texts that calibration/make writes"]
-fn what_is_decided_where_the_prompt_is_known() {
-    let Ok(folder) = std::env::var("VALIDITY_TEXTS") else {
-        println!("skipped: VALIDITY_TEXTS names no folder of texts");
-        return;
-    };
-    let per_manner = std::env::var("VALIDITY_PER_DECODING").map_or(100, |n| n.parse().unwrap());
-    let samples = samples(&folder, per_manner);
-    let stated: Vec<Family> = DECODINGS.iter().map(|decoding| decoding.parse().unwrap()).collect();
-    let families: Vec<Family> = stated.iter().cloned().chain([Family::Deployed, Family::Any]).collect();
-    let candidates: Vec<Vec<Candidate>> = families
-        .iter()
-        .map(|family| writers::candidates(NAMES, family))
-        .collect();
+/// What both default models make of each text, by name.
+fn scored(samples: &[Sample], candidates: &[Vec<Candidate>]) -> Vec<BTreeMap<String, TextScores>> {
     let scoring = scoring(&candidates.concat());
     let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); samples.len()];
     for (place, name) in NAMES.iter().enumerate() {
@@ -186,16 +170,39 @@ fn what_is_decided_where_the_prompt_is_known() {
             scores.insert((*name).to_owned(), figures);
         }
     }
+    scores
+}
+
+/// Of the texts of a row: how many there are, of how many each model was ruled out, and both, and what the likelihood
+/// ratio has against each model, nats a token in all.
+#[derive(Default)]
+struct Row {
+    texts: u64,
+    ruled_out: [u64; 2],
+    both: u64,
+    rate: [f64; 2],
+}
+
+/// The rows of a table: by hypothesis, the author's tokens that are judged, and writer.
+type Rows = BTreeMap<(String, usize, String), Row>;
+
+/// What is decided of the beginnings of the texts under each family, of which the stated ones are held against the texts
+/// that were sampled so; and the leads of the mixture, by writer and tokens.
+fn judged(samples: &[Sample], families: &[Family], lengths: &[usize]) -> (Rows, BTreeMap<(String, usize), Vec<f64>>) {
+    let candidates: Vec<Vec<Candidate>> = families
+        .iter()
+        .map(|family| writers::candidates(NAMES, family))
+        .collect();
     let policy = Policy {
         alpha: 0.05,
         tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
         prompt: PromptKnowledge::Known,
         calibrations: Vec::new(),
     };
-    let mut rows: BTreeMap<(String, usize, String), Row> = BTreeMap::new();
+    let mut rows = Rows::new();
     let mut mixtures: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
-    for (sample, scores) in samples.iter().zip(&scores) {
-        for tokens in TOKENS {
+    for (sample, scores) in samples.iter().zip(&scored(samples, &candidates)) {
+        for &tokens in lengths {
             let judge = &scores[NAMES[sample.author.unwrap_or(0)]];
             let end = judge.spans.get(tokens - 1).map(|span| span.end);
             let Some((end, text)) = end.and_then(|end| Some((end, sample.text.get(..end)?))) else {
@@ -214,26 +221,51 @@ fn what_is_decided_where_the_prompt_is_known() {
             }
             for (family, candidates) in families.iter().zip(&candidates) {
                 // Each way of sampling is true of its own texts only.
-                let of_its_own = matches!(family, Family::Stated(..)) && sample.manner == family.to_string();
-                if !of_its_own && matches!(family, Family::Stated(..)) {
+                let stated = matches!(family, Family::Stated(..));
+                if stated && sample.author.is_some() && sample.manner != family.to_string() {
                     continue;
                 }
                 let decision = decide(text, candidates, &[], &scores, &policy);
-                let out = [0, 1].map(|i| !decision.hypotheses[i].retained);
                 let row = rows.entry((family.to_string(), tokens, writer.clone())).or_default();
-                row.texts += 1;
-                for (count, out) in row.ruled_out.iter_mut().zip(out) {
-                    *count += u64::from(out);
+                let mut out = [false; 2];
+                for (i, hypothesis) in decision.hypotheses.iter().enumerate() {
+                    out[i] = !hypothesis.retained;
+                    row.ruled_out[i] += u64::from(out[i]);
+                    let ratio = hypothesis.evidence.iter().find(|e| e.test == Test::LikelihoodRatio);
+                    row.rate[i] += ratio.map_or(0.0, |ratio| ratio.statistic) / tokens as f64;
                 }
+                row.texts += 1;
                 row.both += u64::from(out[0] && out[1]);
             }
         }
     }
+    (rows, mixtures)
+}
+
+fn texts() -> Option<String> {
+    let folder = std::env::var("VALIDITY_TEXTS");
+    if folder.is_err() {
+        println!("skipped: VALIDITY_TEXTS names no folder of texts");
+    }
+    folder.ok()
+}
+
+#[test]
+#[ignore = "needs the texts that calibration/make writes"]
+fn what_is_decided_where_the_prompt_is_known() {
+    let Some(folder) = texts() else { return };
+    let per_manner = std::env::var("VALIDITY_PER_DECODING").map_or(100, |n| n.parse().unwrap());
+    let samples = samples(&folder, "", &GENRES, per_manner);
+    let stated = DECODINGS.iter().map(|decoding| decoding.parse().unwrap());
+    let families: Vec<Family> = stated.chain([Family::Deployed, Family::Any]).collect();
+    let (rows, mixtures) = judged(&samples, &families, &TOKENS);
     let mut table = String::from(
         "\n| hypothesis | tokens | texts by | n | smollm2-135m-instruct ruled out | gemma-3-270m ruled out | both |\n\
          |---|---|---|---|---|---|---|\n",
     );
-    for ((family, tokens, writer), row) in &rows {
+    // People's texts say nothing of a stated decoding that they do not of `deployed`.
+    let families = |family: &str, writer: &str| !writer.starts_with("people") || ["any", "deployed"].contains(&family);
+    for ((family, tokens, writer), row) in rows.iter().filter(|((family, _, writer), _)| families(family, writer)) {
         writeln!(
             table,
             "| {family} | {tokens} | {writer} | {} | {} | {} | {} |",
@@ -262,4 +294,36 @@ fn what_is_decided_where_the_prompt_is_known() {
         .unwrap();
     }
     documented("mixture", &table);
+}
+
+#[test]
+#[ignore = "needs the texts that calibration/make writes"]
+fn what_length_adds_where_any_decoding_is_possible() {
+    let Some(folder) = texts() else { return };
+    let samples = samples(&folder, ".long", &[], usize::MAX);
+    let families: Vec<Family> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
+    let (rows, _) = judged(&samples, &families, &LONG_TOKENS);
+    let mut table = String::from(
+        "\n| hypothesis | texts by | tokens | n | smollm2-135m-instruct ruled out | nats a token | gemma-3-270m ruled out | nats a token |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    let by_writer = rows
+        .iter()
+        .map(|((family, tokens, writer), row)| (family, writer, tokens, row));
+    let mut by_writer: Vec<_> = by_writer.collect();
+    by_writer.sort_by_key(|(family, writer, tokens, _)| (*family, *writer, *tokens));
+    for (family, writer, tokens, row) in by_writer {
+        let rate = row.rate.map(|rate| rate / row.texts as f64);
+        writeln!(
+            table,
+            "| {family} | {writer} | {tokens} | {} | {} | {:.3} | {} | {:.3} |",
+            row.texts,
+            share(row.ruled_out[0], row.texts),
+            rate[0],
+            share(row.ruled_out[1], row.texts),
+            rate[1]
+        )
+        .unwrap();
+    }
+    documented("long texts", &table);
 }
