@@ -228,7 +228,8 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize]) -> (Rows, 
                 let decision = decide(text, candidates, &[], &scores, &policy);
                 let row = rows.entry((family.to_string(), tokens, writer.clone())).or_default();
                 let mut out = [false; 2];
-                for (i, hypothesis) in decision.hypotheses.iter().enumerate() {
+                // The last hypothesis is the person's.
+                for (i, hypothesis) in decision.hypotheses.iter().take(NAMES.len()).enumerate() {
                     out[i] = !hypothesis.retained;
                     row.ruled_out[i] += u64::from(out[i]);
                     let ratio = hypothesis.evidence.iter().find(|e| e.test == Test::LikelihoodRatio);

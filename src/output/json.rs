@@ -98,6 +98,7 @@ mod tests {
         for code in [
             WarningCode::FewTokens,
             WarningCode::Uncalibrated,
+            WarningCode::Untested,
             WarningCode::OutsideCalibration,
             WarningCode::Memorised,
             WarningCode::RatioVoid,

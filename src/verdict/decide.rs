@@ -159,10 +159,23 @@ pub fn decide(
         });
     }
     let calibrated = policy.prompt == PromptKnowledge::Unknown;
-    let uncalibrated: Vec<&str> = judged
-        .iter()
-        .filter_map(|j| j.uncalibrated.then_some(j.hypothesis.author.as_str()))
-        .collect();
+    let those = |of: fn(&Judged) -> bool| {
+        let authors = judged.iter().filter(|j| of(j)).map(|j| j.hypothesis.author.as_str());
+        authors.collect::<Vec<_>>()
+    };
+    let uncalibrated = those(|j| j.uncalibrated);
+    let untested = those(|j| j.hypothesis.basis == Basis::Untested && !j.uncalibrated);
+    if !calibrated && !untested.is_empty() {
+        warnings.push(Warning {
+            code: WarningCode::Untested,
+            message: format!(
+                "Nothing tests {}: of the tests that were asked for, the entropy gap needs one temperature without \
+                 truncation (--decoding temperature=1), the cross-entropy a second model of the same vocabulary as well, and \
+                 the likelihood ratio a second model or a truncation.",
+                untested.join(" and ")
+            ),
+        });
+    }
     if !uncalibrated.is_empty() {
         warnings.push(Warning {
             code: WarningCode::Uncalibrated,

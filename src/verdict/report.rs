@@ -195,6 +195,8 @@ pub enum WarningCode {
     HumanUntested,
     /// The prompt is not known and there is no calibration for a model, so that it is not tested.
     Uncalibrated,
+    /// None of the tests that were asked for applies to a model.
+    Untested,
     /// The text is of a kind that no calibration covers.
     OutsideCalibration,
     /// The text, or a part of it, is so predictable that it may be a known text.
