@@ -4,7 +4,7 @@ use super::crossing::Crossing;
 use super::detect::Judge;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{DetectConfig, PromptChoice};
-use crate::calibration::{self, Calibration};
+use crate::calibration::{self, CalibratedModel, Calibration};
 use crate::input::{Document, Source};
 use crate::model::LanguageModel;
 use crate::model::catalogue::{Catalogue, ModelEntry};
@@ -185,14 +185,18 @@ impl Judge for ModelJudge<'_> {
                 }
                 Ok(())
             })?;
+            // What a model was asked is part of what a calibration knows it by.
+            let as_scored = identities.into_iter().map(|model| match policy.prompt {
+                PromptKnowledge::Unknown => model,
+                PromptKnowledge::Known => CalibratedModel { request: None, ..model },
+            });
+            let as_scored: Vec<CalibratedModel> = as_scored.collect();
+            // No calibration text was read after a given prompt.
+            let calibrated = if prompt.is_some() { &[][..] } else { &as_scored };
             for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
-                let decision = verdict::decide(&document.text, &candidates, &identities, scores, &policy);
-                let figures = identities.iter().filter_map(|model| {
-                    let mut as_scored = model.clone();
-                    if policy.prompt == PromptKnowledge::Known {
-                        as_scored.request = None;
-                    }
-                    let figures = verdict::figures(scores.get(&model.name)?, as_scored, self.config.tokens)?;
+                let decision = verdict::decide(&document.text, &candidates, calibrated, scores, &policy);
+                let figures = as_scored.iter().filter_map(|model| {
+                    let figures = verdict::figures(scores.get(&model.name)?, model.clone(), self.config.tokens)?;
                     Some((model.name.clone(), figures))
                 });
                 let report = ProvenanceReport {

@@ -274,16 +274,23 @@ impl<'a> Masses<'a> {
             return if self.row.seen >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         }
         let mut kept = 1.0f64;
+        // An upper bound of what top-k leaves, where `kept` is a lower one.
+        let mut left = 1.0f64;
         let mut inside = true;
         if let Some(k) = decoding.top_k {
             // Symbols as likely as the seen one do not push it out.
             inside &= rank <= k;
             kept = self.cumulative[(k as usize).min(TOP) - 1];
+            let beyond = (k as usize).saturating_sub(TOP) as f64;
+            left = f64::min(
+                1.0,
+                kept + beyond * (self.cumulative[TOP - 1] - self.cumulative[TOP - 2]),
+            );
         }
         if let Some(p) = decoding.top_p {
             // The nucleus of what top-k has left: p is a share of its mass.
             let wanted = p * kept;
-            inside &= self.above < wanted;
+            inside &= self.above < p * left;
             let n = self.cumulative.partition_point(|&mass| mass < wanted);
             kept = self.cumulative.get(n).map_or(wanted, |&mass| mass.min(kept));
         }
@@ -351,7 +358,8 @@ pub(super) fn least_above(row: &DecodingStats, beta: f64, known: f64, total: f64
     let knots = ABOVE.map(|rung| LADDER[rung]);
     let mass = |i: usize| f64::from(row.ln_above[i]);
     let weight: [f64; ABOVE.len()] = std::array::from_fn(|i| mass(i) + f64::from(row.ln_z[ABOVE[i]]));
-    let line = line_below(&knots, &weight, &weight, (beta, beta), 0.0);
+    let [low, high] = [-ROUNDING, ROUNDING].map(|error| weight.map(|ln| ln + error));
+    let line = line_below(&knots, &low, &high, (beta, beta), 0.0);
     let between = line.map_or(0.0, |line| line.at(beta).exp());
     let hotter = knots.partition_point(|&knot| knot <= beta + 1e-12).checked_sub(1);
     let grown = hotter.map_or(0.0, |i| mass(i).exp());
@@ -462,6 +470,19 @@ pub(super) mod tests {
             let share = UNTRUNCATED_SHARE;
             let wanted = by_sorting(&logits, seen, &decoding).max(share * itself).ln();
             prop_assert!((found - wanted).abs() < 1e-4, "{} {} {}", found, wanted, decoding);
+        }
+
+        /// With more kept than the likeliest, no token has less than its own probability.
+        #[test]
+        fn top_k_beyond_the_likeliest_stays_on_the_authors_side(
+            fall in 0.1..1.5f64, seen in 0usize..1500, k in 1u32..2000, p in prop::option::of(0.3..0.99f64), rung in 0usize..8
+        ) {
+            let logits: Vec<f64> = (1..=1500).map(|i| -fall * f64::from(i).ln()).collect();
+            let (stats, rank) = row(&logits, seen);
+            let decoding = Decoding { top_k: Some(k), top_p: p, ..Decoding::untruncated(1.0 / LADDER[rung]) };
+            let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
+            let wanted = by_sorting(&logits, seen, &decoding).ln();
+            prop_assert!(found > wanted - 1e-4, "{} {}", found, wanted);
         }
 
         /// Wider than the likeliest: the kept mass is short by less than one symbol's, never long.

@@ -126,7 +126,8 @@ pub struct Decision {
 /// An author's own evidence alone can remove it, and does so wrongly with probability at most alpha; so the true
 /// author, if it is among the candidates and wrote as they say, is in the set with probability at least 1 - alpha,
 /// however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` as
-/// [`scoring`] has it; a candidate whose model is missing from it stays in the set.
+/// [`scoring`] has it; a candidate whose model is missing from it stays in the set. `models` are the models as they read
+/// the text, with what they were asked: none of them where a prompt was given, which no calibration knows.
 pub fn decide(
     text: &str,
     candidates: &[Candidate],
@@ -189,9 +190,15 @@ pub fn decide(
     if human.uncalibrated {
         warnings.push(Warning {
             code: WarningCode::HumanUntested,
-            message: "Nothing tests whether a person wrote the text, so a person is never ruled out: there is no calibration \
-                      of people's texts with the models that are loaded. `whowrote calibrate --author human` makes one."
-                .to_owned(),
+            message: format!(
+                "Nothing tests whether a person wrote the text, so a person is never ruled out: {}",
+                match models.is_empty() {
+                    true => "the calibration's texts were read without the prompt that is given here. Leave --prompt out for it.",
+                    false =>
+                        "there is no calibration of people's texts with the models that are loaded as they read this text. \
+                         `whowrote calibrate --author human` makes one.",
+                }
+            ),
         });
     }
     if let Some(reason) = &case.outside {
