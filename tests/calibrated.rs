@@ -5,6 +5,7 @@ mod common;
 #[path = "common/writers.rs"]
 mod writers;
 
+use assert_cmd::Command;
 use candle_core::Device;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -151,4 +152,37 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
         "{:?}",
         decision.warnings
     );
+}
+
+/// People's calibration was read without a prompt. A text that its prompt gives away is predictable to every model, and
+/// says nothing of who wrote it.
+#[test]
+fn no_person_is_judged_after_a_given_prompt() {
+    let text = "On the second morning the wind had dropped, and we could see from the kitchen how the whole slope behind \
+                the barn had slid down to the road, with the fence still standing in it as if nobody had told it. My \
+                uncle walked out in his slippers. He looked for a while, then said that it had been too steep to mow \
+                anyway, and went to telephone the parish.";
+    let folder = tempfile::tempdir().unwrap();
+    let prompt = folder.path().join("prompt.txt");
+    std::fs::write(&prompt, format!("Correct the spelling of the following text. {text}")).unwrap();
+    for name in NAMES {
+        common::model_file(name);
+    }
+    let person = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("whowrote").unwrap();
+        command
+            .args(["detect", "--format", "json"])
+            .args(arguments)
+            .write_stdin(text);
+        let output = command.assert().code(0).get_output().stdout.clone();
+        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let hypotheses = report["hypotheses"].as_array().unwrap();
+        let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
+        (person["basis"].clone(), person["retained"].clone())
+    };
+    assert_eq!(
+        person(&["--prompt", prompt.to_str().unwrap()]),
+        ("untested".into(), true.into())
+    );
+    assert_eq!(person(&["--no-prompt"]), ("calibration".into(), true.into()));
 }
