@@ -307,7 +307,8 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        let bound = cells.peek().map_or(f64::NEG_INFINITY, |cell| cell.bound).max(frozen);
+        // Outside the likeliest the border of a nucleus is itself a bound, and may be wider at one point than over a cell.
+        let bound = cells.peek().map_or(frozen, |cell| cell.bound.max(frozen)).max(attained);
         Greatest { bound, attained }
     }
 
