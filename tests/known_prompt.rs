@@ -22,7 +22,7 @@ use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::model::{Family, LanguageModel};
 use whowrote::scoring::{SPACE, TextScores, score_after};
 use whowrote::stats::attribution::ln_p_at;
-use whowrote::stats::mixture::{FixedShare, SHARE};
+use whowrote::stats::mixture::Mixture;
 use whowrote::stats::words::{WordFigures, borders, ln_word_probabilities};
 use whowrote::verdict::{Candidate, Policy, PromptKnowledge, Test, decide, scoring};
 
@@ -146,7 +146,7 @@ fn mixture_over_best(text: &str, scores: &BTreeMap<String, TextScores>) -> Optio
         }
     }
     let words = experts.first().map(Vec::len).filter(|&words| words > 0)?;
-    let mut mixture = FixedShare::new(experts.len(), SHARE);
+    let mut mixture = Mixture::new(experts.len());
     for word in 0..words {
         let row: Vec<f64> = experts.iter().map(|expert| expert[word]).collect();
         mixture.push(&row);
@@ -178,6 +178,8 @@ fn scored(samples: &[Sample], candidates: &[Vec<Candidate>]) -> Vec<BTreeMap<Str
 #[derive(Default)]
 struct Row {
     texts: u64,
+    /// Of these, how many end before the tokens that are judged.
+    ended: u64,
     ruled_out: [u64; 2],
     both: u64,
     rate: [f64; 2],
@@ -186,9 +188,22 @@ struct Row {
 /// The rows of a table: by hypothesis, the author's tokens that are judged, and writer.
 type Rows = BTreeMap<(String, usize, String), Row>;
 
+/// Whether texts that end before the tokens that are judged count, as they are. Evidence that may be read at any time
+/// may be read at the end; and a table of only those texts that reach a length would be one of texts chosen by their content.
+#[derive(Clone, Copy, PartialEq)]
+enum Ended {
+    Counted,
+    LeftOut,
+}
+
 /// What is decided of the beginnings of the texts under each family, of which the stated ones are held against the texts
 /// that were sampled so; and the leads of the mixture, by writer and tokens.
-fn judged(samples: &[Sample], families: &[Family], lengths: &[usize]) -> (Rows, BTreeMap<(String, usize), Vec<f64>>) {
+fn judged(
+    samples: &[Sample],
+    families: &[Family],
+    lengths: &[usize],
+    ended: Ended,
+) -> (Rows, BTreeMap<(String, usize), Vec<f64>>) {
     let candidates: Vec<Vec<Candidate>> = families
         .iter()
         .map(|family| writers::candidates(NAMES, family))
@@ -205,9 +220,13 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize]) -> (Rows, 
         for &tokens in lengths {
             let judge = &scores[NAMES[sample.author.unwrap_or(0)]];
             let end = judge.spans.get(tokens - 1).map(|span| span.end);
-            let Some((end, text)) = end.and_then(|end| Some((end, sample.text.get(..end)?))) else {
+            if end.is_none() && ended == Ended::LeftOut {
                 continue;
-            };
+            }
+            let reached = end.is_some();
+            let end = end.unwrap_or(sample.text.len());
+            // A character that the last token begins and another ends is not judged.
+            let Some(text) = sample.text.get(..end) else { continue };
             let scores: BTreeMap<String, TextScores> = scores
                 .iter()
                 .map(|(name, scores)| (name.clone(), cut(scores, end)))
@@ -236,6 +255,7 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize]) -> (Rows, 
                     row.rate[i] += ratio.map_or(0.0, |ratio| ratio.statistic) / tokens as f64;
                 }
                 row.texts += 1;
+                row.ended += u64::from(!reached);
                 row.both += u64::from(out[0] && out[1]);
             }
         }
@@ -259,18 +279,19 @@ fn what_is_decided_where_the_prompt_is_known() {
     let samples = samples(&folder, "", &GENRES, per_manner);
     let stated = DECODINGS.iter().map(|decoding| decoding.parse().unwrap());
     let families: Vec<Family> = stated.chain([Family::Deployed, Family::Any]).collect();
-    let (rows, mixtures) = judged(&samples, &families, &TOKENS);
+    let (rows, mixtures) = judged(&samples, &families, &TOKENS, Ended::Counted);
     let mut table = String::from(
-        "\n| hypothesis | tokens | texts by | n | smollm2-135m-instruct ruled out | gemma-3-270m ruled out | both |\n\
-         |---|---|---|---|---|---|---|\n",
+        "\n| hypothesis | tokens | texts by | n | shorter | smollm2-135m-instruct ruled out | gemma-3-270m ruled out | both |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     // People's texts say nothing of a stated decoding that they do not of `deployed`.
     let families = |family: &str, writer: &str| !writer.starts_with("people") || ["any", "deployed"].contains(&family);
     for ((family, tokens, writer), row) in rows.iter().filter(|((family, _, writer), _)| families(family, writer)) {
         writeln!(
             table,
-            "| {family} | {tokens} | {writer} | {} | {} | {} | {} |",
+            "| {family} | {tokens} | {writer} | {} | {} | {} | {} | {} |",
             row.texts,
+            row.ended,
             share(row.ruled_out[0], row.texts),
             share(row.ruled_out[1], row.texts),
             share(row.both, row.texts)
@@ -303,7 +324,7 @@ fn what_length_adds_where_any_decoding_is_possible() {
     let Some(folder) = texts() else { return };
     let samples = samples(&folder, ".long", &[], usize::MAX);
     let families: Vec<Family> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
-    let (rows, _) = judged(&samples, &families, &LONG_TOKENS);
+    let (rows, _) = judged(&samples, &families, &LONG_TOKENS, Ended::LeftOut);
     let mut table = String::from(
         "\n| hypothesis | texts by | tokens | n | smollm2-135m-instruct ruled out | nats a token | gemma-3-270m ruled out | nats a token |\n\
          |---|---|---|---|---|---|---|---|\n",

@@ -6,8 +6,8 @@
 //!
 //! Q mixes the author's own model without truncation at T = 1.14, 1 and 0.89: what a person or another model writes
 //! leaves a nucleus again and again, and each time costs P_d up to ln(1/share) nats against Q. It mixes all other models
-//! as well: token by token, for the text as a whole, where they share the author's tokeniser; and word by word, with the
-//! share of [`super::mixture`], whatever their tokenisers. There, the words' probability under P_d is bounded by that of
+//! as well: token by token, for the text as a whole, where they share the author's tokeniser; and word by word, by
+//! [`super::mixture`], whatever their tokenisers. There, the words' probability under P_d is bounded by that of
 //! their tokens without the first:
 //!
 //! ```text
@@ -24,7 +24,7 @@ use super::attribution::ln_p_at;
 use super::between::greatest;
 use super::decoding::{LnLikelihoods, members};
 use super::likelihood_ratio::{RatioVoid, same_tokens};
-use super::mixture::{FixedShare, SHARE};
+use super::mixture::{FixedShare, Mixture};
 use super::words::{WordFigures, borders, ln_word_probabilities, token_at};
 use super::{ln_union, rejects};
 use crate::model::Family;
@@ -192,7 +192,7 @@ fn by_words(text: &str, null: &TextScores, numerators: &[&TextScores]) -> Option
             experts.push(ln_word_probabilities(scores, &figures, &usable));
         }
     }
-    let mut mixture = FixedShare::new(experts.len(), SHARE);
+    let mut mixture = Mixture::new(experts.len());
     let mut row = vec![0.0; experts.len()];
     for word in 0..usable.len() - 1 {
         for (to, expert) in row.iter_mut().zip(&experts) {

@@ -9,7 +9,7 @@
 //! docs/THEORY.md 7 has the proofs, the conditions, and why the value at the last border of a text must be read as a
 //! p-value and joined with other tests by [`super::e_value::ln_union`].
 
-use super::mixture::{FixedShare, SHARE};
+use super::mixture::Mixture;
 use super::words::{LnProbability, NoProbability, borders, ln_word_probabilities, stats_of, word_figures};
 use crate::scoring::TextScores;
 
@@ -76,7 +76,7 @@ impl RatioEvidence {
     }
 }
 
-/// Evidence against "`null` wrote the text": the fixed-share mixture of the `numerators` over the null.
+/// Evidence against "`null` wrote the text": the mixture ([`Mixture`]) of the `numerators` over the null.
 ///
 /// Token by token if all of them share a tokeniser (the same vocabulary size, ids and spans on this text), else word by
 /// word for all. Outcomes that some model has not scored are left out of every model. A numerator whose figures fail on
@@ -119,7 +119,7 @@ fn ratio(outcome: Outcome, null: &[LnProbability], experts: &[Vec<LnProbability>
     if null.is_empty() {
         return void(RatioVoid::NoOutcome);
     }
-    let mut mixture = FixedShare::new(experts.len(), SHARE);
+    let mut mixture = Mixture::new(experts.len());
     let mut path = Vec::with_capacity(null.len());
     let mut ln_null = 0.0;
     for (i, ln_p) in null.iter().enumerate() {

@@ -11,7 +11,7 @@
 //! | [`likelihood_ratio`] | a mixture of all other models against the author, token by token or at word borders | p-value at any time; by tokens an e-process |
 //! | [`family_ratio`] | the author's own model untruncated, and all others, against every decoding of a family | p-value at any time |
 //! | [`words`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
-//! | [`mixture`] | Bayes weights with a fixed share | sub-probability, bounded regret |
+//! | [`mixture`] | Bayes weights, with and without a fixed share | sub-probability, bounded regret |
 //! | [`decoding`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
 //! | [`between`] | the greatest likelihood over all temperatures, top-p and top-k between the decodings of a grid | never below any of them by more than rounding |
 //! | [`attribution`] | four numbers a model of the beginning of a text, and scores made of them | none without [`conformal`] |
@@ -60,4 +60,4 @@ pub use e_value::{ln_average, ln_union, log_sum_exp, p_value, rejects};
 pub use entropy_gap::{GapEvidence, GapProcess};
 pub use interval::clopper_pearson;
 pub use likelihood_ratio::{Outcome, RatioEvidence, RatioVoid, Scored};
-pub use mixture::{FixedShare, SHARE};
+pub use mixture::{FixedShare, Mixture, SHARE};
