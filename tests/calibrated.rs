@@ -68,6 +68,7 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
     let candidates = writers::candidates(NAMES, &Family::Deployed);
     let policy = Policy {
         alpha: 0.05,
+        alpha_human: 0.01,
         tests: Vec::new(),
         prompt: PromptKnowledge::Unknown,
         calibrations: built_in(),
@@ -128,6 +129,7 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
     let candidates = writers::candidates(NAMES, &Family::Deployed);
     let policy = Policy {
         alpha: 0.05,
+        alpha_human: 0.01,
         tests: Vec::new(),
         prompt: PromptKnowledge::Unknown,
         calibrations: built_in(),

@@ -168,6 +168,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
     let scores = BTreeMap::from([scores("a", vec![crossed]), scores("b", Vec::new())]);
     let policy = Policy {
         alpha: 0.05,
+        alpha_human: 0.01,
         tests: vec![Test::EntropyGap, Test::CrossEntropy],
         prompt: PromptKnowledge::Known,
         calibrations: Vec::new(),

@@ -93,6 +93,7 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
     }
     let policy = Policy {
         alpha: 0.05,
+        alpha_human: 0.01,
         tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
         prompt: PromptKnowledge::Known,
         calibrations: Vec::new(),

@@ -12,8 +12,10 @@ pub use file::CalibrationError;
 
 use crate::model::LanguageModel;
 use crate::model::chat::GENERIC_REQUEST;
-use crate::stats::attribution::{Account, LENGTHS};
+use crate::stats::attribution::{Account, LENGTHS, figures, human_scores, own_scores};
 use crate::stats::conformal;
+use crate::stats::discriminant::{Discriminant, Moments};
+use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
 /// The author that a calibration of people's texts is for.
@@ -21,6 +23,14 @@ pub const HUMAN: &str = "human";
 
 /// Groups with fewer texts of a length say nothing at that length: with 19 the least p-value is 0.05.
 pub const LEAST_TEXTS: usize = 19;
+
+/// How many texts of a length a group needs for its author to be ruled out at a level, at least [`LEAST_TEXTS`]: the least
+/// p-value of n texts is `1/(n + 1)`.
+pub fn least_texts(alpha: f64) -> usize {
+    // 1/0.05 is 20 and perhaps a rounding error.
+    let needed = (1.0 / alpha - 1.0 - 1e-9).ceil();
+    (needed as usize).max(LEAST_TEXTS)
+}
 
 /// A model whose accounts of texts a calibration holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +97,11 @@ pub struct Calibration {
 pub struct Conformal {
     /// The greatest of the groups' p-values.
     pub p_value: f64,
-    /// The text's first score, standard deviations of its surprisal; low scores speak against the author.
+    /// Whether the text is held against the texts of all other authors too.
+    pub compared: bool,
+    /// The text's score in the group that comes nearest; low scores speak against the author. Where it is held against the other
+    /// authors' texts, how much likelier it is the author's than one of theirs, nats; else standard deviations of the text's
+    /// surprisal.
     pub score: f64,
     /// By this score alone the author is ruled out below this; minus infinity where no score would do.
     pub threshold: f64,
@@ -109,12 +123,15 @@ impl Calibration {
     }
 
     /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has
-    /// [`LEAST_TEXTS`] texts.
-    pub fn length_class(&self, reached: usize) -> Option<usize> {
-        let covered = |class: &usize| {
-            !self.groups.is_empty() && self.groups.iter().all(|group| group.reaching(*class) >= LEAST_TEXTS)
+    /// [`least_texts`] for this level. Where there is no such length, the greatest at which every group has [`LEAST_TEXTS`].
+    pub fn length_class(&self, reached: usize, alpha: f64) -> Option<usize> {
+        let with = |least: usize| {
+            let covered = |class: &usize| {
+                !self.groups.is_empty() && self.groups.iter().all(|group| group.reaching(*class) >= least)
+            };
+            (0..reached.min(LENGTHS.len())).rev().find(covered)
         };
-        (0..reached.min(LENGTHS.len())).rev().find(covered)
+        with(least_texts(alpha)).or_else(|| with(LEAST_TEXTS))
     }
 
     /// The accounts of all texts of a length, whatever their group.
@@ -126,40 +143,125 @@ impl Calibration {
     /// The conformal p-value of a text, given the accounts of the models in `columns` at every length that it reaches,
     /// in the order of `columns`. None where the text is shorter than every length that the groups cover.
     ///
-    /// `scores` makes one or several scores of each of some texts, low where the author is unlikely, by a rule that does not
-    /// depend on the order in which the texts come.
+    /// `own` is the author's place in `columns`; none for people. `others` are all other authors that come into question,
+    /// read by the same models: the text's score is how much likelier it is one of the author's than one of theirs
+    /// ([`Discriminant`]). Where it is not known how all of them write, it has two scores that need no texts of theirs
+    /// ([`own_scores`], [`human_scores`]). Which of the two it is does not depend on the text.
     pub fn judge(
         &self,
         columns: &[usize],
         text: &[Vec<Account>],
-        scores: impl Fn(&[Vec<Account>]) -> Vec<Vec<f64>>,
+        own: Option<usize>,
+        others: &[OtherAuthor],
         alpha: f64,
     ) -> Option<Conformal> {
-        let class = self.length_class(text.len())?;
-        let mut threshold = f64::INFINITY;
-        let mut own = f64::NAN;
-        let mut texts = 0;
-        let mut p_values = Vec::with_capacity(self.groups.len());
-        for group in &self.groups {
-            let mut all = group.at(class, columns);
-            texts += all.len();
-            all.push(text[class].clone());
-            let mut scores = scores(&all);
-            p_values.push(conformal::p_of_low_jointly(&scores));
-            let first = scores.swap_remove(0);
-            let (score, others) = first.split_last()?;
-            own = *score;
-            threshold = threshold.min(conformal::threshold_of_low(others, alpha));
-        }
+        let class = self.length_class(text.len(), alpha)?;
+        let text = &text[class];
+        let groups: Vec<Vec<Vec<Account>>> = self.groups.iter().map(|group| group.at(class, columns)).collect();
+        let rivals = Rivals::new(class, &groups, others);
+        let judged: Vec<GroupJudged> = match &rivals {
+            Some(rivals) => (0..groups.len())
+                .map(|group| rivals.judge(group, text, alpha))
+                .collect(),
+            None => groups
+                .iter()
+                .map(|group| by_fixed_scores(group, text, own, alpha))
+                .collect(),
+        };
+        let p_values: Vec<f64> = judged.iter().map(|judged| judged.p_value).collect();
         let (p_value, nearest) = conformal::greatest(&p_values);
+        let nearest = nearest?;
         Some(Conformal {
             p_value,
-            score: own,
-            threshold,
+            compared: rivals.is_some(),
+            score: judged[nearest].score,
+            threshold: judged[nearest].threshold,
             words: LENGTHS[class],
-            texts,
-            group: nearest.map_or_else(String::new, |i| self.groups[i].name.clone()),
+            texts: groups.iter().map(Vec::len).sum(),
+            group: self.groups[nearest].name.clone(),
         })
+    }
+}
+
+/// Another author who comes into question, as the same models read its texts.
+#[derive(Clone, Debug)]
+pub struct OtherAuthor<'a> {
+    /// The author's texts.
+    pub calibration: &'a Calibration,
+    /// Where the models that are compared stand among [`Calibration::models`], in the order in which the text's accounts come.
+    pub columns: Vec<usize>,
+}
+
+/// What one group says of a text.
+struct GroupJudged {
+    p_value: f64,
+    score: f64,
+    threshold: f64,
+}
+
+/// The figures of an author's texts, by group, and the moments of all other authors'.
+struct Rivals {
+    groups: Vec<Vec<DVector<f64>>>,
+    moments: Vec<Moments>,
+    others: Vec<Vec<Moments>>,
+}
+
+impl Rivals {
+    /// None where there is no other author, or one without texts of the length.
+    fn new(class: usize, groups: &[Vec<Vec<Account>>], others: &[OtherAuthor]) -> Option<Self> {
+        let rows = |texts: &Vec<Vec<Account>>| texts.iter().map(|text| figures(text)).collect::<Vec<_>>();
+        let moments = |other: &OtherAuthor| {
+            let groups = other.calibration.groups.iter();
+            let moments = groups.filter_map(|group| Moments::of(&rows(&group.at(class, &other.columns))));
+            Some(moments.collect::<Vec<_>>()).filter(|moments| !moments.is_empty())
+        };
+        let others = others.iter().map(moments).collect::<Option<Vec<_>>>()?;
+        let groups: Vec<Vec<DVector<f64>>> = groups.iter().map(rows).collect();
+        let moments = groups.iter().map(|rows| Moments::of(rows)).collect::<Option<_>>()?;
+        (!others.is_empty()).then_some(Self {
+            groups,
+            moments,
+            others,
+        })
+    }
+
+    /// Takes the text for one of this group, fits all authors, and asks how many of the group's texts are as little like the
+    /// author's as the text is. The fit looks at all of them alike, which makes the p-value exact.
+    fn judge(&self, group: usize, text: &[Account], alpha: f64) -> GroupJudged {
+        let text = figures(text);
+        let mut own = self.moments.clone();
+        own[group] = own[group].with(&text);
+        let authors: Vec<Vec<Moments>> = [own].into_iter().chain(self.others.iter().cloned()).collect();
+        let fitted = Discriminant::new(&authors);
+        // Figures that cannot be compared speak against nobody.
+        let score = |row: &DVector<f64>| fitted.as_ref().map_or(f64::NAN, |fitted| fitted.ln_odds(0, row));
+        let known: Vec<f64> = self.groups[group].iter().map(score).collect();
+        let score = score(&text);
+        GroupJudged {
+            p_value: conformal::p_of_low(&known, score),
+            score,
+            threshold: conformal::threshold_of_low(&known, alpha),
+        }
+    }
+}
+
+/// The p-value by scores that need no other author's texts.
+fn by_fixed_scores(group: &[Vec<Account>], text: &[Account], own: Option<usize>, alpha: f64) -> GroupJudged {
+    let mut texts = group.to_vec();
+    texts.push(text.to_vec());
+    let scores = match own {
+        Some(own) => own_scores(&texts, own),
+        None => human_scores(&texts),
+    };
+    let p_value = conformal::p_of_low_jointly(&scores);
+    let (score, known) = match scores.first().and_then(|first| first.split_last()) {
+        Some((score, known)) => (*score, known),
+        None => (f64::NAN, [].as_slice()),
+    };
+    GroupJudged {
+        p_value,
+        score,
+        threshold: conformal::threshold_of_low(known, alpha),
     }
 }
 
@@ -175,5 +277,143 @@ impl Group {
         reaching
             .map(|models| columns.iter().map(|&column| models[column]).collect())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::clopper_pearson;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    /// A text of 20 words as one model sees it, from three numbers about 0.
+    fn text(numbers: [f64; 3]) -> Vec<Vec<Account>> {
+        let [likelihood, entropy, varentropy] = numbers;
+        let account = Account {
+            deployed: -60.0 + 10.0 * likelihood,
+            untruncated: -60.0 + 8.0 * likelihood,
+            entropy: 60.0 + 5.0 * entropy,
+            varentropy: 90.0 * varentropy.exp(),
+        };
+        vec![vec![account]]
+    }
+
+    fn calibration(author: &str, groups: Vec<Vec<Vec<Vec<Account>>>>) -> Calibration {
+        let known = |accounts| KnownText {
+            id: String::new(),
+            accounts,
+        };
+        let group = |(i, texts): (usize, Vec<_>)| Group {
+            name: format!("group {i}"),
+            source: String::new(),
+            licence: String::new(),
+            date: String::new(),
+            texts: texts.into_iter().map(known).collect(),
+        };
+        Calibration {
+            author: author.to_owned(),
+            family: "deployed".to_owned(),
+            models: vec![CalibratedModel {
+                name: "toy".to_owned(),
+                sha256: String::new(),
+                request: None,
+            }],
+            groups: groups.into_iter().enumerate().map(group).collect(),
+        }
+    }
+
+    /// Numbers that are not normal, and lie the higher the greater `shift`.
+    fn numbers(shift: f64, rng: &mut StdRng) -> [f64; 3] {
+        [(); 3].map(|()| shift - 0.5 * (1.0 - rng.random::<f64>()).ln() - 0.5)
+    }
+
+    fn texts(shift: f64, count: usize, rng: &mut StdRng) -> Vec<Vec<Vec<Account>>> {
+        (0..count).map(|_| text(numbers(shift, rng))).collect()
+    }
+
+    fn known(calibration: &Calibration) -> [OtherAuthor<'_>; 1] {
+        [OtherAuthor {
+            calibration,
+            columns: vec![0],
+        }]
+    }
+
+    #[test]
+    fn a_text_is_held_against_what_all_authors_wrote() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let own = calibration("own", vec![texts(0.0, 60, &mut rng), texts(0.3, 40, &mut rng)]);
+        let other = calibration("other", vec![texts(3.0, 50, &mut rng)]);
+        let others = known(&other);
+        let judge = |numbers, others: &[OtherAuthor]| own.judge(&[0], &text(numbers), Some(0), others, 0.05).unwrap();
+        let like_own = judge([0.1, 0.0, 0.1], &others);
+        assert!(like_own.compared && like_own.p_value > 0.2 && like_own.score > like_own.threshold);
+        assert_eq!((like_own.texts, like_own.words), (100, 20));
+        let like_other = judge([3.0, 2.9, 3.1], &others);
+        // Less like its own than any of its texts.
+        assert_eq!(like_other.p_value, 1.0 / 41.0);
+        assert!(like_other.score < 0.0 && like_other.score < like_other.threshold);
+        assert!(!judge([0.1, 0.0, 0.1], &[]).compared);
+        // An author without texts of the length, which nobody is held against.
+        let silent = calibration("silent", vec![vec![Vec::new()]]);
+        assert!(!judge([0.1, 0.0, 0.1], &[others[0].clone(), known(&silent)[0].clone()]).compared);
+    }
+
+    #[test]
+    fn the_length_is_one_at_which_the_level_can_be_reached() {
+        let account = text([0.0; 3]).remove(0);
+        let reaching = |lengths: usize, count: usize| vec![vec![account.clone(); lengths]; count];
+        let known = calibration(
+            "own",
+            vec![[reaching(2, 80), reaching(5, 30), reaching(7, 20)].concat()],
+        );
+        assert_eq!(known.length_class(9, 0.05), Some(6));
+        assert_eq!(known.length_class(6, 0.05), Some(5));
+        assert_eq!(known.length_class(9, 0.02), Some(4));
+        assert_eq!(known.length_class(9, 0.01), Some(1));
+        assert_eq!(known.length_class(9, 0.001), Some(6));
+        assert_eq!(known.length_class(0, 0.05), None);
+        assert_eq!([0.05, 0.01, 0.5, 0.03].map(least_texts), [19, 99, 19, 33]);
+    }
+
+    /// Few texts and a fit to them: were the text at hand not one of those that are fitted, it would look odd too often.
+    #[test]
+    fn a_text_by_the_author_is_ruled_out_no_more_often_than_alpha() {
+        const RUNS: u64 = 4_000;
+        let mut rng = StdRng::seed_from_u64(7);
+        let other = calibration("other", vec![texts(0.5, 30, &mut rng)]);
+        let ruled_out = (0..RUNS).filter(|_| {
+            let own = calibration("own", vec![texts(0.0, 19, &mut rng)]);
+            let judged = text(numbers(0.0, &mut rng));
+            own.judge(&[0], &judged, Some(0), &known(&other), 0.05).unwrap().p_value <= 0.05
+        });
+        let ruled_out = ruled_out.count() as u64;
+        let (low, high) = clopper_pearson(ruled_out, RUNS, 0.999);
+        println!("{ruled_out} of {RUNS} ruled out at 0.05, {low:.4} to {high:.4}");
+        assert!(low <= 0.05 && high >= 0.04, "{ruled_out}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        /// Exactness without a distribution: whichever of n + 1 texts is the one at hand, at most a share alpha of them
+        /// has a p-value of at most alpha.
+        #[test]
+        fn with_a_fit_p_is_exact_over_all_places(
+            numbers in prop::collection::vec(prop::array::uniform3(-2.0..2.0f64), 20..26), seed in any::<u64>(),
+            alpha in 0.0..1.0f64
+        ) {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let other = calibration("other", vec![texts(1.0, 9, &mut rng), texts(-1.0, 5, &mut rng)]);
+            let all: Vec<_> = numbers.iter().map(|&numbers| text(numbers)).collect();
+            let ruled_out = (0..all.len()).filter(|&i| {
+                let mut rest = all.clone();
+                let judged = rest.remove(i);
+                let own = calibration("own", vec![rest]);
+                let found = own.judge(&[0], &judged, Some(0), &known(&other), 0.05).unwrap();
+                assert!(found.compared);
+                found.p_value <= alpha
+            });
+            prop_assert!(ruled_out.count() as f64 <= alpha * all.len() as f64);
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! `whowrote calibrate`: texts of a known author in, their scores out.
 
+use super::cli::{ALPHA, HUMAN_DIVISOR};
 use super::config::author;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
-use crate::calibration::{Calibration, Group, HUMAN, KnownText, LEAST_TEXTS};
+use crate::calibration::{Calibration, Group, HUMAN, KnownText, least_texts};
 use crate::input::{Document, Source, printable};
 use crate::model::Family;
 use crate::model::catalogue::Catalogue;
@@ -226,18 +227,24 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
 
 /// What the calibration can be used for.
 fn describe(calibration: &Calibration, out: &mut dyn Write) {
+    let level = match calibration.author.as_str() {
+        HUMAN => ALPHA / HUMAN_DIVISOR,
+        _ => ALPHA,
+    };
+    let least = least_texts(level);
     for group in &calibration.groups {
         let reaching = |class: usize| group.reaching(class);
-        let longest = (0..LENGTHS.len()).rev().find(|&class| reaching(class) >= LEAST_TEXTS);
+        let longest = (0..LENGTHS.len()).rev().find(|&class| reaching(class) >= least);
         let use_ = match longest {
             Some(class) => format!("{} of at least {} words", reaching(class), LENGTHS[class]),
             None => format!(
-                "too few: a group needs {LEAST_TEXTS}, and the calibration says nothing as long as this one is in it"
+                "too few: a group needs {least} for the author to be ruled out at the level of {level}, and as long as this one is \
+                 in it, the author is not"
             ),
         };
         let _ = writeln!(out, "{}: {} texts, {use_}", printable(&group.name), group.texts.len());
     }
-    if let Some(class) = calibration.length_class(LENGTHS.len()) {
+    if let Some(class) = calibration.length_class(LENGTHS.len(), level) {
         let _ = writeln!(out, "texts are judged on their first {} words at most", LENGTHS[class]);
     }
 }

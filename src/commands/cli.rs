@@ -63,6 +63,12 @@ pub enum Command {
     },
 }
 
+/// The level at which models are ruled out, unless the user says otherwise.
+pub const ALPHA: f64 = 0.05;
+
+/// That for a person is as many times lower: whoever rules a person out accuses somebody.
+pub const HUMAN_DIVISOR: f64 = 5.0;
+
 /// What the user typed after `detect`; [`super::DetectConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
 pub struct DetectArgs {
@@ -76,9 +82,13 @@ pub struct DetectArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
 
-    /// Share of texts, at most, whose true author may be ruled out; between 0 and 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = parse_alpha, allow_negative_numbers = true)]
+    /// Share of texts by a model, at most, for which that model may be ruled out; between 0 and 1
+    #[arg(long, value_name = "SHARE", default_value_t = ALPHA, value_parser = parse_alpha, allow_negative_numbers = true)]
     pub alpha: f64,
+
+    /// The same for texts by people; without it, a fifth of --alpha
+    #[arg(long, value_name = "SHARE", value_parser = parse_alpha, allow_negative_numbers = true)]
+    pub alpha_human: Option<f64>,
 
     /// An in-house author (set A), instead of those of the catalogue; may be repeated
     ///

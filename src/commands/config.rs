@@ -1,6 +1,7 @@
 //! From what the user typed to what the program works with. Every contradiction is refused here, before any work
 //! starts.
 
+use super::cli::HUMAN_DIVISOR;
 use super::{DetectArgs, DeviceChoice, RunArgs};
 use crate::input::{Source, printable};
 use crate::model::Family;
@@ -61,8 +62,10 @@ pub struct DetectConfig {
     pub color: anstream::ColorChoice,
     /// Whether progress is shown on standard error.
     pub progress: bool,
-    /// The level of the confidence set, above 0 and below 1.
+    /// The level at which models are ruled out, above 0 and below 1.
     pub alpha: f64,
+    /// The level at which a person is, above 0 and below 1.
+    pub alpha_human: f64,
     /// Set A; empty for the authors of the catalogue.
     pub a: Vec<AuthorChoice>,
     /// Set B; empty for the authors of the catalogue.
@@ -201,6 +204,7 @@ impl DetectConfig {
             progress: terminal.stderr_is_watched && !args.quiet && sources.len() > 1,
             sources,
             alpha: args.alpha,
+            alpha_human: args.alpha_human.unwrap_or(args.alpha / HUMAN_DIVISOR),
             a,
             b,
             catalogue: args.run.models,
@@ -293,6 +297,7 @@ mod tests {
             [Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy]
         );
         assert_eq!((config.alpha, config.decoding, config.width), (0.05, None, 80));
+        assert_eq!(config.alpha_human, 0.01);
         assert_eq!(config.prompt, PromptChoice::Unknown);
         assert_eq!(
             (config.format, config.detail, config.device),

@@ -46,7 +46,7 @@ pub fn run(
             Err(error) => {
                 // When standard error is closed there is nobody to tell, and the other texts are still to be judged.
                 let _ = write_sentence(err, &error);
-                slots.push(Slot::Ready(Box::new(unreadable(source, &error, config.alpha))));
+                slots.push(Slot::Ready(Box::new(unreadable(source, &error, config))));
             }
         }
     }
@@ -91,7 +91,7 @@ fn writer(config: &DetectConfig) -> Box<dyn ReportWriter> {
 }
 
 /// The report on an input that is no text. Nothing is said of bytes that were not, or not all, read.
-fn unreadable(source: &Source, error: &InputError, alpha: f64) -> ProvenanceReport {
+fn unreadable(source: &Source, error: &InputError, config: &DetectConfig) -> ProvenanceReport {
     ProvenanceReport {
         schema: SCHEMA,
         input: InputSummary {
@@ -102,7 +102,8 @@ fn unreadable(source: &Source, error: &InputError, alpha: f64) -> ProvenanceRepo
         },
         verdict: Verdict::Unable,
         authors: Vec::new(),
-        alpha,
+        alpha: config.alpha,
+        alpha_human: config.alpha_human,
         hypotheses: Vec::new(),
         models: BTreeMap::new(),
         warnings: vec![Warning {
@@ -228,6 +229,7 @@ mod tests {
             },
             authors: Vec::new(),
             alpha: 0.05,
+            alpha_human: 0.01,
             hypotheses: Vec::new(),
             models: BTreeMap::new(),
             warnings: Vec::new(),

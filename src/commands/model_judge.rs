@@ -122,6 +122,7 @@ impl Judge for ModelJudge<'_> {
         let scoring = verdict::scoring(&candidates);
         let policy = Policy {
             alpha: self.config.alpha,
+            alpha_human: self.config.alpha_human,
             tests: self.config.tests.clone(),
             prompt: match self.config.prompt {
                 PromptChoice::Unknown => PromptKnowledge::Unknown,
@@ -205,6 +206,7 @@ impl Judge for ModelJudge<'_> {
                     verdict: decision.verdict,
                     authors: decision.authors,
                     alpha: policy.alpha,
+                    alpha_human: policy.alpha_human,
                     hypotheses: decision.hypotheses,
                     models: figures.collect(),
                     warnings: [decision.warnings, std::mem::take(&mut long[i])].concat(),

@@ -1,6 +1,7 @@
 //! What a verdict says in words. Every sentence of the report is made here, so that its wording is judged in one
 //! place: each has to be true when it is read out to somebody whom it concerns.
 
+use crate::calibration::HUMAN;
 use crate::input::printable;
 use crate::verdict::{AuthorSet, Basis, Evidence, Hypothesis, ProvenanceReport, Test, Verdict, WarningCode};
 
@@ -261,12 +262,25 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     Some(format!("Each model is judged as used {used}.{basis}"))
 }
 
-/// What the level means.
-pub fn level(alpha: f64) -> String {
-    format!(
-        "The true author is ruled out in at most {} of such texts (alpha {alpha}).",
-        percent(alpha)
-    )
+/// What the levels mean.
+pub fn level(report: &ProvenanceReport) -> String {
+    let (alpha, alpha_human) = (report.alpha, report.alpha_human);
+    let person_tested = report
+        .hypotheses
+        .iter()
+        .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
+    match person_tested {
+        true => format!(
+            "A model that wrote such a text is ruled out in at most {} of them (alpha {alpha}), a person who did in at most {} \
+             (alpha {alpha_human}).",
+            percent(alpha),
+            percent(alpha_human)
+        ),
+        false => format!(
+            "The true author is ruled out in at most {} of such texts (alpha {alpha}).",
+            percent(alpha)
+        ),
+    }
 }
 
 fn percent(share: f64) -> String {
@@ -281,11 +295,23 @@ pub fn evidence(evidence: &Evidence) -> String {
         Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
         Test::CrossEntropy => ("cross-entropy", "nat/token"),
         Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
-        Test::Conformal => ("conformal", "standard deviations"),
+        Test::Conformal if evidence.against.is_empty() => ("conformal", "standard deviations"),
+        Test::Conformal => ("conformal", "nat"),
+    };
+    let against = match evidence.against.is_empty() {
+        true => String::new(),
+        false => {
+            let name = |author: &String| match author.as_str() {
+                HUMAN => "people".to_owned(),
+                model => printable(model),
+            };
+            let names: Vec<String> = evidence.against.iter().map(name).collect();
+            format!(" against {}", list(&names, "and"))
+        }
     };
     if let Some(calibration) = &evidence.calibration {
         return format!(
-            "{name}: score {} {unit}, ruled out below {}; {} known texts cut to {} words, nearest {}",
+            "{name}{against}: score {} {unit}, ruled out below {}; {} known texts cut to {} words, nearest {}",
             figure(evidence.statistic, 2),
             figure(evidence.threshold, 2),
             thousands(calibration.texts as u64),
@@ -293,13 +319,6 @@ pub fn evidence(evidence: &Evidence) -> String {
             printable(&calibration.group),
         );
     }
-    let against = match evidence.against.is_empty() {
-        true => String::new(),
-        false => {
-            let names: Vec<String> = evidence.against.iter().map(|name| printable(name)).collect();
-            format!(" against {}", list(&names, "and"))
-        }
-    };
     format!(
         "{name}{against}: {} {unit}, ruled out from {}; ln e = {}",
         figure(evidence.statistic, 3),
@@ -407,6 +426,7 @@ pub(super) mod tests {
             },
             authors,
             alpha: 0.05,
+            alpha_human: 0.01,
             hypotheses,
             models: BTreeMap::from([
                 (SMOLLM.to_owned(), figures(213, 3.71, 3.69)),

@@ -100,7 +100,7 @@ impl TextWriter {
         };
         self.heading(out, "What this rests on")?;
         self.wrapped(out, 2, Style::new(), &decoding)?;
-        self.wrapped(out, 2, Style::new(), &sentences::level(report.alpha))
+        self.wrapped(out, 2, Style::new(), &sentences::level(report))
     }
 
     fn warnings(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
@@ -291,7 +291,8 @@ mod tests {
         What this rests on
           Each model is judged as used with temperature=1; a model that is ruled out
           here may have written it in another way. Each model was given the prompt.
-          The true author is ruled out in at most 5% of such texts (alpha 0.05).
+          A model that wrote such a text is ruled out in at most 5% of them (alpha
+          0.05), a person who did in at most 1% (alpha 0.01).
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207

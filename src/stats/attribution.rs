@@ -7,6 +7,7 @@
 use super::decoding::LnLikelihoods;
 use crate::model::Decoding;
 use crate::scoring::{DecodingStats, LADDER, SPACE, TextScores};
+use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
 /// The lengths, in words between white space, that texts are cut to before they are compared. From one to the next is a
@@ -154,6 +155,29 @@ pub fn likeness(texts: &[Vec<Account>]) -> Vec<Vec<f64>> {
     (0..models).map(of_model).collect()
 }
 
+/// What the models' accounts of a text say of its author, five figures a model: by how much likelier the text is as deployed, and
+/// untruncated, than the model expects of its own untruncated writing, and how much better it explains the text than the
+/// best other model does, all three in standard deviations of the text's surprisal; the entropy, nats; and the logarithm of
+/// that standard deviation.
+///
+/// Texts are compared at one length, so that sums over their tokens do for averages. With one model the lead is 0.
+pub fn figures(text: &[Account]) -> DVector<f64> {
+    let of_model = |(model, own): (usize, &Account)| {
+        let others = text.iter().enumerate().filter(|(i, _)| *i != model);
+        let best = others.map(|(_, other)| other.untruncated).max_by(f64::total_cmp);
+        let deviation = own.deviation();
+        [
+            (own.deployed + own.entropy) / deviation,
+            (own.untruncated + own.entropy) / deviation,
+            best.map_or(0.0, |best| (own.untruncated - best) / deviation),
+            own.entropy,
+            deviation.ln(),
+        ]
+    };
+    let figures: Vec<f64> = text.iter().enumerate().flat_map(of_model).collect();
+    DVector::from_vec(figures)
+}
+
 /// The scores of "model `author` wrote it", each one a text, in standard deviations of the text's surprisal; low scores
 /// speak against the author.
 ///
@@ -222,6 +246,14 @@ mod tests {
         assert_eq!(human_scores(&texts), [vec![0.5, 20.0, -1.0], vec![2.5, 0.0, 0.25]]);
         assert_eq!(human_scores(&[models(&[[-3.0, -5.0, 4.0, 1.0]])]), [vec![-1.0]]);
         assert_eq!(human_scores(&[]), Vec::<Vec<f64>>::new());
+    }
+
+    #[test]
+    fn a_text_has_five_figures_a_model() {
+        let text = models(&[[-10.0, -12.0, 9.0, 4.0], [-15.0, -11.0, 9.0, 25.0]]);
+        let expected = [-0.5, -1.5, -0.5, 9.0, 2f64.ln(), -1.2, -0.4, 0.2, 9.0, 5f64.ln()];
+        assert!((figures(&text) - DVector::from_column_slice(&expected)).norm() < 1e-12);
+        assert_eq!(figures(&text[..1])[2], 0.0);
     }
 
     #[test]

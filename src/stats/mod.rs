@@ -15,6 +15,7 @@
 //! | [`decoding`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
 //! | [`between`] | the greatest likelihood over all temperatures, top-p and top-k between the decodings of a grid | never below any of them by more than rounding |
 //! | [`attribution`] | four numbers a model of the beginning of a text, and scores made of them | none without [`conformal`] |
+//! | [`discriminant`] | how much likelier one author's figures are than those of others, as normal densities | none without [`conformal`] |
 //! | [`conformal`] | a score against those of texts whose author is known | exact for exchangeable texts |
 //! | [`e_value`] | averages, unions and p-values of e-values, in logarithms | Ville, Markov |
 //! | [`interval`] | Clopper-Pearson interval for a rate | coverage at least as stated |
@@ -45,6 +46,7 @@ pub mod between;
 pub mod conformal;
 pub mod cross_entropy;
 pub mod decoding;
+pub mod discriminant;
 pub mod e_value;
 pub mod entropy_gap;
 pub mod family_ratio;

@@ -2,10 +2,10 @@
 
 use super::report::*;
 use super::scope::Scope;
-use crate::calibration::{CalibratedModel, Calibration, HUMAN};
+use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor};
 use crate::model::Family;
 use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
-use crate::stats::attribution::{Account, LENGTHS, accounts, human_scores, own_scores, word_ends};
+use crate::stats::attribution::{Account, LENGTHS, accounts, word_ends};
 use crate::stats::decoding::members;
 use crate::stats::family_ratio::family_ratio;
 use crate::stats::likelihood_ratio::{Outcome, RatioVoid, Scored, likelihood_ratio};
@@ -51,14 +51,26 @@ pub enum PromptKnowledge {
 /// How verdicts are reached.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The level of the confidence set.
+    /// The level at which models are ruled out.
     pub alpha: f64,
+    /// The level at which a person is.
+    pub alpha_human: f64,
     /// The tests that may speak against a model whose prompt is known, each once.
     pub tests: Vec<Test>,
     /// What is known of the prompt.
     pub prompt: PromptKnowledge,
     /// Texts of known authors, looked through in this order.
     pub calibrations: Vec<Calibration>,
+}
+
+impl Policy {
+    /// The level at which an author is ruled out.
+    fn level(&self, author: &str) -> f64 {
+        match author {
+            HUMAN => self.alpha_human,
+            _ => self.alpha,
+        }
+    }
 }
 
 /// How a model must score texts for these candidates: at an inverse temperature of 1, at which its figures are reported;
@@ -121,11 +133,11 @@ pub struct Decision {
     pub warnings: Vec<Warning>,
 }
 
-/// The confidence set of authors at level `policy.alpha`: every author that the evidence has not ruled out.
+/// The confidence set of authors: every author that the evidence has not ruled out.
 ///
-/// An author's own evidence alone can remove it, and does so wrongly with probability at most alpha; so the true
-/// author, if it is among the candidates and wrote as they say, is in the set with probability at least 1 - alpha,
-/// however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` as
+/// An author's own evidence alone can remove it, and does so wrongly with probability at most `policy.alpha`, or
+/// `policy.alpha_human` if it is a person; so the true author, if it is among the candidates and wrote as they say, is in the
+/// set with probability at least one less this, however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` as
 /// [`scoring`] has it; a candidate whose model is missing from it stays in the set. `models` are the models as they read
 /// the text, with what they were asked: none of them where a prompt was given, which no calibration knows.
 pub fn decide(
@@ -348,6 +360,7 @@ impl<'a> Case<'a> {
     /// Why the text lies outside the calibrations of all authors together: it is easier, or harder, to predict for one of the
     /// models than each of their texts. The text of an author that they cover is so in one or two of as many as there are.
     fn out_of_range(&mut self) -> Option<String> {
+        let policy = self.policy;
         let of_models = self.candidates.iter().map(|candidate| {
             let names = [candidate.author.as_str(), candidate.model.as_str()];
             self.calibration(&names, &candidate.decoding, self.place(candidate))
@@ -355,7 +368,12 @@ impl<'a> Case<'a> {
         let of_people = self.calibration(&[HUMAN], &Family::Deployed, None);
         let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
         let text = self.accounts_under(&Family::Deployed);
-        let classes = found.iter().map(|found| found.calibration.length_class(text.len()));
+        let of_length = |found: &Calibrated| {
+            found
+                .calibration
+                .length_class(text.len(), policy.level(&found.calibration.author))
+        };
+        let classes = found.iter().map(of_length);
         let class = classes.min()??;
         let own: Vec<f64> = text[class].iter().map(|account| account.untruncated).collect();
         own.into_iter().zip(self.models).enumerate().find_map(|(model, (own, known))| {
@@ -401,30 +419,62 @@ impl<'a> Case<'a> {
             .iter()
             .map(|models| found.shared.iter().map(|(model, _)| models[*model]).collect())
             .collect();
-        let scores = |texts: &[Vec<Account>]| match own.and_then(|own| found.place(own)) {
-            Some(own) => own_scores(texts, own),
-            None => human_scores(texts),
-        };
-        let Some(found) = found.calibration.judge(&columns, &text, scores, policy.alpha) else {
+        let others = self.others_known(&found).unwrap_or_default();
+        let own = own.and_then(|own| found.place(own));
+        let level = policy.level(&judged.hypothesis.author);
+        let Some(found) = found.calibration.judge(&columns, &text, own, &others, level) else {
             return;
         };
         let hypothesis = &mut judged.hypothesis;
         hypothesis.basis = Basis::Calibration;
         hypothesis.p_value = Some(found.p_value);
-        hypothesis.retained = found.p_value > policy.alpha;
+        hypothesis.retained = found.p_value > level;
         hypothesis.evidence.push(Evidence {
             test: Test::Conformal,
             ln_e_value: f64::NEG_INFINITY,
             statistic: found.score,
             threshold: found.threshold,
             closed_form_threshold: None,
-            against: Vec::new(),
+            against: match found.compared {
+                true => others.iter().map(|other| other.calibration.author.clone()).collect(),
+                false => Vec::new(),
+            },
             calibration: Some(CalibrationFigures {
                 texts: found.texts,
                 words: found.words,
                 group: found.group,
             }),
         });
+    }
+
+    /// All authors but that of a calibration, as the models that it shares with this text read them; none where one of the
+    /// authors has no calibration by all of these models, under the same family.
+    fn others_known(&self, of: &Calibrated) -> Option<Vec<OtherAuthor<'a>>> {
+        let models: Vec<&CalibratedModel> = of.shared.iter().map(|(model, _)| &self.models[*model]).collect();
+        let known = |names: &[&str]| {
+            let mut fitting = self.policy.calibrations.iter().filter(|calibration| {
+                names.contains(&calibration.author.as_str()) && calibration.family == of.calibration.family
+            });
+            fitting.find_map(|calibration| {
+                let column = |model: &&CalibratedModel| calibration.models.iter().position(|known| known == *model);
+                let columns = models.iter().map(column).collect::<Option<Vec<_>>>()?;
+                Some(OtherAuthor { calibration, columns })
+            })
+        };
+        let of_models = self.candidates.iter().map(|candidate| {
+            let names = [candidate.author.as_str(), candidate.model.as_str()];
+            known(&names)
+        });
+        let mut others: Vec<OtherAuthor> = Vec::new();
+        for other in of_models.chain([known(&[HUMAN])]) {
+            let other = other?;
+            let taken = others.iter().map(|known| known.calibration).chain([of.calibration]);
+            // Authors of one model may share a calibration.
+            if taken.into_iter().all(|known| !std::ptr::eq(known, other.calibration)) {
+                others.push(other);
+            }
+        }
+        Some(others)
     }
 
     /// At every length that the text reaches, each model's account of it; none where a model did not score it.

@@ -225,8 +225,10 @@ pub struct ProvenanceReport {
     pub verdict: Verdict,
     /// The authors that are left, by name; empty when the verdict is `unable`.
     pub authors: Vec<String>,
-    /// The level of the confidence set.
+    /// The level at which models are ruled out.
     pub alpha: f64,
+    /// The level at which a person is.
+    pub alpha_human: f64,
     /// Every author that was considered.
     pub hypotheses: Vec<Hypothesis>,
     /// Figures by model name.

@@ -1,5 +1,6 @@
 //! Tables of docs/VALIDITY.md, which tests make and hold to be true.
 
+use std::sync::Mutex;
 use whowrote::stats::clopper_pearson;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/VALIDITY.md");
@@ -14,8 +15,12 @@ pub fn share(k: u64, n: u64) -> String {
     }
 }
 
+/// Tests run side by side, and each writes the whole document.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Holds that the document has this table between its marks, or puts it there.
 pub fn documented(mark: &str, table: &str) {
+    let _writing = WRITING.lock();
     let document = std::fs::read_to_string(DOCUMENT).unwrap();
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
     let from = document.find(&begin).unwrap_or_else(|| panic!("no mark {mark}")) + begin.len();
