@@ -15,7 +15,7 @@ use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Family, LanguageModel};
 use whowrote::scoring::{TextScores, score_after};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Policy, PromptKnowledge, Verdict, WarningCode, decide, scoring};
+use whowrote::verdict::{Policy, PromptKnowledge, Reading, Verdict, WarningCode, decide, scoring};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
@@ -94,7 +94,16 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
     }
     let (mut retained, mut alone, mut wrong) = (0u64, 0u64, 0u64);
     for (text, scores) in texts.iter().zip(&scores) {
-        let decision = decide(text, &candidates, &models, scores, &policy);
+        let decision = decide(
+            text,
+            &candidates,
+            scores,
+            Reading {
+                models: &models,
+                scores,
+            },
+            &policy,
+        );
         let own = decision.hypotheses[0].retained;
         retained += u64::from(own);
         alone += u64::from(own && decision.verdict == Verdict::Attributed);
@@ -142,7 +151,16 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
         scores.insert(name.to_owned(), figures);
     }
     let models = policy.calibrations[0].models.clone();
-    let decision = decide(&text, &candidates, &models, &scores, &policy);
+    let decision = decide(
+        &text,
+        &candidates,
+        &scores,
+        Reading {
+            models: &models,
+            scores: &scores,
+        },
+        &policy,
+    );
     assert_eq!(decision.verdict, Verdict::Undecided);
     assert!(decision.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
     let told = decision
@@ -156,10 +174,10 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
     );
 }
 
-/// People's calibration was read without a prompt. A text that its prompt gives away is predictable to every model, and
-/// says nothing of who wrote it.
+/// People's calibration was read without a prompt. A text that its prompt gives away is predictable to every model after it,
+/// and says no more of who wrote it than before.
 #[test]
-fn no_person_is_judged_after_a_given_prompt() {
+fn a_person_is_judged_as_if_there_were_no_prompt() {
     let text = "On the second morning the wind had dropped, and we could see from the kitchen how the whole slope behind \
                 the barn had slid down to the road, with the fence still standing in it as if nobody had told it. My \
                 uncle walked out in his slippers. He looked for a while, then said that it had been too steep to mow \
@@ -170,7 +188,7 @@ fn no_person_is_judged_after_a_given_prompt() {
     for name in NAMES {
         common::model_file(name);
     }
-    let person = |arguments: &[&str]| {
+    let judged = |arguments: &[&str]| {
         let mut command = Command::cargo_bin("whowrote").unwrap();
         command
             .args(["detect", "--format", "json"])
@@ -178,13 +196,18 @@ fn no_person_is_judged_after_a_given_prompt() {
             .write_stdin(text);
         let output = command.assert().code(0).get_output().stdout.clone();
         let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
-        let hypotheses = report["hypotheses"].as_array().unwrap();
-        let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
-        (person["basis"].clone(), person["retained"].clone())
+        let hypotheses = report["hypotheses"].as_array().unwrap().clone();
+        let figures = |author: &str, field: &str| {
+            let hypothesis = hypotheses.iter().find(|h| h["author"] == author).unwrap();
+            hypothesis[field].clone()
+        };
+        assert_eq!(figures("human", "basis"), "calibration");
+        assert_eq!(figures("human", "retained"), true);
+        (figures("human", "p_value"), figures(WRITER, "basis"))
     };
-    assert_eq!(
-        person(&["--prompt", prompt.to_str().unwrap()]),
-        ("untested".into(), true.into())
-    );
-    assert_eq!(person(&["--no-prompt"]), ("calibration".into(), true.into()));
+    let (p_value, basis) = judged(&[]);
+    assert_eq!(basis, "calibration");
+    for arguments in [&["--prompt", prompt.to_str().unwrap()][..], &["--no-prompt"]] {
+        assert_eq!(judged(arguments), (p_value.clone(), "prompt".into()), "{arguments:?}");
+    }
 }

@@ -13,13 +13,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tiny::{Family, Tiny};
-use whowrote::calibration::CalibratedModel;
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Decoding, LanguageModel, ModelError, Vocabulary};
 use whowrote::scoring::{CrossScores, CrossTokenStats, Hidden, Scoring, TILTS, TextScores, cross, score_keeping};
 use whowrote::stats::cross_entropy::{exact, tilt};
 use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, rejects};
-use whowrote::verdict::{Decision, Policy, PromptKnowledge, Test, cross_betas, decide, scoring};
+use whowrote::verdict::{Decision, Policy, PromptKnowledge, Reading, Test, cross_betas, decide, scoring};
 
 const TEXT: &str = "the hat that the hen had at the heat of the day, and then the thing";
 
@@ -173,12 +172,12 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
         prompt: PromptKnowledge::Known,
         calibrations: Vec::new(),
     };
-    let models = ["a", "b"].map(|name| CalibratedModel {
-        name: name.to_owned(),
-        sha256: String::new(),
-        request: None,
-    });
-    decide(&"a".repeat(100), &candidates, &models, &scores, &policy)
+    let unread = BTreeMap::new();
+    let unprompted = Reading {
+        models: &[],
+        scores: &unread,
+    };
+    decide(&"a".repeat(100), &candidates, &scores, unprompted, &policy)
 }
 
 #[test]

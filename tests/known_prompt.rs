@@ -24,7 +24,7 @@ use whowrote::scoring::{SPACE, TextScores, score_after};
 use whowrote::stats::attribution::ln_p_at;
 use whowrote::stats::mixture::Mixture;
 use whowrote::stats::words::{WordFigures, borders, ln_word_probabilities};
-use whowrote::verdict::{Candidate, Policy, PromptKnowledge, Test, decide, scoring};
+use whowrote::verdict::{Candidate, Policy, PromptKnowledge, Reading, Test, decide, scoring};
 
 const NAMES: [&str; 2] = ["smollm2-135m-instruct", "gemma-3-270m"];
 const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
@@ -213,6 +213,11 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: End
         prompt: PromptKnowledge::Known,
         calibrations: Vec::new(),
     };
+    let unread = BTreeMap::new();
+    let unprompted = Reading {
+        models: &[],
+        scores: &unread,
+    };
     let mut rows = Rows::new();
     let mut mixtures = Mixtures::new();
     for (sample, scores) in samples.iter().zip(&scored(samples, &candidates)) {
@@ -243,7 +248,7 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: End
                 if stated && sample.author.is_some() && sample.manner != family.to_string() {
                     continue;
                 }
-                let decision = decide(text, candidates, &[], &scores, &policy);
+                let decision = decide(text, candidates, &scores, unprompted, &policy);
                 let row = rows.entry((family.to_string(), tokens, writer.clone())).or_default();
                 let mut out = [false; 2];
                 // The last hypothesis is the person's.

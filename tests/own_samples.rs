@@ -11,12 +11,11 @@ mod writers;
 use candle_core::Device;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use std::collections::BTreeMap;
-use whowrote::calibration::CalibratedModel;
 use whowrote::model::decoder::KvCache;
 use whowrote::model::{Decoding, Family, LanguageModel};
 use whowrote::scoring::{TextScores, score};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Decision, Policy, PromptKnowledge, Test, decide, scoring};
+use whowrote::verdict::{Decision, Policy, PromptKnowledge, Reading, Test, decide, scoring};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -98,11 +97,11 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
         prompt: PromptKnowledge::Known,
         calibrations: Vec::new(),
     };
-    let models = NAMES.map(|name| CalibratedModel {
-        name: name.to_owned(),
-        sha256: String::new(),
-        request: None,
-    });
+    let unread = BTreeMap::new();
+    let unprompted = Reading {
+        models: &[],
+        scores: &unread,
+    };
     for (author, name) in NAMES.iter().enumerate() {
         let own: Vec<(usize, Decision)> = texts
             .iter()
@@ -111,7 +110,7 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
             .map(|((_, text), scores)| {
                 (
                     scores[*name].scored(),
-                    decide(text, &candidates, &models, scores, &policy),
+                    decide(text, &candidates, scores, unprompted, &policy),
                 )
             })
             .collect();

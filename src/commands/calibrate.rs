@@ -10,7 +10,7 @@ use crate::model::Family;
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
 use crate::scoring::{Scoring, score_after};
-use crate::stats::attribution::{Account, LENGTHS, accounts, word_ends};
+use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::verdict::{AuthorSet, Scope};
 use anyhow::{Context, bail};
@@ -169,9 +169,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let models = lineup.in_turn(|model| {
         let context = unknown_prompt_ids(model)?;
         for (piece, lengths) in pieces.iter().zip(&mut by_text) {
-            // What is beyond the greatest length is never judged.
-            let ends = word_ends(&piece.text);
-            let text = &piece.text[..ends[ends.len().min(LENGTHS[LENGTHS.len() - 1]) - 1]];
+            let text = beginning(&piece.text);
             let scores = score_after(model, &context, text, &scoring)
                 .with_context(|| format!("a text of {} could not be scored with {}", piece.source, model.name()))?;
             if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding)) {
@@ -273,7 +271,7 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<Piece>, Vec<String>)> {
     pieces.retain(|piece: &Piece| word_ends(&piece.text).len() >= LENGTHS[0]);
     let short = before - pieces.len();
     let before = pieces.len();
-    pieces.retain(|piece| Scope::of(&piece.text).outside().is_none());
+    pieces.retain(|piece| Scope::of(beginning(&piece.text)).outside().is_none());
     let outside = before - pieces.len();
     let before = pieces.len();
     pieces.retain(|piece| piece.copied <= MOST_COPIED);

@@ -10,8 +10,9 @@ use crate::model::LanguageModel;
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
 use crate::output::Detail;
-use crate::scoring::{TextScores, score_after, score_keeping};
-use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, SCHEMA, Timing};
+use crate::scoring::{Scoring, TextScores, score_after, score_keeping};
+use crate::stats::attribution::beginning;
+use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, Reading, SCHEMA, Timing};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -151,6 +152,8 @@ impl Judge for ModelJudge<'_> {
                 .max(1);
             let texts = &documents[begin..begin + round];
             let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
+            // The texts as the calibrations' were read, where that is another reading.
+            let mut unprompted = scores.clone();
             let mut elapsed = vec![0.0; round];
             let mut long = vec![Vec::new(); round];
             let identities = lineup.in_turn(|model| {
@@ -178,27 +181,39 @@ impl Judge for ModelJudge<'_> {
                     if tokens > room {
                         long[i].push(verdict::long_text_warning(model.name(), tokens, room));
                     }
-                    elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
                     scores[i].insert(model.name().to_owned(), figures);
+                    if policy.prompt == PromptKnowledge::Known {
+                        let text = beginning(&document.text);
+                        let figures = score_after(model, &unknown_prompt_ids(model)?, text, &Scoring::at(vec![1.0]));
+                        let figures = figures
+                            .with_context(|| format!("{} could not be scored with {}", document.name, model.name()))?;
+                        unprompted[i].insert(model.name().to_owned(), figures);
+                    }
+                    elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
                 }
                 if keeps {
                     crossing.add(model, hidden, &mut scores, &mut elapsed)?;
                 }
                 Ok(())
             })?;
-            // What a model was asked is part of what a calibration knows it by.
-            let as_scored = identities.into_iter().map(|model| match policy.prompt {
-                PromptKnowledge::Unknown => model,
-                PromptKnowledge::Known => CalibratedModel { request: None, ..model },
-            });
-            let as_scored: Vec<CalibratedModel> = as_scored.collect();
-            // No calibration text was read after a given prompt.
-            let calibrated = if prompt.is_some() { &[][..] } else { &as_scored };
             for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
-                let decision = verdict::decide(&document.text, &candidates, calibrated, scores, &policy);
-                let figures = as_scored.iter().filter_map(|model| {
-                    let figures = verdict::figures(scores.get(&model.name)?, model.clone(), self.config.tokens)?;
-                    Some((model.name.clone(), figures))
+                let unprompted = Reading {
+                    models: &identities,
+                    scores: match policy.prompt {
+                        PromptKnowledge::Unknown => scores,
+                        PromptKnowledge::Known => &unprompted[i],
+                    },
+                };
+                let decision = verdict::decide(&document.text, &candidates, scores, unprompted, &policy);
+                // The figures are those of the reading with the prompt.
+                let as_scored = identities.iter().cloned().map(|model| match policy.prompt {
+                    PromptKnowledge::Unknown => model,
+                    PromptKnowledge::Known => CalibratedModel { request: None, ..model },
+                });
+                let figures = as_scored.filter_map(|model| {
+                    let name = model.name.clone();
+                    let figures = verdict::figures(scores.get(&name)?, model, self.config.tokens)?;
+                    Some((name, figures))
                 });
                 let report = ProvenanceReport {
                     schema: SCHEMA,

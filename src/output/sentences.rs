@@ -251,13 +251,17 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
         ),
         _ => "as its entry says; a model that is ruled out here may have written it in another way".to_owned(),
     };
-    let shown = report.hypotheses.iter().map(|h| h.basis);
-    let basis = match shown.clone().any(|basis| basis == Basis::Prompt) {
-        true => " Each model was given the prompt.",
-        false if shown.clone().any(|basis| basis == Basis::Calibration) => {
+    let rests_on = |basis: Basis| report.hypotheses.iter().any(|h| h.basis == basis);
+    let basis = match (rests_on(Basis::Prompt), rests_on(Basis::Calibration)) {
+        (true, false) => " Each model was given the prompt.",
+        (true, true) => {
+            " Each model was given the prompt; without it, the text is held against texts that people are known to have \
+             written."
+        }
+        (false, true) => {
             " The prompt is not known: each author is held against texts that it is known to have written."
         }
-        false => "",
+        (false, false) => "",
     };
     Some(format!("Each model is judged as used {used}.{basis}"))
 }

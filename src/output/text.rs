@@ -290,7 +290,9 @@ mod tests {
 
         What this rests on
           Each model is judged as used with temperature=1; a model that is ruled out
-          here may have written it in another way. Each model was given the prompt.
+          here may have written it in another way. Each model was given the prompt;
+          without it, the text is held against texts that people are known to have
+          written.
           A model that wrote such a text is ruled out in at most 5% of them (alpha
           0.05), a person who did in at most 1% (alpha 0.01).
 

@@ -115,6 +115,13 @@ pub fn word_ends(text: &str) -> Vec<usize> {
     ends
 }
 
+/// What is judged of a text whose prompt is unknown: as many words as the greatest of [`LENGTHS`].
+pub fn beginning(text: &str) -> &str {
+    let ends = word_ends(text);
+    let end = ends.get(LENGTHS[LENGTHS.len() - 1] - 1).or(ends.last());
+    &text[..end.copied().unwrap_or(0)]
+}
+
 /// What the lead of one model over all others counts for in [`likeness`], for the strongest model and for the rest:
 /// people's texts are explained best by the strongest model, so that its lead says little and that of a weaker one much.
 /// Chosen by measured power (docs/VALIDITY.md).
@@ -261,5 +268,10 @@ mod tests {
         assert_eq!(word_ends(""), Vec::<usize>::new());
         assert_eq!(word_ends(" a  bc\n\nd"), vec![2, 6, 9]);
         assert_eq!(word_ends("é\u{a0}x "), vec![2, 5]);
+        assert_eq!(
+            (beginning(""), beginning(" \n"), beginning(" a  bc\n\nd ")),
+            ("", "", " a  bc\n\nd")
+        );
+        assert_eq!(beginning(&"ab ".repeat(200)).len(), 150 * 3 - 1);
     }
 }

@@ -5,7 +5,7 @@ use super::scope::Scope;
 use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor};
 use crate::model::Family;
 use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
-use crate::stats::attribution::{Account, LENGTHS, accounts, word_ends};
+use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
 use crate::stats::decoding::members;
 use crate::stats::family_ratio::family_ratio;
 use crate::stats::likelihood_ratio::{Outcome, RatioVoid, Scored, likelihood_ratio};
@@ -120,6 +120,15 @@ pub fn cross_betas(candidates: &[Candidate], models: [&str; 2]) -> Vec<(f64, f64
     pairs.filter(|(_, _, tested)| *tested).map(|(a, b, _)| (a, b)).collect()
 }
 
+/// A text as it is read where nothing is known of its prompt, which is how the texts of calibrations are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// The models, with what they were asked.
+    pub models: &'a [CalibratedModel],
+    /// Their scores of the text, or of its [`beginning`], at an inverse temperature of 1.
+    pub scores: &'a BTreeMap<String, TextScores>,
+}
+
 /// What the tests say of a text.
 #[derive(Debug)]
 pub struct Decision {
@@ -137,29 +146,32 @@ pub struct Decision {
 ///
 /// An author's own evidence alone can remove it, and does so wrongly with probability at most `policy.alpha`, or
 /// `policy.alpha_human` if it is a person; so the true author, if it is among the candidates and wrote as they say, is in the
-/// set with probability at least one less this, however many others are considered (docs/THEORY.md, coverage of the confidence set). `scores` holds each of `models` as
-/// [`scoring`] has it; a candidate whose model is missing from it stays in the set. `models` are the models as they read
-/// the text, with what they were asked: none of them where a prompt was given, which no calibration knows.
+/// set with probability at least one less this, however many others are considered (docs/THEORY.md 14).
+///
+/// `scores` holds each model's, as [`scoring`] has it and with what is known of the prompt; a candidate whose model is missing
+/// from it stays in the set. What calibrations say is read from `unprompted`, whatever is known of the prompt: a text that
+/// its prompt gives away is predictable to every model, and says nothing of who wrote it.
 pub fn decide(
     text: &str,
     candidates: &[Candidate],
-    models: &[CalibratedModel],
     scores: &BTreeMap<String, TextScores>,
+    unprompted: Reading,
     policy: &Policy,
 ) -> Decision {
     let words = word_ends(text).len();
     let scored = scores.values().map(TextScores::scored).max().unwrap_or(0);
-    let scope = Scope::of(text);
+    // Calibration texts are told by their beginnings as well.
+    let scope = Scope::of(beginning(text));
     let mut case = Case {
         text,
         candidates,
-        models,
         scores,
+        unprompted,
         policy,
         outside: scope.outside(),
         accounts: Vec::new(),
     };
-    if case.outside.is_none() && policy.prompt == PromptKnowledge::Unknown {
+    if case.outside.is_none() {
         case.outside = case.out_of_range();
     }
     let mut judged: Vec<Judged> = candidates.iter().map(|candidate| case.judge(candidate)).collect();
@@ -202,15 +214,9 @@ pub fn decide(
     if human.uncalibrated {
         warnings.push(Warning {
             code: WarningCode::HumanUntested,
-            message: format!(
-                "Nothing tests whether a person wrote the text, so a person is never ruled out: {}",
-                match models.is_empty() {
-                    true => "the calibration's texts were read without the prompt that is given here. Leave --prompt out for it.",
-                    false =>
-                        "there is no calibration of people's texts with the models that are loaded as they read this text. \
-                         `whowrote calibrate --author human` makes one.",
-                }
-            ),
+            message: "Nothing tests whether a person wrote the text, so a person is never ruled out: there is no calibration of \
+                      people's texts with the models that are loaded. `whowrote calibrate --author human` makes one."
+                .to_owned(),
         });
     }
     if let Some(reason) = &case.outside {
@@ -303,8 +309,8 @@ impl Calibrated<'_> {
 struct Case<'a> {
     text: &'a str,
     candidates: &'a [Candidate],
-    models: &'a [CalibratedModel],
     scores: &'a BTreeMap<String, TextScores>,
+    unprompted: Reading<'a>,
     policy: &'a Policy,
     /// Why calibrations do not cover the text.
     outside: Option<String>,
@@ -347,7 +353,7 @@ impl<'a> Case<'a> {
             .filter(|calibration| names.contains(&calibration.author.as_str()) && calibration.family == family);
         let with_models = fitting.map(|calibration| Calibrated {
             calibration,
-            shared: calibration.shared(self.models),
+            shared: calibration.shared(self.unprompted.models),
         });
         with_models
             .filter(|found| match own {
@@ -376,7 +382,7 @@ impl<'a> Case<'a> {
         let classes = found.iter().map(of_length);
         let class = classes.min()??;
         let own: Vec<f64> = text[class].iter().map(|account| account.untruncated).collect();
-        own.into_iter().zip(self.models).enumerate().find_map(|(model, (own, known))| {
+        own.into_iter().zip(self.unprompted.models).enumerate().find_map(|(model, (own, known))| {
             let columns = found.iter().filter_map(|found| Some((found.calibration, found.column(model)?)));
             let others: Vec<f64> = columns
                 .flat_map(|(calibration, column)| {
@@ -399,7 +405,10 @@ impl<'a> Case<'a> {
 
     /// Where a candidate's model stands among the loaded ones.
     fn place(&self, candidate: &Candidate) -> Option<usize> {
-        self.models.iter().position(|model| model.name == candidate.model)
+        self.unprompted
+            .models
+            .iter()
+            .position(|model| model.name == candidate.model)
     }
 
     /// The place of the text's score among those of the author's own texts, with this family of decodings: of the loaded
@@ -450,7 +459,11 @@ impl<'a> Case<'a> {
     /// All authors but that of a calibration, as the models that it shares with this text read them; none where one of the
     /// authors has no calibration by all of these models, under the same family.
     fn others_known(&self, of: &Calibrated) -> Option<Vec<OtherAuthor<'a>>> {
-        let models: Vec<&CalibratedModel> = of.shared.iter().map(|(model, _)| &self.models[*model]).collect();
+        let models: Vec<&CalibratedModel> = of
+            .shared
+            .iter()
+            .map(|(model, _)| &self.unprompted.models[*model])
+            .collect();
         let known = |names: &[&str]| {
             let mut fitting = self.policy.calibrations.iter().filter(|calibration| {
                 names.contains(&calibration.author.as_str()) && calibration.family == of.calibration.family
@@ -483,13 +496,13 @@ impl<'a> Case<'a> {
             Some(place) => place,
             None => {
                 let decodings = members(family);
-                let by_model: Vec<Vec<Account>> = self
-                    .models
+                let Reading { models, scores } = self.unprompted;
+                let by_model: Vec<Vec<Account>> = models
                     .iter()
-                    .filter_map(|model| self.scores.get(&model.name))
+                    .filter_map(|model| scores.get(&model.name))
                     .map(|scores| accounts(self.text, scores, &decodings))
                     .collect();
-                let complete = by_model.len() == self.models.len();
+                let complete = by_model.len() == self.unprompted.models.len();
                 let reached = by_model.iter().map(Vec::len).min().unwrap_or(0);
                 let by_length = (0..if complete { reached } else { 0 })
                     .map(|length| by_model.iter().map(|lengths| lengths[length]).collect())

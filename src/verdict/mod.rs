@@ -5,7 +5,7 @@ mod report;
 mod scope;
 
 pub use decide::{
-    Candidate, Decision, Policy, PromptKnowledge, cross_betas, decide, figures, long_text_warning, scoring,
+    Candidate, Decision, Policy, PromptKnowledge, Reading, cross_betas, decide, figures, long_text_warning, scoring,
 };
 pub use report::*;
 pub use scope::Scope;
