@@ -147,6 +147,39 @@ fn the_three_way_table() {
     documented("three-way table", &tables);
 }
 
+#[test]
+fn texts_that_end_early() {
+    let calibrations = built_in();
+    let human = place(&calibrations, HUMAN);
+    let mut table = String::from(
+        "\n| texts by | words | n | true author alone | true author retained | wrong author alone | undecided |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for held_out in held_out() {
+        let author = place(&calibrations, &held_out.author);
+        // Whole texts, each at its own length.
+        for (from, to) in [(20, 80), (80, 150)] {
+            let mut row = Row::default();
+            for text in held_out.groups.iter().flat_map(|group| &group.texts) {
+                let reached = text.accounts.len().checked_sub(1).map_or(0, |class| LENGTHS[class]);
+                if (from..to).contains(&reached) {
+                    row.add(&p_values(&calibrations, &text.accounts), author, human, ALPHA_HUMAN);
+                }
+            }
+            writeln!(
+                table,
+                "| {} | {from} to {} | {} | {} |",
+                held_out.author,
+                to - 1,
+                row.texts,
+                row.cells()
+            )
+            .unwrap();
+        }
+    }
+    documented("texts that end early", &table);
+}
+
 /// What a text's name begins with: the kind of the prompt that it answers, or its genre.
 fn kind(text: &KnownText) -> &str {
     let first = text.id.split('/').next().unwrap_or_default();
