@@ -15,7 +15,7 @@ use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Family, LanguageModel};
 use whowrote::scoring::{TextScores, score_after};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Policy, PromptKnowledge, Reading, Verdict, WarningCode, decide, scoring};
+use whowrote::verdict::{PromptKnowledge, Reading, Verdict, WarningCode, decide, scoring};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
@@ -66,13 +66,7 @@ fn write(model: &LanguageModel) -> Vec<String> {
 #[test]
 fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
     let candidates = writers::candidates(NAMES, &Family::Deployed);
-    let policy = Policy {
-        alpha: 0.05,
-        alpha_human: 0.01,
-        tests: Vec::new(),
-        prompt: PromptKnowledge::Unknown,
-        calibrations: built_in(),
-    };
+    let policy = writers::policy(PromptKnowledge::Unknown, &[], built_in());
     let models: Vec<CalibratedModel> = policy.calibrations[0].models.clone();
     assert_eq!(
         models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(),
@@ -136,13 +130,7 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
 fn what_is_easier_than_every_calibration_text_is_outside() {
     let text = "all work and no play makes Jack a dull boy\n".repeat(20);
     let candidates = writers::candidates(NAMES, &Family::Deployed);
-    let policy = Policy {
-        alpha: 0.05,
-        alpha_human: 0.01,
-        tests: Vec::new(),
-        prompt: PromptKnowledge::Unknown,
-        calibrations: built_in(),
-    };
+    let policy = writers::policy(PromptKnowledge::Unknown, &[], built_in());
     let mut scores = BTreeMap::new();
     for name in NAMES {
         let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();

@@ -18,7 +18,7 @@ use whowrote::model::{Decoding, LanguageModel, ModelError, Vocabulary};
 use whowrote::scoring::{CrossScores, CrossTokenStats, Hidden, Scoring, TILTS, TextScores, cross, score_keeping};
 use whowrote::stats::cross_entropy::{exact, tilt};
 use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, rejects};
-use whowrote::verdict::{Decision, Policy, PromptKnowledge, Reading, Test, cross_betas, decide, scoring};
+use whowrote::verdict::{Decision, PromptKnowledge, Reading, Test, cross_betas, decide, scoring};
 
 const TEXT: &str = "the hat that the hen had at the heat of the day, and then the thing";
 
@@ -165,13 +165,11 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
         tokens,
     };
     let scores = BTreeMap::from([scores("a", vec![crossed]), scores("b", Vec::new())]);
-    let policy = Policy {
-        alpha: 0.05,
-        alpha_human: 0.01,
-        tests: vec![Test::EntropyGap, Test::CrossEntropy],
-        prompt: PromptKnowledge::Known,
-        calibrations: Vec::new(),
-    };
+    let policy = writers::policy(
+        PromptKnowledge::Known,
+        &[Test::EntropyGap, Test::CrossEntropy],
+        Vec::new(),
+    );
     let unread = BTreeMap::new();
     let unprompted = Reading {
         models: &[],

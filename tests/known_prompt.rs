@@ -24,7 +24,7 @@ use whowrote::scoring::{SPACE, TextScores, score_after};
 use whowrote::stats::attribution::ln_p_at;
 use whowrote::stats::mixture::Mixture;
 use whowrote::stats::words::{WordFigures, borders, ln_word_probabilities};
-use whowrote::verdict::{Candidate, Policy, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::verdict::{Candidate, PromptKnowledge, Reading, Test, decide, scoring};
 
 const NAMES: [&str; 2] = ["smollm2-135m-instruct", "gemma-3-270m"];
 const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
@@ -206,13 +206,11 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: End
         .iter()
         .map(|family| writers::candidates(NAMES, family))
         .collect();
-    let policy = Policy {
-        alpha: 0.05,
-        alpha_human: 0.01,
-        tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
-        prompt: PromptKnowledge::Known,
-        calibrations: Vec::new(),
-    };
+    let policy = writers::policy(
+        PromptKnowledge::Known,
+        &[Test::EntropyGap, Test::LikelihoodRatio],
+        Vec::new(),
+    );
     let unread = BTreeMap::new();
     let unprompted = Reading {
         models: &[],

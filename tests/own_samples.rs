@@ -15,7 +15,7 @@ use whowrote::model::decoder::KvCache;
 use whowrote::model::{Decoding, Family, LanguageModel};
 use whowrote::scoring::{TextScores, score};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Decision, Policy, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::verdict::{Decision, PromptKnowledge, Reading, Test, decide, scoring};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -90,13 +90,11 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
             scores.insert(name.to_owned(), figures);
         }
     }
-    let policy = Policy {
-        alpha: 0.05,
-        alpha_human: 0.01,
-        tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
-        prompt: PromptKnowledge::Known,
-        calibrations: Vec::new(),
-    };
+    let policy = writers::policy(
+        PromptKnowledge::Known,
+        &[Test::EntropyGap, Test::LikelihoodRatio],
+        Vec::new(),
+    );
     let unread = BTreeMap::new();
     let unprompted = Reading {
         models: &[],

@@ -1,6 +1,5 @@
 //! `whowrote calibrate`: texts of a known author in, their scores out.
 
-use super::cli::{ALPHA, HUMAN_DIVISOR};
 use super::config::author;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
@@ -12,7 +11,7 @@ use crate::model::chat::unknown_prompt_ids;
 use crate::scoring::{Scoring, score_after};
 use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
-use crate::verdict::{AuthorSet, Scope};
+use crate::verdict::{ALPHA, AuthorSet, HUMAN_DIVISOR, Scope};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -7,7 +7,7 @@ use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
 use crate::model::Family;
 use crate::output::Format;
-use crate::verdict::Test;
+use crate::verdict::{ALPHA, Test};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -62,12 +62,6 @@ pub enum Command {
         command: Option<String>,
     },
 }
-
-/// The level at which models are ruled out, unless the user says otherwise.
-pub const ALPHA: f64 = 0.05;
-
-/// That for a person is as many times lower: whoever rules a person out accuses somebody.
-pub const HUMAN_DIVISOR: f64 = 5.0;
 
 /// What the user typed after `detect`; [`super::DetectConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]

@@ -1,12 +1,11 @@
 //! From what the user typed to what the program works with. Every contradiction is refused here, before any work
 //! starts.
 
-use super::cli::HUMAN_DIVISOR;
 use super::{DetectArgs, DeviceChoice, RunArgs};
 use crate::input::{Source, printable};
 use crate::model::Family;
 use crate::output::{Detail, Format};
-use crate::verdict::Test;
+use crate::verdict::{HUMAN_DIVISOR, Test};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::IsTerminal;

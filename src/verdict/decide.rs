@@ -48,6 +48,12 @@ pub enum PromptKnowledge {
     Unknown,
 }
 
+/// The level at which models are ruled out, unless the user says otherwise.
+pub const ALPHA: f64 = 0.05;
+
+/// That for a person is as many times lower: whoever rules a person out accuses somebody.
+pub const HUMAN_DIVISOR: f64 = 5.0;
+
 /// How verdicts are reached.
 #[derive(Clone, Debug)]
 pub struct Policy {

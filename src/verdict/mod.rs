@@ -5,7 +5,8 @@ mod report;
 mod scope;
 
 pub use decide::{
-    Candidate, Decision, Policy, PromptKnowledge, Reading, cross_betas, decide, figures, long_text_warning, scoring,
+    ALPHA, Candidate, Decision, HUMAN_DIVISOR, Policy, PromptKnowledge, Reading, cross_betas, decide, figures,
+    long_text_warning, scoring,
 };
 pub use report::*;
 pub use scope::Scope;

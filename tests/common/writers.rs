@@ -1,7 +1,8 @@
 //! The default models as authors.
 
+use whowrote::calibration::Calibration;
 use whowrote::model::Family;
-use whowrote::verdict::{AuthorSet, Candidate};
+use whowrote::verdict::{ALPHA, AuthorSet, Candidate, HUMAN_DIVISOR, Policy, PromptKnowledge, Test};
 
 /// Each model as an author of its own name, the first in set A and the second in set B.
 pub fn candidates(models: [&str; 2], decoding: &Family) -> Vec<Candidate> {
@@ -14,4 +15,15 @@ pub fn candidates(models: [&str; 2], decoding: &Family) -> Vec<Candidate> {
             decoding: decoding.clone(),
         })
         .collect()
+}
+
+/// The default levels, with these tests where the prompt is known, and with these calibrations where it is not.
+pub fn policy(prompt: PromptKnowledge, tests: &[Test], calibrations: Vec<Calibration>) -> Policy {
+    Policy {
+        alpha: ALPHA,
+        alpha_human: ALPHA / HUMAN_DIVISOR,
+        tests: tests.to_vec(),
+        prompt,
+        calibrations,
+    }
 }
