@@ -199,3 +199,73 @@ fn a_person_is_judged_as_if_there_were_no_prompt() {
         assert_eq!(judged(arguments), (p_value.clone(), "prompt".into()), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_level_that_no_calibration_reaches_is_told() {
+    for name in NAMES {
+        common::model_file(name);
+    }
+    let text = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
+                about the fence.";
+    let mut command = Command::cargo_bin("whowrote").unwrap();
+    command.args([
+        "detect",
+        "--format",
+        "json",
+        "--alpha",
+        "0.001",
+        "--alpha-human",
+        "0.01",
+    ]);
+    let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let told: Vec<&str> = report["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|warning| warning["code"] == "uncalibrated")
+        .map(|warning| warning["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (message, name) in told.iter().zip(NAMES) {
+        assert!(
+            message.contains(&format!(
+                "Nothing can rule out {name} at the level of 0.001: that takes 999 texts"
+            )),
+            "{message}"
+        );
+    }
+}
+
+/// What `calibrate` writes, `detect` reads: people's texts as the same models see them, with figures equal to a hair.
+#[test]
+fn a_text_is_an_ordinary_one_among_copies_of_itself() {
+    for name in NAMES {
+        common::model_file(name);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
+                about the fence.";
+    let texts = folder.path().join("people.jsonl");
+    let lines: Vec<String> = (0..19)
+        .map(|i| serde_json::json!({ "text": text, "id": i.to_string() }).to_string())
+        .collect();
+    std::fs::write(&texts, lines.join("\n")).unwrap();
+    let calibration = folder.path().join("people.json");
+    let mut command = Command::cargo_bin("whowrote").unwrap();
+    command
+        .args(["calibrate", "--author", "human", "-o"])
+        .args([&calibration, &texts]);
+    command.assert().code(0);
+    let mut command = Command::cargo_bin("whowrote").unwrap();
+    command
+        .args(["detect", "--format", "json", "--alpha-human", "0.05", "--calibration"])
+        .arg(&calibration);
+    let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let hypotheses = report["hypotheses"].as_array().unwrap();
+    let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
+    assert_eq!(person["p_value"], 1.0, "{person}");
+    assert_eq!(person["evidence"][0]["calibration"]["texts"], 19);
+    assert_eq!(person["evidence"][0]["against"], serde_json::json!(NAMES));
+}

@@ -233,6 +233,35 @@ fn a_file_that_may_not_be_read_says_so() {
         .stderr(contains("permission"));
 }
 
+/// Hours of scoring would come before it.
+#[test]
+fn a_calibration_that_could_not_be_written_is_told_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let texts = folder.path().join("essay.txt");
+    std::fs::write(
+        &texts,
+        "We walked down to the river in the morning, and nobody said a word. ".repeat(4),
+    )
+    .expect("a file");
+    for (output, sentence) in [
+        (folder.path().to_owned(), "is a folder"),
+        (texts.join("x.json"), "cannot write"),
+    ] {
+        let mut command = whowrote();
+        command
+            .args(["calibrate", "--author", "human", "--offline"])
+            .arg(&texts);
+        let said = contains(sentence).and(contains(output.to_str().expect("UTF-8")));
+        command
+            .arg("-o")
+            .arg(&output)
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(said);
+    }
+}
+
 #[test]
 fn standard_input_is_read_where_no_file_is_named() {
     whowrote()

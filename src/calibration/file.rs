@@ -3,6 +3,8 @@
 use super::{CalibratedModel, Calibration, Group, KnownText};
 use crate::stats::attribution::{Account, LENGTHS, PASSED_OVER};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 
 /// The version of the file.
@@ -13,6 +15,8 @@ const MAX_BYTES: u64 = 256 << 20;
 const SCALE: f64 = 10.0;
 /// Numbers of an [`Account`].
 const NUMBERS: usize = 4;
+/// No figure of 150 words is greater, in units.
+const GREATEST: u64 = 100_000_000;
 
 /// Why a calibration could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +80,16 @@ impl Calibration {
             file: file.clone(),
             reason,
         };
-        let metadata = std::fs::metadata(path).map_err(|e| read_error(e.to_string()))?;
-        if metadata.len() > MAX_BYTES {
+        // A device or a pipe does not say how long it is.
+        let mut json = String::new();
+        let opened = std::fs::File::open(path).map_err(|e| read_error(e.to_string()))?;
+        let read = opened.take(MAX_BYTES + 1).read_to_string(&mut json);
+        read.map_err(|e| read_error(e.to_string()))?;
+        if json.len() as u64 > MAX_BYTES {
             return Err(read_error(format!(
-                "it has {} bytes, which no calibration has",
-                metadata.len()
+                "it has more than {MAX_BYTES} bytes, which no calibration has"
             )));
         }
-        let json = std::fs::read_to_string(path).map_err(|e| read_error(e.to_string()))?;
         Self::from_json(&json, &file)
     }
 
@@ -107,6 +113,13 @@ impl Calibration {
         if form.models.is_empty() {
             return Err(malformed("it names no model".to_owned()));
         }
+        let names = form.models.iter().map(|model| &model.name);
+        if names.collect::<BTreeSet<_>>().len() < form.models.len() {
+            return Err(malformed("it names a model twice".to_owned()));
+        }
+        if form.groups.is_empty() || form.groups.iter().any(|group| group.texts.is_empty()) {
+            return Err(malformed("it holds no text, or a group without one".to_owned()));
+        }
         let width = NUMBERS * form.models.len();
         let text = |numbers: Vec<i64>| -> Result<Vec<Vec<Account>>, CalibrationError> {
             let reached = numbers.len() / width;
@@ -114,6 +127,12 @@ impl Calibration {
                 return Err(malformed(
                     "the number of figures of a text does not fit its models".to_owned(),
                 ));
+            }
+            let spread = |numbers: &[i64]| numbers.iter().any(|number| number.is_negative());
+            if numbers.iter().any(|number| number.unsigned_abs() > GREATEST)
+                || numbers.chunks_exact(NUMBERS).any(|account| spread(&account[2..]))
+            {
+                return Err(malformed("a text has figures that no text can have".to_owned()));
             }
             let account = |numbers: &[i64]| Account {
                 deployed: numbers[0] as f64 / SCALE,
@@ -198,13 +217,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn account() -> impl Strategy<Value = Account> {
-        let tenths = || (-90_000i64..90_000).prop_map(|n| n as f64 / SCALE);
-        (tenths(), tenths(), tenths(), tenths()).prop_map(|(deployed, untruncated, entropy, varentropy)| Account {
-            deployed,
-            untruncated,
-            entropy,
-            varentropy,
-        })
+        let tenths = |least: i64| (least..90_000).prop_map(|n| n as f64 / SCALE);
+        (tenths(-90_000), tenths(-90_000), tenths(0), tenths(0)).prop_map(
+            |(deployed, untruncated, entropy, varentropy)| Account {
+                deployed,
+                untruncated,
+                entropy,
+                varentropy,
+            },
+        )
     }
 
     fn calibration() -> impl Strategy<Value = Calibration> {
@@ -222,7 +243,7 @@ mod tests {
                 "[a-z/ü\"]{0,8}",
                 prop::collection::vec(prop::collection::vec(account(), n), 0..LENGTHS.len()),
             );
-            let texts = prop::collection::vec(text.prop_map(|(id, accounts)| KnownText { id, accounts }), 0..4);
+            let texts = prop::collection::vec(text.prop_map(|(id, accounts)| KnownText { id, accounts }), 1..4);
             let group = (texts, "[a-z \n]{0,6}").prop_map(|(texts, name)| Group {
                 name,
                 source: "a source".to_owned(),
@@ -230,7 +251,7 @@ mod tests {
                 date: "2020".to_owned(),
                 texts,
             });
-            prop::collection::vec(group, 0..3).prop_map(move |groups| Calibration {
+            prop::collection::vec(group, 1..3).prop_map(move |groups| Calibration {
                 author: HUMAN.to_owned(),
                 family: "deployed".to_owned(),
                 models: models(n),
@@ -277,5 +298,19 @@ mod tests {
         assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3]]")).contains("does not fit its models"));
         assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{:?}]", vec![1; 40]))).contains("does not fit"));
         assert!(error("{}".to_owned()).contains("make it again"));
+        assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[]")).contains("a group without one"));
+        for figures in [
+            "[1,2,3,-4]",
+            "[1,2,-3,4]",
+            "[-9000000000,2,3,4]",
+            "[1,9223372036854775807,3,4]",
+        ] {
+            let text = json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{figures}]"));
+            assert!(error(text).contains("no text can have"), "{figures}");
+        }
+        let twice = json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4,1,2,3,4]]");
+        let model = r#"{"name":"m","sha256":""}"#;
+        let twice = twice.replace(model, &format!("{model},{model}"));
+        assert!(error(twice).contains("names a model twice"));
     }
 }

@@ -109,6 +109,8 @@ pub struct Conformal {
     pub words: usize,
     /// The calibration texts of that length, all groups together.
     pub texts: usize,
+    /// Those of the group that has fewest.
+    pub fewest: usize,
     /// The name of the group that comes nearest to the text.
     pub group: String,
 }
@@ -132,6 +134,12 @@ impl Calibration {
             (0..reached.min(LENGTHS.len())).rev().find(covered)
         };
         with(least_texts(alpha)).or_else(|| with(LEAST_TEXTS))
+    }
+
+    /// The texts of a length in the group that has fewest of them.
+    pub fn fewest(&self, class: usize) -> usize {
+        let reaching = self.groups.iter().map(|group| group.reaching(class));
+        reaching.min().unwrap_or(0)
     }
 
     /// The accounts of all texts of a length, whatever their group.
@@ -178,6 +186,7 @@ impl Calibration {
             threshold: judged[nearest].threshold,
             words: LENGTHS[class],
             texts: groups.iter().map(Vec::len).sum(),
+            fewest: self.fewest(class),
             group: self.groups[nearest].name.clone(),
         })
     }

@@ -143,6 +143,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             LENGTHS[0]
         );
     }
+    // Hours of scoring come before the calibration is written.
+    if let Some(path) = &args.output {
+        beside(path)?;
+    }
     let catalogue = Catalogue::load(args.run.models.as_deref())?;
     let mut models = Vec::new();
     let sets = match config.models.is_empty() {
@@ -248,16 +252,24 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
 
 /// Nothing half-written is ever found under the name.
 fn write(path: &Path, json: &str) -> anyhow::Result<()> {
+    let told = || format!("cannot write `{}`", printable(&path.to_string_lossy()));
+    let mut file = beside(path)?;
+    file.write_all(json.as_bytes()).with_context(told)?;
+    file.persist(path).with_context(told)?;
+    Ok(())
+}
+
+/// A nameless file in the folder of `path`, to take its name when it is whole.
+fn beside(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
     let name = printable(&path.to_string_lossy());
+    if path.is_dir() {
+        bail!("cannot write `{name}`: it is a folder; name a file in it");
+    }
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write `{name}`"))?;
-    file.write_all(json.as_bytes())
-        .with_context(|| format!("cannot write `{name}`"))?;
-    file.persist(path).with_context(|| format!("cannot write `{name}`"))?;
-    Ok(())
+    tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write `{name}`"))
 }
 
 /// All texts, and what was left out and why: what is never judged does not calibrate either.

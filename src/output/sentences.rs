@@ -275,7 +275,7 @@ pub fn level(report: &ProvenanceReport) -> String {
         .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
     match person_tested {
         true => format!(
-            "A model that wrote such a text is ruled out in at most {} of them (alpha {alpha}), a person who did in at most {} \
+            "If a model wrote such texts, it is ruled out for at most {} of them (alpha {alpha}); a person, for at most {} \
              (alpha {alpha_human}).",
             percent(alpha),
             percent(alpha_human)

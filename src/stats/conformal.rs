@@ -71,11 +71,6 @@ pub fn p_of_low_jointly(scores: &[Vec<f64>]) -> f64 {
     least.iter().filter(|&&rank| rank <= own).count() as f64 / texts as f64
 }
 
-/// The least p-value that a calibration of `texts` texts can give.
-pub fn least_p(texts: usize) -> f64 {
-    1.0 / (1 + texts) as f64
-}
-
 /// The greatest of the groups' p-values, and the index of its group; 1 and none where there is no group.
 pub fn greatest(p_values: &[f64]) -> (f64, Option<usize>) {
     let of = (0..p_values.len()).max_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
@@ -98,7 +93,6 @@ mod tests {
         assert_eq!(p_of_low(&[], -9.0), 1.0);
         assert_eq!(greatest(&[0.25, 1.0, 0.5]), (1.0, Some(1)));
         assert_eq!(greatest(&[]), (1.0, None));
-        assert_eq!(least_p(19), 0.05);
         assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.5), 2.0);
         assert_eq!(p_of_low(&[3.0, 1.0, 2.0], 1.9), 0.5);
         assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.2), f64::NEG_INFINITY);

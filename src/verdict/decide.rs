@@ -2,7 +2,7 @@
 
 use super::report::*;
 use super::scope::Scope;
-use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor};
+use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_texts};
 use crate::model::Family;
 use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
 use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
@@ -195,7 +195,7 @@ pub fn decide(
         authors.collect::<Vec<_>>()
     };
     let uncalibrated = those(|j| j.uncalibrated);
-    let untested = those(|j| j.hypothesis.basis == Basis::Untested && !j.uncalibrated);
+    let untested = those(|j| j.hypothesis.basis == Basis::Untested && !j.uncalibrated && j.too_few_known.is_none());
     if !calibrated && !untested.is_empty() {
         warnings.push(Warning {
             code: WarningCode::Untested,
@@ -214,6 +214,25 @@ pub fn decide(
                 "Nothing tests {}: the prompt is not known, and there is no calibration for it with the models that are \
                  loaded. Give the prompt with --prompt, or texts that it wrote to `whowrote calibrate`.",
                 uncalibrated.join(" and ")
+            ),
+        });
+    }
+    for (author, fewest) in judged
+        .iter()
+        .chain([&human])
+        .filter_map(|j| Some((&j.hypothesis.author, j.too_few_known?)))
+    {
+        let level = policy.level(author);
+        warnings.push(Warning {
+            code: WarningCode::Uncalibrated,
+            message: format!(
+                "Nothing can rule out {} at the level of {level}: that takes {} texts as long as this one in each group of its \
+                 calibration, and one has {fewest}. Take a greater level, or add texts to it with `whowrote calibrate`.",
+                match author.as_str() {
+                    HUMAN => "a person",
+                    model => model,
+                },
+                least_texts(level),
             ),
         });
     }
@@ -268,6 +287,8 @@ struct Judged {
     fewest_tokens: Option<usize>,
     /// There is no calibration that it could be tested with.
     uncalibrated: bool,
+    /// There is one, with a group of so few texts as long as this one that it cannot be ruled out.
+    too_few_known: Option<usize>,
 }
 
 impl Judged {
@@ -288,6 +309,7 @@ impl Judged {
             ratio_void: None,
             fewest_tokens: None,
             uncalibrated: false,
+            too_few_known: None,
         }
     }
 }
@@ -438,8 +460,11 @@ impl<'a> Case<'a> {
         let own = own.and_then(|own| found.place(own));
         let level = policy.level(&judged.hypothesis.author);
         let Some(found) = found.calibration.judge(&columns, &text, own, &others, level) else {
+            // A text of fewer words than any calibration has is told to be too short.
+            judged.too_few_known = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
             return;
         };
+        judged.too_few_known = Some(found.fewest).filter(|&fewest| fewest < least_texts(level));
         let hypothesis = &mut judged.hypothesis;
         hypothesis.basis = Basis::Calibration;
         hypothesis.p_value = Some(found.p_value);
