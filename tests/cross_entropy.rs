@@ -138,6 +138,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
         let scores = TextScores {
             model: model.into(),
             vocab: 100,
+            symbols: [0; 32],
             ids: vec![0; 100],
             spans: (0..100).map(|i| i..i + 1).collect(),
             first_scored: 0,

@@ -300,6 +300,7 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
         TextScores {
             model: model.to_string(),
             vocab: SYMBOLS,
+            symbols: [0; 32],
             ids: ids.iter().map(|&i| i as u32).collect(),
             spans: (0..ids.len()).map(|i| i..i + 1).collect(),
             first_scored: 1,

@@ -98,6 +98,15 @@ impl Toy {
             .sum()
     }
 
+    /// What tells this vocabulary from another.
+    fn symbols(&self) -> [u8; 32] {
+        let mut symbols = [0u8; 32];
+        for (i, byte) in self.tokens.join("\n").bytes().enumerate() {
+            symbols[i % 32] = symbols[i % 32].wrapping_mul(31).wrapping_add(byte);
+        }
+        symbols
+    }
+
     fn score(&self, text: &str) -> TextScores {
         let ids = self.tokenise(text);
         let (mut row, mut at) = (0, 0);
@@ -122,6 +131,7 @@ impl Toy {
         TextScores {
             model: "toy".into(),
             vocab: self.tokens.len(),
+            symbols: self.symbols(),
             ids: ids.iter().map(|&id| id as u32).collect(),
             decoding: Vec::new(),
             penalised: Vec::new(),

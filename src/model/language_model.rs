@@ -15,6 +15,8 @@ pub struct LanguageModel {
     name: String,
     decoder: Decoder,
     tokenizer: Tokenizer,
+    /// [`Tokenizer::digest`].
+    symbols: [u8; 32],
     /// 1 for every symbol that begins with a space, else 0.
     space_mask: Vec<f32>,
     template: Option<ChatTemplate>,
@@ -47,6 +49,7 @@ impl LanguageModel {
         Ok(Self {
             name: name.to_owned(),
             decoder,
+            symbols: tokenizer.digest(),
             tokenizer,
             space_mask,
             template,
@@ -77,6 +80,11 @@ impl LanguageModel {
     /// The tokeniser.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// What the symbols stand for: [`Tokenizer::digest`].
+    pub fn symbols(&self) -> [u8; 32] {
+        self.symbols
     }
 
     /// `(vocab)`: 1 for every symbol that begins with a space, else 0.

@@ -180,6 +180,7 @@ fn score_windows(
     Ok(TextScores {
         model: model.name().to_owned(),
         vocab: model.decoder().vocab(),
+        symbols: model.symbols(),
         first_scored: first_scored.min(tokens.ids.len()),
         ids: tokens.ids,
         spans: tokens.spans,

@@ -124,6 +124,9 @@ pub struct TextScores {
     pub model: String,
     /// The number of symbols in the model's vocabulary (K of the closed-form bound).
     pub vocab: usize,
+    /// What the symbols stand for ([`Tokenizer::digest`](crate::model::tokenizer::Tokenizer::digest)): the same for two models
+    /// of one vocabulary.
+    pub symbols: [u8; 32],
     /// Token ids of the whole text.
     pub ids: Vec<u32>,
     /// Byte span of every token in the text.

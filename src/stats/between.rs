@@ -556,6 +556,7 @@ mod tests {
         TextScores {
             model: "toy".into(),
             vocab: rows.first().map_or(0, Vec::len),
+            symbols: [0; 32],
             ids: seen.iter().map(|&symbol| symbol as u32).collect(),
             spans: (0..seen.len()).map(|i| i..i + 1).collect(),
             first_scored: 0,

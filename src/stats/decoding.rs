@@ -400,6 +400,7 @@ pub(super) mod tests {
         TextScores {
             model: "toy".into(),
             vocab: 1,
+            symbols: [0; 32],
             ids: vec![0],
             spans: std::iter::once(0..1).collect(),
             first_scored: 0,

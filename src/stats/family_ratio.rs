@@ -23,7 +23,7 @@
 use super::attribution::ln_p_at;
 use super::between::greatest;
 use super::decoding::{LnLikelihoods, members};
-use super::likelihood_ratio::{RatioVoid, same_tokens};
+use super::likelihood_ratio::{RatioVoid, same_tokens, same_vocabulary};
 use super::mixture::{FixedShare, Mixture};
 use super::words::{WordFigures, borders, ln_word_probabilities, token_at};
 use super::{ln_union, rejects};
@@ -121,7 +121,7 @@ impl Numerator {
 
 /// The mixture of the author's own model and of those that share its tokeniser.
 fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
-    let shares = |scores: &&TextScores| same_tokens(null, scores) && scores.first_scored == null.first_scored;
+    let shares = |scores: &&TextScores| same_vocabulary(null, scores) && scores.first_scored == null.first_scored;
     let mut experts = vec![null];
     experts.extend(numerators.iter().copied().filter(shares));
     // A text has one temperature from beginning to end: without a share the mixture costs ln of their number once.
@@ -130,11 +130,10 @@ fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
     for token in 0..null.decoding.len() {
         row.clear();
         for scores in &experts {
-            row.extend(
-                SPACE
-                    .iter()
-                    .map(|&rung| ln_p_at(&scores.decoding[token], rung).min(0.0)),
-            );
+            // An expert that cut the text into other tokens says nothing of these, and gives them no probability.
+            let stats = scores.decoding.get(token).filter(|_| same_tokens(null, scores));
+            let ln_p = |&rung: &usize| stats.map_or(f64::NEG_INFINITY, |stats| ln_p_at(stats, rung).min(0.0));
+            row.extend(SPACE.iter().map(ln_p));
         }
         mixture.push(&row);
     }
@@ -243,6 +242,7 @@ mod tests {
         TextScores {
             model: "toy".into(),
             vocab: SYMBOLS,
+            symbols: [0; 32],
             ids: seen.iter().map(|&symbol| symbol as u32).collect(),
             spans: (0..seen.len()).map(|i| 2 * i..2 * i + 2).collect(),
             first_scored: 0,

@@ -78,16 +78,17 @@ impl RatioEvidence {
 
 /// Evidence against "`null` wrote the text": the mixture ([`Mixture`]) of the `numerators` over the null.
 ///
-/// Token by token if all of them share a tokeniser (the same vocabulary size, ids and spans on this text), else word by
-/// word for all. Outcomes that some model has not scored are left out of every model. A numerator whose figures fail on
-/// an outcome gives it probability 0 there; the null's failure voids the ratio.
+/// Token by token if all of them share a vocabulary, else word by word for all. Outcomes that some model has not scored
+/// are left out of every model. A numerator whose figures fail on an outcome gives it probability 0 there; the null's failure voids the ratio.
 pub fn likelihood_ratio(text: &str, null: Scored, numerators: &[Scored]) -> RatioEvidence {
-    let shared = numerators.iter().all(|&(scores, _)| same_tokens(null.0, scores));
+    // What the outcomes are must not depend on the text, or the better of two ratios would be taken.
+    let shared = numerators.iter().all(|&(scores, _)| same_vocabulary(null.0, scores));
     let outcome = if shared { Outcome::Token } else { Outcome::Word };
     if numerators.is_empty() {
         return RatioEvidence::void(outcome, 0, RatioVoid::NoNumerator);
     }
-    if !numerators.iter().chain([&null]).all(|scored| fits(text, scored)) {
+    let alike = !shared || numerators.iter().all(|&(scores, _)| same_tokens(null.0, scores));
+    if !alike || !numerators.iter().chain([&null]).all(|scored| fits(text, scored)) {
         return RatioEvidence::void(outcome, 0, RatioVoid::Malformed);
     }
     let outcomes_of: Box<dyn Fn(Scored) -> Vec<LnProbability>> = match outcome {
@@ -154,9 +155,14 @@ fn ratio(outcome: Outcome, null: &[LnProbability], experts: &[Vec<LnProbability>
     }
 }
 
-/// Whether two models cut this text into the same tokens of equally large vocabularies.
+/// Whether two models have one vocabulary, which does not depend on the text.
+pub fn same_vocabulary(a: &TextScores, b: &TextScores) -> bool {
+    a.vocab == b.vocab && a.symbols == b.symbols
+}
+
+/// Whether two models cut this text into the same tokens. Those of one vocabulary do, unless their tokenisers merge in other orders.
 pub fn same_tokens(a: &TextScores, b: &TextScores) -> bool {
-    a.vocab == b.vocab && a.ids == b.ids && a.spans == b.spans
+    a.ids == b.ids && a.spans == b.spans
 }
 
 /// Whether the parts of a model's scores fit one another and the text.
@@ -210,6 +216,8 @@ mod tests {
         TextScores {
             model: "toy".into(),
             vocab: 9,
+            // Tokenisers that cut the text otherwise have another vocabulary.
+            symbols: [spans.iter().map(|&(begin, end)| begin + 7 * end).sum::<usize>() as u8; 32],
             ids: (0..spans.len() as u32).collect(),
             spans: spans.iter().map(|&(a, b)| a..b).collect(),
             first_scored,
@@ -265,6 +273,27 @@ mod tests {
         );
         // " cd" and " ef"; the first stretch and the last word are left out.
         assert!((evidence.ln_e_value - (3.0 - 1.0 + 2.0 - 1.5)).abs() < 1e-12);
+    }
+
+    /// Whether tokens are compared is a matter of the models, and not of how a text happens to be cut.
+    #[test]
+    fn what_is_compared_does_not_depend_on_the_text() {
+        let null = scores(&BY_WORD, 0, &[4.0, 3.0, 2.0, 1.0]);
+        let coincident = TextScores {
+            symbols: [9; 32],
+            ..scores(&BY_WORD, 0, &[3.0, 1.0, 1.5, 1.0])
+        };
+        let evidence = likelihood_ratio(TEXT, (&null, 0), &[(&coincident, 0)]);
+        assert_eq!((evidence.outcome, evidence.void), (Outcome::Word, None));
+        let merged_otherwise = TextScores {
+            symbols: null.symbols,
+            ..scores(&SPLIT, 0, &[3.0, 0.5, 0.5, 1.5, 1.0])
+        };
+        let evidence = likelihood_ratio(TEXT, (&null, 0), &[(&merged_otherwise, 0)]);
+        assert_eq!(
+            (evidence.outcome, evidence.void),
+            (Outcome::Token, Some(RatioVoid::Malformed))
+        );
     }
 
     #[test]

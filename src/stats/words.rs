@@ -134,6 +134,7 @@ mod tests {
         TextScores {
             model: "toy".into(),
             vocab: 9,
+            symbols: [0; 32],
             ids: vec![0; spans.len()],
             spans: spans.iter().map(|&(a, b)| a..b).collect(),
             first_scored,

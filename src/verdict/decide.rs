@@ -814,6 +814,7 @@ mod tests {
         let scores = TextScores {
             model: "toy".into(),
             vocab: 9,
+            symbols: [0; 32],
             ids: vec![0; stats.len()],
             spans: (0..stats.len()).map(|i| i..i + 1).collect(),
             first_scored: 0,
