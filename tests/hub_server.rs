@@ -1,6 +1,10 @@
 //! The store against a server on this machine that speaks the hub's protocol, well and badly.
 #![cfg(unix)]
 
+#[path = "common/program.rs"]
+mod program;
+
+use program::write_program;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -858,18 +862,4 @@ fn fake_python(folder: &Path, content: &[u8]) -> PathBuf {
     );
     write_program(&python, &script);
     python
-}
-
-/// Writes a program through another process. Written from here, it could be held open by a process that another test
-/// starts at that moment, and could then not be run ("text file busy").
-fn write_program(path: &Path, text: &str) {
-    use std::process::{Command, Stdio};
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
-        .arg(path)
-        .stdin(Stdio::piped());
-    let mut shell = shell.spawn().unwrap();
-    shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(shell.wait().unwrap().success());
 }

@@ -1,6 +1,10 @@
 //! The store against a `python3` that stands in for the real one, and against wheels good and bad.
 #![cfg(unix)]
 
+#[path = "common/program.rs"]
+mod program;
+
+use program::write_program;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -110,20 +114,6 @@ impl World {
     fn notes(&self) -> Vec<String> {
         self.notes.0.lock().unwrap().clone()
     }
-}
-
-/// Writes a program through another process. Written from here, it could be held open by a process that another test
-/// starts at that moment, and could then not be run ("text file busy").
-fn write_program(path: &Path, text: &str) {
-    use std::process::{Command, Stdio};
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
-        .arg(path)
-        .stdin(Stdio::piped());
-    let mut shell = shell.spawn().unwrap();
-    shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(shell.wait().unwrap().success());
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -98,6 +98,31 @@ impl Row {
     }
 }
 
+/// What became of the hypothesis of a person, at its own level and at that of the models.
+#[derive(Default)]
+struct Person {
+    strict: Row,
+    lax: Row,
+}
+
+impl Person {
+    /// The columns of [`Self::cells`].
+    const HEAD: &str = "n | a person ruled out at 0.01 | at 0.05 | loaded model alone left | with a person at 0.05";
+
+    fn add(&mut self, p_values: &[Option<f64>], human: usize) {
+        self.strict.add(p_values, human, human, ALPHA_HUMAN);
+        self.lax.add(p_values, human, human, ALPHA);
+    }
+
+    fn cells(&self) -> String {
+        let of = self.strict.texts;
+        let rows = [&self.strict, &self.lax];
+        let shares = rows.map(|row| share(of - row.retained, of)).into_iter();
+        let shares: Vec<String> = shares.chain(rows.map(|row| share(row.wrong, of))).collect();
+        format!("{of} | {}", shares.join(" | "))
+    }
+}
+
 /// The author's place among the built-in calibrations.
 fn place(calibrations: &[Calibration], author: &str) -> usize {
     calibrations.iter().position(|c| c.author == author).unwrap()
@@ -257,33 +282,18 @@ fn each_genre_left_out_in_turn() {
         .into_iter()
         .find(|held_out| held_out.author == HUMAN)
         .unwrap();
-    let mut table = String::from(
-        "\n| genre left out | n | a person ruled out at 0.01 | at 0.05 | loaded model alone left | with a person at 0.05 |\n\
-         |---|---|---|---|---|---|\n",
-    );
+    let mut table = format!("\n| genre left out | {} |\n|---|---|---|---|---|---|\n", Person::HEAD);
     for left_out in kinds(&held_out) {
         let mut poorer = calibrations.clone();
         poorer[human] = without(&calibrations[human], &left_out);
-        let (mut row, mut laxer) = (Row::default(), Row::default());
+        let mut person = Person::default();
         for group in held_out.groups.iter().chain(&calibrations[human].groups) {
-            for text in group.texts.iter().filter(|text| kind(text) == left_out) {
-                if let Some(text) = cut(text, 80) {
-                    let p_values = p_values(&poorer, text);
-                    row.add(&p_values, human, human, ALPHA_HUMAN);
-                    laxer.add(&p_values, human, human, ALPHA);
-                }
+            let texts = group.texts.iter().filter(|text| kind(text) == left_out);
+            for text in texts.filter_map(|text| cut(text, 80)) {
+                person.add(&p_values(&poorer, text), human);
             }
         }
-        writeln!(
-            table,
-            "| {left_out} | {} | {} | {} | {} | {} |",
-            row.texts,
-            share(row.texts - row.retained, row.texts),
-            share(row.texts - laxer.retained, row.texts),
-            share(row.wrong, row.texts),
-            share(laxer.wrong, row.texts)
-        )
-        .unwrap();
+        writeln!(table, "| {left_out} | {} |", person.cells()).unwrap();
     }
     documented("genres", &table);
 }
@@ -292,30 +302,18 @@ fn each_genre_left_out_in_turn() {
 fn models_that_are_not_loaded() {
     let calibrations = built_in();
     let human = place(&calibrations, HUMAN);
-    let mut table = String::from(
-        "\n| texts by | words | n | a person ruled out at 0.01 | at 0.05 | loaded model alone left | with a person at 0.05 |\n\
-         |---|---|---|---|---|---|---|\n",
+    let mut table = format!(
+        "\n| texts by | words | {} |\n|---|---|---|---|---|---|---|\n",
+        Person::HEAD
     );
     for group in &not_loaded().groups {
         for words in WORDS {
-            let (mut row, mut laxer) = (Row::default(), Row::default());
+            let mut person = Person::default();
             for text in group.texts.iter().filter_map(|text| cut(text, words)) {
-                let p_values = p_values(&calibrations, text);
                 // Whoever is left alone is wrong, but for a person: that verdict says "or a model that is not loaded".
-                row.add(&p_values, human, human, ALPHA_HUMAN);
-                laxer.add(&p_values, human, human, ALPHA);
+                person.add(&p_values(&calibrations, text), human);
             }
-            writeln!(
-                table,
-                "| {} | {words} | {} | {} | {} | {} | {} |",
-                group.name,
-                row.texts,
-                share(row.texts - row.retained, row.texts),
-                share(row.texts - laxer.retained, row.texts),
-                share(row.wrong, row.texts),
-                share(laxer.wrong, row.texts)
-            )
-            .unwrap();
+            writeln!(table, "| {} | {words} | {} |", group.name, person.cells()).unwrap();
         }
     }
     documented("models not loaded", &table);
