@@ -252,20 +252,61 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
         .collect();
     std::fs::write(&texts, lines.join("\n")).unwrap();
     let calibration = folder.path().join("people.json");
-    let mut command = Command::cargo_bin("whowrote").unwrap();
-    command
-        .args(["calibrate", "--author", "human", "-o"])
-        .args([&calibration, &texts]);
-    command.assert().code(0);
-    let mut command = Command::cargo_bin("whowrote").unwrap();
-    command
-        .args(["detect", "--format", "json", "--alpha-human", "0.05", "--calibration"])
-        .arg(&calibration);
-    let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
-    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
-    let hypotheses = report["hypotheses"].as_array().unwrap();
-    let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
-    assert_eq!(person["p_value"], 1.0, "{person}");
-    assert_eq!(person["evidence"][0]["calibration"]["texts"], 19);
-    assert_eq!(person["evidence"][0]["against"], serde_json::json!(NAMES));
+    // The user's own goes before the built-in one, though that may know more of the models.
+    for models in [&[][..], &["--model", WRITER]] {
+        let mut command = Command::cargo_bin("whowrote").unwrap();
+        command
+            .args(["calibrate", "--author", "human", "-o"])
+            .args([&calibration, &texts])
+            .args(models);
+        command.assert().code(0);
+        let mut command = Command::cargo_bin("whowrote").unwrap();
+        command
+            .args([
+                "detect",
+                "--format",
+                "json",
+                "--alpha-human",
+                "0.05",
+                "--genre",
+                "texts",
+            ])
+            .arg("--calibration")
+            .arg(&calibration);
+        let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
+        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let hypotheses = report["hypotheses"].as_array().unwrap();
+        let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
+        assert_eq!(person["p_value"], 1.0, "{person}");
+        assert_eq!(person["evidence"][0]["calibration"]["texts"], 19);
+        assert_eq!(person["evidence"][0]["calibration"]["group"], "texts");
+        assert_eq!(person["evidence"][0]["against"], serde_json::json!(NAMES));
+    }
+}
+
+#[test]
+fn a_person_can_be_held_against_one_genre() {
+    for name in NAMES {
+        common::model_file(name);
+    }
+    let text = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
+                about the fence.";
+    let judged = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("whowrote").unwrap();
+        command.args(["detect", "--format", "json"]).args(arguments);
+        let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
+        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let hypotheses = report["hypotheses"].as_array().unwrap();
+        let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
+        let calibration = &person["evidence"][0]["calibration"];
+        let group = calibration["group"].as_str().unwrap().to_owned();
+        (group, calibration["texts"].as_u64().unwrap())
+    };
+    let all = judged(&[]).1;
+    let of = |genre: &str| {
+        let (group, texts) = judged(&["--genre", genre]);
+        assert_eq!(group, genre);
+        texts
+    };
+    assert_eq!(of("informative") + of("essays and fiction"), all);
 }

@@ -176,6 +176,20 @@ fn prompts_that_cannot_be_used_have_their_sentence_before_any_model_is_loaded() 
 }
 
 #[test]
+fn a_genre_that_no_calibration_has_is_told_before_any_model_is_loaded() {
+    whowrote()
+        .args(["detect", "--genre", "poetry", "--offline"])
+        .write_stdin("Tyger Tyger, burning bright")
+        .assert()
+        .code(2)
+        .stdout(is_empty())
+        .stderr(
+            "Error: no people's texts of the genre \"poetry\" are known; take one of \"essays and fiction\", \"informative\", \
+             or leave out --genre\n",
+        );
+}
+
+#[test]
 fn in_json_a_missing_file_is_an_object_too() {
     let assert = whowrote()
         .args(["detect", "--format", "json", "no-such-file.txt"])

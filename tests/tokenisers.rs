@@ -13,7 +13,7 @@ use whowrote::stats::words::borders;
 struct Real {
     name: &'static str,
     tokenizer: Tokenizer,
-    /// Tokens that no text may become: control and unused ones.
+    /// Tokens that no text may become: control and unused ones, and those that the file calls text and are none.
     forbidden: HashSet<u32>,
     /// The bytes that have a token of their own.
     bytes: [bool; 256],
@@ -29,7 +29,11 @@ static REAL: LazyLock<Vec<Real>> = LazyLock::new(|| {
             let tokenizer = Tokenizer::from_gguf(&file, name).unwrap();
             println!("{name}: tokeniser built in {:.2} s", started.elapsed().as_secs_f64());
             let types = file.numbers("tokenizer.ggml.token_type").unwrap();
-            let forbidden = (0..).zip(types).filter(|(_, kind)| *kind == 3.0 || *kind == 5.0);
+            let called_text = ["[multimodal]", "<start_of_image>", "<end_of_image>"];
+            let tokens = file.strings("tokenizer.ggml.tokens").unwrap();
+            let forbidden = (0..).zip(types.iter().zip(&tokens));
+            let forbidden =
+                forbidden.filter(|(_, (kind, token))| [3.0, 5.0].contains(*kind) || called_text.contains(token));
             let mut bytes = [false; 256];
             for id in 0..tokenizer.len() as u32 {
                 if let [byte] = tokenizer.bytes(id) {
@@ -118,6 +122,8 @@ fn texts() -> impl Strategy<Value = String> {
         "\u{fffd}",
         "\u{feff}",
         "[multimodal]",
+        "<start_of_image>",
+        "<end_of_image>",
         "<|fim_prefix|>",
         "<table>",
         "</h1>",

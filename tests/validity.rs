@@ -205,6 +205,28 @@ fn texts_that_end_early() {
     documented("texts that end early", &table);
 }
 
+/// The models' calibration texts that end before the longest length, each left out of its calibration in turn.
+#[test]
+fn calibration_texts_that_end_early() {
+    let calibrations = built_in();
+    let mut table = String::from("\n| texts by | n | author ruled out |\n|---|---|---|\n");
+    for (author, calibration) in calibrations.iter().enumerate().filter(|(_, c)| c.author != HUMAN) {
+        for (place, group) in calibration.groups.iter().enumerate() {
+            let early = |text: &&KnownText| text.accounts.len() < LENGTHS.len();
+            let (mut texts, mut ruled_out) = (0, 0);
+            for text in group.texts.iter().filter(early) {
+                let mut poorer = calibrations.clone();
+                poorer[author].groups[place].texts.retain(|other| other.id != text.id);
+                texts += 1;
+                ruled_out += u64::from(p_values(&poorer, &text.accounts)[author].is_some_and(|p| p <= ALPHA));
+            }
+            let name = row_name(&calibration.author, &group.name);
+            writeln!(table, "| {name} | {texts} | {} |", share(ruled_out, texts)).unwrap();
+        }
+    }
+    documented("calibration texts that end early", &table);
+}
+
 /// What a text's name begins with: the kind of the prompt that it answers, or its genre.
 fn kind(text: &KnownText) -> &str {
     let first = text.id.split('/').next().unwrap_or_default();

@@ -124,6 +124,17 @@ impl Calibration {
         columns.filter_map(|(i, model)| Some((i, column(model)?))).collect()
     }
 
+    /// The same without all groups but one; none where it has no such group.
+    pub fn only(&self, group: &str) -> Option<Self> {
+        let group = self.groups.iter().find(|known| known.name == group)?;
+        Some(Self {
+            author: self.author.clone(),
+            family: self.family.clone(),
+            models: self.models.clone(),
+            groups: vec![group.clone()],
+        })
+    }
+
     /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has
     /// [`least_texts`] for this level. Where there is no such length, the greatest at which every group has [`LEAST_TEXTS`].
     pub fn length_class(&self, reached: usize, alpha: f64) -> Option<usize> {
@@ -154,7 +165,7 @@ impl Calibration {
     /// `own` is the author's place in `columns`; none for people. `others` are all other authors that come into question,
     /// read by the same models: the text's score is how much likelier it is one of the author's than one of theirs
     /// ([`Discriminant`]). Where it is not known how all of them write, it has two scores that need no texts of theirs
-    /// ([`own_scores`], [`human_scores`]). Which of the two it is does not depend on the text.
+    /// ([`own_scores`], [`human_scores`]). Which of the two it is depends on the length of the text, and on nothing else of it.
     pub fn judge(
         &self,
         columns: &[usize],
@@ -366,6 +377,19 @@ mod tests {
         // An author without texts of the length, which nobody is held against.
         let silent = calibration("silent", vec![vec![Vec::new()]]);
         assert!(!judge([0.1, 0.0, 0.1], &[others[0].clone(), known(&silent)[0].clone()]).compared);
+    }
+
+    #[test]
+    fn a_group_can_be_taken_alone() {
+        let mut rng = StdRng::seed_from_u64(2);
+        let both = calibration("own", vec![texts(0.0, 30, &mut rng), texts(2.0, 20, &mut rng)]);
+        let other = calibration("other", vec![texts(3.0, 50, &mut rng)]);
+        let alone = both.only("group 1").unwrap();
+        assert_eq!((alone.groups.len(), alone.groups[0].texts.len()), (1, 20));
+        let judged = text([2.0, 2.1, 1.9]);
+        let found = alone.judge(&[0], &judged, Some(0), &known(&other), 0.05).unwrap();
+        assert_eq!((found.texts, found.group.as_str()), (20, "group 1"));
+        assert_eq!(both.only("group 2"), None);
     }
 
     #[test]

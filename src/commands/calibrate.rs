@@ -4,10 +4,11 @@ use super::config::author;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
 use crate::calibration::{Calibration, Group, HUMAN, KnownText, least_texts};
-use crate::input::{Document, Source, printable};
+use crate::input::{Document, Source, printable, with_line_feeds};
 use crate::model::Family;
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
+use crate::output::OutFile;
 use crate::scoring::{Scoring, score_after};
 use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
@@ -131,7 +132,7 @@ struct Piece {
 /// When a text or a model cannot be read, or the calibration cannot be written.
 pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let args = &config.args;
-    use_threads(args.run.threads);
+    use_threads(args.run.threads)?;
     let mut stderr = anstream::stderr();
     let (pieces, left_out) = read(config)?;
     if !left_out.is_empty() && !args.quiet {
@@ -144,10 +145,19 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         );
     }
     // Hours of scoring come before the calibration is written.
-    if let Some(path) = &args.output {
-        beside(path)?;
-    }
+    let inputs = || args.texts.iter().chain(&args.run.models).map(PathBuf::as_path);
+    let output = args.output.as_ref();
+    let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
     let catalogue = Catalogue::load(args.run.models.as_deref())?;
+    let is_known =
+        args.author == HUMAN || catalogue.author(&args.author).is_some() || catalogue.model(&args.author).is_ok();
+    if !is_known && !args.quiet {
+        let _ = writeln!(
+            stderr,
+            "note: the catalogue has no author or model called `{}`; texts are held against this calibration only where one is",
+            printable(&args.author)
+        );
+    }
     let mut models = Vec::new();
     let sets = match config.models.is_empty() {
         true => vec![AuthorSet::A, AuthorSet::B],
@@ -219,9 +229,13 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         describe(&calibration, &mut stderr);
     }
     let json = calibration.to_json();
-    match &args.output {
+    match output {
         None => io::stdout().write_all(json.as_bytes()).map_err(OutputError)?,
-        Some(path) => write(path, &json)?,
+        Some(mut file) => {
+            let told = file.cannot_write();
+            file.write_all(json.as_bytes()).context(told)?;
+            file.finish()?;
+        }
     }
     Ok(ExitStatus::Done)
 }
@@ -248,28 +262,6 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
     if let Some(class) = calibration.length_class(LENGTHS.len(), level) {
         let _ = writeln!(out, "texts are judged on their first {} words at most", LENGTHS[class]);
     }
-}
-
-/// Nothing half-written is ever found under the name.
-fn write(path: &Path, json: &str) -> anyhow::Result<()> {
-    let told = || format!("cannot write `{}`", printable(&path.to_string_lossy()));
-    let mut file = beside(path)?;
-    file.write_all(json.as_bytes()).with_context(told)?;
-    file.persist(path).with_context(told)?;
-    Ok(())
-}
-
-/// A nameless file in the folder of `path`, to take its name when it is whole.
-fn beside(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
-    let name = printable(&path.to_string_lossy());
-    if path.is_dir() {
-        bail!("cannot write `{name}`: it is a folder; name a file in it");
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write `{name}`"))
 }
 
 /// All texts, and what was left out and why: what is never judged does not calibrate either.
@@ -311,8 +303,8 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
             .with_context(|| format!("cannot read the folder `{name}`"))?;
         inside.sort();
-        // Links are not followed: a folder that holds itself would never end.
-        inside.retain(|path| !path.is_symlink());
+        // Links are not followed: a folder that holds itself would never end. Nor is a pipe waited for.
+        inside.retain(|path| !path.is_symlink() && (path.is_file() || path.is_dir()));
         return inside
             .iter()
             .try_for_each(|path| read_path(config, path, &group, pieces));
@@ -350,7 +342,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
         pieces.push(Piece {
             copied: value.get("copied").and_then(serde_json::Value::as_f64).unwrap_or(0.0),
             id: field("id").map_or_else(|| format!("line {}", i + 1), str::to_owned),
-            text: text.to_owned(),
+            text: with_line_feeds(text.into()),
             group: or(&config.group, group),
             source: or("source", &args.source),
             licence: or("licence", &args.licence),

@@ -135,6 +135,13 @@ pub struct DetectArgs {
     #[arg(long = "calibration", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub calibrations: Vec<PathBuf>,
 
+    /// What kind of text it is, as a group of the calibration of people's texts; a person is then held against that group alone
+    ///
+    /// The built-in groups are "essays and fiction" (with mail and speeches) and "informative" (news, reference, science, manuals
+    /// and student essays). Without it a person stays unless no group lets it stay.
+    #[arg(long, value_name = "GROUP")]
+    pub genre: Option<String>,
+
     /// Adds every token's figures; with --format json only
     #[arg(long)]
     pub tokens: bool,
@@ -164,7 +171,7 @@ pub struct RunArgs {
     pub models: Option<PathBuf>,
 
     /// Threads to compute with; without it, one for each core
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
 
     /// Where the models run: auto, cpu, cuda, cuda:N or metal
@@ -175,6 +182,16 @@ pub struct RunArgs {
     #[arg(long)]
     pub offline: bool,
 }
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(threads) if threads.get() <= MOST_THREADS => Ok(threads),
+        _ => Err(format!("threads are a number from 1 to {MOST_THREADS}")),
+    }
+}
+
+/// More threads than cores only get in one another's way.
+const MOST_THREADS: usize = 1024;
 
 fn parse_alpha(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -79,6 +79,8 @@ pub struct DetectConfig {
     pub prompt: PromptChoice,
     /// Calibrations of the user's own, in the order in which they are looked at.
     pub calibrations: Vec<PathBuf>,
+    /// The group of people's texts that the texts belong to, where the user knows it.
+    pub genre: Option<String>,
     /// Whether reports carry every token's figures.
     pub tokens: bool,
     /// Threads to compute with; none for one a core.
@@ -218,6 +220,7 @@ impl DetectConfig {
                 None => PromptChoice::Unknown,
             },
             calibrations: args.calibrations,
+            genre: args.genre,
             tokens: args.tokens,
             threads: args.run.threads,
             device: args.run.device,

@@ -8,6 +8,7 @@ use crate::model::catalogue::Catalogue;
 use crate::model::chat::{Prompt, prompt_ids};
 use crate::model::generate::{Finish, Generated, Job, Limits, Listener, generate};
 use crate::model::{Decoding, LanguageModel};
+use crate::output::OutFile;
 use crate::verdict::AuthorSet;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -15,8 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +85,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "NAME")]
     pub kind: Option<String>,
 
-    /// Where texts are written, instead of standard output; a file that is there is replaced
+    /// Where texts are written, instead of standard output; a file that is there is replaced when all are written
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
@@ -121,6 +121,8 @@ pub struct GenerateConfig {
     pub batch: usize,
     /// Where texts go; none for standard output.
     pub output: Option<PathBuf>,
+    /// The files and folders that are read.
+    pub inputs: Vec<PathBuf>,
     /// Where the model is looked for and runs.
     pub run: RunArgs,
     /// Whether nothing is said of the progress.
@@ -164,6 +166,10 @@ impl GenerateConfig {
     pub fn new(args: GenerateArgs, terminal: Terminal) -> anyhow::Result<Self> {
         args.run.check()?;
         let model = author(&args.model, "model")?;
+        let mut inputs: Vec<PathBuf> = args.prompts.iter().chain(&args.run.models).cloned().collect();
+        if let AuthorChoice::Path(path) = &model {
+            inputs.push(path.clone());
+        }
         let mut prompts = match &args.prompts {
             Some(path) => read_prompts(path)?,
             None => Vec::new(),
@@ -232,6 +238,7 @@ impl GenerateConfig {
             seed: args.seed,
             batch: args.batch.get(),
             output: args.output,
+            inputs,
             run: args.run,
             quiet: args.quiet,
             watched: terminal.stderr_is_watched,
@@ -302,40 +309,60 @@ struct Label {
 /// When the model cannot be had, a prompt does not fit it, or the output cannot be written.
 pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let run = &config.run;
-    use_threads(run.threads);
+    use_threads(run.threads)?;
+    let inputs = || config.inputs.iter().map(PathBuf::as_path);
+    let output = config.output.as_ref();
+    let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
     let catalogue = Catalogue::load(run.models.as_deref())?;
     let (entry, author) = resolve(&catalogue, &config.model, AuthorSet::A)?;
     let lineup = Lineup::fetch(vec![entry], run.device, run.offline, config.quiet)?;
     let model = lineup.load(0)?;
     let (jobs, labels) = jobs(config, &model)?;
-    let out: Box<dyn Write> = match &config.output {
-        None => Box::new(io::stdout()),
-        Some(path) => {
-            let file =
-                File::create(path).with_context(|| format!("cannot write `{}`", printable(&path.to_string_lossy())))?;
-            Box::new(file)
-        }
-    };
     let mut writer = TextWriter {
         config,
         author: &author.name,
         sha256: &lineup.stored[0].sha256,
         jobs: &jobs,
         labels: &labels,
-        out: BufWriter::new(out),
+        output,
         began: Instant::now(),
         told: Instant::now(),
         texts: 0,
         tokens: 0,
         short: 0,
     };
-    generate(&model, &jobs, config.limits, config.batch, &mut writer)?;
+    let done = generate(&model, &jobs, config.limits, config.batch, &mut writer);
+    match (done, writer.output.take()) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(file)) => file.finish()?,
+        // Hours of writing may lie behind.
+        (Err(error), Some(file)) if writer.texts > 0 => {
+            return Err(match file.leave() {
+                Some(left) => error.context(format!(
+                    "not all texts were written; those that were are in `{}`",
+                    printable(&left.to_string_lossy())
+                )),
+                None => error,
+            });
+        }
+        (Err(error), _) => return Err(error),
+    }
     writer.conclude();
     Ok(ExitStatus::Done)
 }
 
+/// Texts that one run writes: what is kept of each until it is written takes a few hundred bytes.
+const MOST_TEXTS: usize = 1_000_000;
+
 /// The texts to write, those of one prompt side by side.
 fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<Job>, Vec<Label>)> {
+    let texts = config.prompts.len().saturating_mul(config.per_prompt);
+    let texts = texts.saturating_mul(config.decodings_per_prompt);
+    if texts > MOST_TEXTS {
+        bail!(
+            "{texts} texts are asked for, and one run writes at most {MOST_TEXTS}; take several, with another --seed each"
+        );
+    }
     let window = model.decoder().max_window();
     let (mut jobs, mut labels) = (Vec::new(), Vec::new());
     for (index, entry) in config.prompts.iter().enumerate() {
@@ -437,7 +464,8 @@ struct TextWriter<'a> {
     sha256: &'a str,
     jobs: &'a [Job],
     labels: &'a [Label],
-    out: BufWriter<Box<dyn Write>>,
+    /// None for standard output.
+    output: Option<OutFile>,
     began: Instant,
     told: Instant,
     texts: usize,
@@ -473,13 +501,16 @@ impl Listener for TextWriter<'_> {
             copied: copied(&label.given, &text.text),
             finish: text.finish,
         };
-        let line = serde_json::to_string(&line)?;
-        let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
-        match (&self.config.output, written) {
-            (_, Ok(())) => Ok(()),
-            (None, Err(error)) => Err(OutputError::from(error).into()),
-            (Some(path), Err(error)) => {
-                Err(error).with_context(|| format!("cannot write `{}`", printable(&path.to_string_lossy())))
+        let line = format!("{}\n", serde_json::to_string(&line)?);
+        match &mut self.output {
+            None => {
+                let mut stdout = io::stdout();
+                let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+                Ok(written.map_err(OutputError)?)
+            }
+            Some(file) => {
+                let written = file.write_all(line.as_bytes());
+                Ok(written.with_context(|| file.cannot_write())?)
             }
         }
     }

@@ -6,13 +6,13 @@ use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use crate::model::store::{Progress, Silent, Store, StoredModel, Terminal};
 use crate::model::{LanguageModel, Vocabulary, device};
 use crate::verdict::AuthorSet;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use candle_core::Device;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Models that are on this machine, each once.
 pub struct Lineup {
@@ -161,11 +161,18 @@ pub fn add_model(models: &mut Vec<ModelEntry>, model: ModelEntry) -> anyhow::Res
 }
 
 /// Computes with so many threads; without a number, with one a core.
-pub fn use_threads(threads: Option<NonZeroUsize>) {
-    if let Some(threads) = threads {
-        // Fails where the pool is already there, as in a test; it then has its size.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .build_global();
-    }
+///
+/// # Errors
+/// When the system does not give as many.
+pub fn use_threads(threads: Option<NonZeroUsize>) -> anyhow::Result<()> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let Some(threads) = threads else { return Ok(()) };
+    // There is one pool in a process, and it keeps its size.
+    let built = BUILT.get_or_init(|| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+        pool.build_global().map_err(|error| error.to_string())
+    });
+    built
+        .clone()
+        .map_err(|why| anyhow!("{threads} threads cannot be started: {why}; ask for fewer with --threads"))
 }

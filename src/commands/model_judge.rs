@@ -4,15 +4,18 @@ use super::crossing::Crossing;
 use super::detect::Judge;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{DetectConfig, PromptChoice};
-use crate::calibration::{self, CalibratedModel, Calibration};
-use crate::input::{Document, Source};
-use crate::model::LanguageModel;
+use crate::calibration::{self, CalibratedModel, Calibration, HUMAN};
+use crate::input::{Document, Source, printable};
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
+use crate::model::{Family, LanguageModel};
 use crate::output::Detail;
 use crate::scoring::{Scoring, TextScores, score_after, score_keeping};
 use crate::stats::attribution::beginning;
-use crate::verdict::{self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, Reading, SCHEMA, Timing};
+use crate::verdict::{
+    self, AuthorSet, Candidate, Policy, PromptKnowledge, ProvenanceReport, Reading, SCHEMA, Timing, Warning,
+    WarningCode,
+};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,14 +68,33 @@ impl<'a> ModelJudge<'a> {
 }
 
 impl ModelJudge<'_> {
-    /// The user's own calibrations, then those that are compiled in.
-    fn calibrations(&self) -> anyhow::Result<Vec<Calibration>> {
-        let own = self.config.calibrations.iter();
-        let mut all = own
-            .map(|path| Calibration::from_file(path))
-            .collect::<Result<Vec<_>, _>>()?;
+    /// The user's own calibrations, each with the name of its file.
+    fn own_calibrations(&self) -> anyhow::Result<Vec<(String, Calibration)>> {
+        let files = self.config.calibrations.iter();
+        let read = |path: &PathBuf| Ok((printable(&path.to_string_lossy()), Calibration::from_file(path)?));
+        files.map(read).collect()
+    }
+
+    /// These calibrations, then those that are compiled in; of people's texts only the genre that the user knows.
+    fn calibrations(&self, own: &[(String, Calibration)]) -> anyhow::Result<Vec<Calibration>> {
+        let mut all: Vec<Calibration> = own.iter().map(|(_, calibration)| calibration.clone()).collect();
         all.extend(calibration::built_in());
-        Ok(all)
+        let Some(genre) = &self.config.genre else {
+            return Ok(all);
+        };
+        let (people, mut known): (Vec<_>, Vec<_>) = all.into_iter().partition(|known| known.author == HUMAN);
+        let of_genre: Vec<Calibration> = people.iter().filter_map(|people| people.only(genre)).collect();
+        if of_genre.is_empty() {
+            let groups = people.iter().flat_map(|people| &people.groups);
+            let names: Vec<String> = groups.map(|group| format!("\"{}\"", printable(&group.name))).collect();
+            bail!(
+                "no people's texts of the genre \"{}\" are known; take one of {}, or leave out --genre",
+                printable(genre),
+                names.join(", ")
+            );
+        }
+        known.extend(of_genre);
+        Ok(known)
     }
 
     /// The prompt that the user gave.
@@ -86,6 +108,64 @@ impl ModelJudge<'_> {
             user: read(user)?,
         }))
     }
+}
+
+/// What the user must know of calibrations of their own that no author is held against: a mistake that would otherwise look like
+/// an author that is not calibrated, or like the built-in calibration.
+fn passed_over(
+    own: &[(String, Calibration)],
+    candidates: &[Candidate],
+    models: &[CalibratedModel],
+    prompt: PromptKnowledge,
+) -> Vec<Warning> {
+    let why = |calibration: &Calibration| {
+        let author = calibration.author.as_str();
+        let of_author: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|candidate| [candidate.author.as_str(), candidate.model.as_str()].contains(&author))
+            .collect();
+        let shared: Vec<&str> = calibration
+            .shared(models)
+            .iter()
+            .map(|(i, _)| models[*i].name.as_str())
+            .collect();
+        let (families, has_model): (Vec<String>, bool) = match author {
+            HUMAN => (vec![Family::Deployed.to_string()], !shared.is_empty()),
+            // Theorems speak of models whose prompt is known.
+            _ if prompt == PromptKnowledge::Known => return None,
+            _ if of_author.is_empty() => return Some(format!("{} is not considered here", printable(author))),
+            _ => (
+                of_author
+                    .iter()
+                    .map(|candidate| candidate.decoding.to_string())
+                    .collect(),
+                of_author
+                    .iter()
+                    .any(|candidate| shared.contains(&candidate.model.as_str())),
+            ),
+        };
+        if !families.contains(&calibration.family) {
+            return Some(format!(
+                "it was made for `{}`, and {} is judged as `{}`",
+                printable(&calibration.family),
+                printable(author),
+                families.join("`, `")
+            ));
+        }
+        (!has_model).then(|| {
+            "the models that scored its texts are not those that are loaded, or were asked something else".to_owned()
+        })
+    };
+    let warning = |(file, calibration): &(String, Calibration)| {
+        Some(Warning {
+            code: WarningCode::Uncalibrated,
+            message: format!(
+                "The calibration `{file}` has no part in this verdict: {}.",
+                why(calibration)?
+            ),
+        })
+    };
+    own.iter().filter_map(warning).collect()
 }
 
 /// What came before the text.
@@ -115,11 +195,14 @@ impl Judge for ModelJudge<'_> {
         documents: &[Document],
         each: &mut dyn FnMut(usize, ProvenanceReport) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        use_threads(self.config.threads);
+        use_threads(self.config.threads)?;
         let (candidates, models) = self.candidates()?;
+        // What the user gave is read before models are fetched for it.
+        let prompt = self.prompt()?;
+        let own = self.own_calibrations()?;
+        let calibrations = self.calibrations(&own)?;
         let quiet = self.config.detail == Detail::Quiet;
         let lineup = Lineup::fetch(models, self.config.device, self.config.offline, quiet)?;
-        let prompt = self.prompt()?;
         let scoring = verdict::scoring(&candidates);
         let policy = Policy {
             alpha: self.config.alpha,
@@ -129,7 +212,13 @@ impl Judge for ModelJudge<'_> {
                 PromptChoice::Unknown => PromptKnowledge::Unknown,
                 PromptChoice::None | PromptChoice::Given { .. } => PromptKnowledge::Known,
             },
-            calibrations: self.calibrations()?,
+            calibrations,
+        };
+        // Calibrations speak of beginnings, so that the rest of a text is scored only for those who want its figures.
+        let whole = policy.prompt == PromptKnowledge::Known || self.config.tokens;
+        let beginnings = match policy.prompt {
+            PromptKnowledge::Unknown => scoring.clone(),
+            PromptKnowledge::Known => Scoring::at(vec![1.0]),
         };
         let mut crossing = Crossing::plan(&lineup, &candidates, &policy)?;
         // Hidden states take thirty times a token's figures.
@@ -152,7 +241,7 @@ impl Judge for ModelJudge<'_> {
                 .max(1);
             let texts = &documents[begin..begin + round];
             let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); round];
-            // The texts as the calibrations' were read, where that is another reading.
+            // Their beginnings as those of the calibrations were read, where that is another reading.
             let mut unprompted = scores.clone();
             let mut elapsed = vec![0.0; round];
             let mut long = vec![Vec::new(); round];
@@ -168,27 +257,30 @@ impl Judge for ModelJudge<'_> {
                 let mut hidden = Vec::new();
                 for (i, document) in texts.iter().enumerate() {
                     let start = Instant::now();
+                    let failed = || format!("{} could not be scored with {}", document.name, model.name());
+                    let text = if whole {
+                        &document.text
+                    } else {
+                        beginning(&document.text)
+                    };
                     let figures = match keeps {
-                        false => score_after(model, &context, &document.text, &scoring),
-                        true => score_keeping(model, &context, &document.text, &scoring).map(|(figures, states)| {
+                        false => score_after(model, &context, text, &scoring),
+                        true => score_keeping(model, &context, text, &scoring).map(|(figures, states)| {
                             hidden.push(states);
                             figures
                         }),
                     };
-                    let figures = figures
-                        .with_context(|| format!("{} could not be scored with {}", document.name, model.name()))?;
+                    let figures = figures.with_context(failed)?;
                     let (tokens, room) = (figures.ids.len(), scoring.room(model, &context));
                     if tokens > room {
                         long[i].push(verdict::long_text_warning(model.name(), tokens, room));
                     }
-                    scores[i].insert(model.name().to_owned(), figures);
-                    if policy.prompt == PromptKnowledge::Known {
+                    if whole {
                         let text = beginning(&document.text);
-                        let figures = score_after(model, &unknown_prompt_ids(model)?, text, &Scoring::at(vec![1.0]));
-                        let figures = figures
-                            .with_context(|| format!("{} could not be scored with {}", document.name, model.name()))?;
-                        unprompted[i].insert(model.name().to_owned(), figures);
+                        let figures = score_after(model, &unknown_prompt_ids(model)?, text, &beginnings);
+                        unprompted[i].insert(model.name().to_owned(), figures.with_context(failed)?);
                     }
+                    scores[i].insert(model.name().to_owned(), figures);
                     elapsed[i] += start.elapsed().as_secs_f64() * 1e3;
                 }
                 if keeps {
@@ -196,13 +288,11 @@ impl Judge for ModelJudge<'_> {
                 }
                 Ok(())
             })?;
+            let passed_over = passed_over(&own, &candidates, &identities, policy.prompt);
             for (i, (document, scores)) in texts.iter().zip(&scores).enumerate() {
                 let unprompted = Reading {
                     models: &identities,
-                    scores: match policy.prompt {
-                        PromptKnowledge::Unknown => scores,
-                        PromptKnowledge::Known => &unprompted[i],
-                    },
+                    scores: if whole { &unprompted[i] } else { scores },
                 };
                 let decision = verdict::decide(&document.text, &candidates, scores, unprompted, &policy);
                 // The figures are those of the reading with the prompt.
@@ -224,7 +314,7 @@ impl Judge for ModelJudge<'_> {
                     alpha_human: policy.alpha_human,
                     hypotheses: decision.hypotheses,
                     models: figures.collect(),
-                    warnings: [decision.warnings, std::mem::take(&mut long[i])].concat(),
+                    warnings: [decision.warnings, std::mem::take(&mut long[i]), passed_over.clone()].concat(),
                     timing: Timing { score_ms: elapsed[i] },
                 };
                 each(begin + i, report)?;
@@ -232,5 +322,60 @@ impl Judge for ModelJudge<'_> {
             begin += round;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calibrations_that_serve_no_author_are_told() {
+        let model = |name: &str| CalibratedModel {
+            name: name.to_owned(),
+            sha256: "00".to_owned(),
+            request: None,
+        };
+        let calibration = |author: &str, family: &str, by: &str| Calibration {
+            author: author.to_owned(),
+            family: family.to_owned(),
+            models: vec![model(by)],
+            groups: Vec::new(),
+        };
+        let candidates = [Candidate {
+            author: "bot".to_owned(),
+            set: AuthorSet::A,
+            model: "base".to_owned(),
+            decoding: Family::Deployed,
+        }];
+        let told = |calibration: Calibration, prompt| {
+            let own = [("own.json".to_owned(), calibration)];
+            let warnings = passed_over(&own, &candidates, &[model("base"), model("other")], prompt);
+            warnings
+                .first()
+                .map(|warning| warning.message.clone())
+                .unwrap_or_default()
+        };
+        for (calibration, said) in [
+            (calibration("bot", "deployed", "base"), ""),
+            (calibration("base", "deployed", "base"), ""),
+            (calibration(HUMAN, "deployed", "other"), ""),
+            (calibration("bot", "deployed", "other"), "are not those that are loaded"),
+            (calibration(HUMAN, "deployed", "third"), "are not those that are loaded"),
+            (
+                calibration("bot", "any", "base"),
+                "made for `any`, and bot is judged as `deployed`",
+            ),
+            (
+                calibration("bat", "deployed", "base"),
+                "`own.json` has no part in this verdict: bat is not considered here",
+            ),
+        ] {
+            let found = told(calibration.clone(), PromptKnowledge::Unknown);
+            assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found}");
+            if calibration.author != HUMAN {
+                assert_eq!(told(calibration, PromptKnowledge::Known), "");
+            }
+        }
     }
 }

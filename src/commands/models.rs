@@ -1,6 +1,7 @@
 //! `whowrote models`: what models there are, fetching them, checking them, and where they lie.
 
 use super::ExitStatus;
+use crate::input::printable;
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::store::{Progress, Silent, Store, Terminal, Verification, megabytes};
 use crate::output::Format;
@@ -145,7 +146,7 @@ fn list(catalogue: &Catalogue, store: &Store, json: bool, out: &mut dyn Write) -
             },
             row.size_bytes.map_or_else(|| "?".to_owned(), megabytes),
             if row.path.is_some() { "yes" } else { "no" }.to_owned(),
-            row.licence.to_owned(),
+            printable(row.licence),
         ]);
     }
     let width = |column: usize| table.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);

@@ -193,7 +193,7 @@ fn refuse_controls(name: &str, controls: usize, of: usize) -> Result<(), InputEr
 }
 
 /// CRLF and lone CR become LF.
-fn with_line_feeds(text: Cow<'_, str>) -> String {
+pub fn with_line_feeds(text: Cow<'_, str>) -> String {
     if text.contains('\r') {
         text.replace("\r\n", "\n").replace('\r', "\n")
     } else {

@@ -7,6 +7,7 @@ mod decode;
 mod error;
 mod printable;
 
+pub use decode::with_line_feeds;
 pub use error::InputError;
 pub use printable::printable;
 

@@ -7,6 +7,7 @@
 use super::decoding::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -187,13 +188,18 @@ impl Catalogue {
             path: path.to_owned(),
             source,
         };
-        let length = std::fs::metadata(path).map_err(read_error)?.len();
-        if length > MAX_FILE_BYTES {
+        // A device has no length and does not end.
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(read_error)?;
+        let length = file
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_string(&mut text)
+            .map_err(read_error)?;
+        if length as u64 > MAX_FILE_BYTES {
             return Err(read_error(std::io::Error::other(format!(
-                "it has {length} bytes, which no models file has; is it the model itself? Then name it with --a or --b"
+                "it has more than {MAX_FILE_BYTES} bytes, which no models file has; is it the model itself? Then name it with --a or --b"
             ))));
         }
-        let text = std::fs::read_to_string(path).map_err(read_error)?;
         Self::from_toml(&text, path)
     }
 

@@ -6,17 +6,24 @@
 //! the writing is put there afterwards as plain text, so that `<|im_end|>` in an instruction ends no turn.
 
 use super::error::{ModelError, Result};
+use super::fence::fenced;
 use super::gguf::Gguf;
 use super::language_model::LanguageModel;
 use super::tokenizer::Part;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
+use std::io::Read;
 use std::path::Path;
 
 /// Steps that a template may take; those of real models take a few hundred for one turn.
 const FUEL: u64 = 100_000;
-/// Bytes of a template, or of what it renders, beyond which it is none.
-const MAX_BYTES: usize = 1 << 20;
+/// Bytes of a template beyond which it is none. Those of real models have up to twenty thousand.
+const MAX_BYTES: usize = 1 << 16;
+/// The same of what it renders.
+const MAX_RENDERED_BYTES: usize = 1 << 20;
+/// The language is parsed, compiled and run by functions that call themselves, a few kilobytes deep for each byte of a template at
+/// most.
+const STACK_BYTES: usize = 512 << 20;
 
 /// Marks that stand for what people wrote, of characters for private use, which no template writes.
 const SYSTEM: &str = "\u{F8FE}\u{F8F0}\u{F8FF}";
@@ -73,9 +80,16 @@ impl ChatTemplate {
     }
 
     /// The template of a folder: `chat_template.jinja`, or what `tokenizer_config.json` holds.
-    pub fn from_folder(path: &Path) -> Option<Self> {
-        let config = std::fs::read_to_string(path.join("tokenizer_config.json")).unwrap_or_default();
-        let config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
+    ///
+    /// # Errors
+    /// When one of these files is there and cannot be read, or is damaged.
+    pub fn from_folder(path: &Path) -> Result<Option<Self>> {
+        let config_path = path.join("tokenizer_config.json");
+        let config: serde_json::Value = match read_if_there(&config_path)? {
+            None => serde_json::Value::Null,
+            Some(json) => serde_json::from_str(&json)
+                .map_err(|e| ModelError::malformed(&config_path, format!("it is not JSON: {e}")))?,
+        };
         // A token is written as its name, or as an object that holds it.
         let name = |key: &str| {
             let token = &config[key];
@@ -89,14 +103,27 @@ impl ChatTemplate {
             }
             _ => None,
         };
-        let source = std::fs::read_to_string(path.join("chat_template.jinja"))
-            .ok()
-            .or_else(in_config)?;
-        Some(Self::new(source, name("bos_token"), name("eos_token")))
+        let source = read_if_there(&path.join("chat_template.jinja"))?.or_else(in_config);
+        Ok(source.map(|source| Self::new(source, name("bos_token"), name("eos_token"))))
     }
 
     /// What stands before the model's answer, with marks for what was written.
     fn render(&self, has_system: bool) -> std::result::Result<String, Error> {
+        let failed = |why: String| Err(Error::new(ErrorKind::InvalidOperation, why));
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            match thread.spawn_scoped(scope, || fenced(|| self.render_here(has_system))) {
+                Err(error) => failed(error.to_string()),
+                Ok(thread) => match thread.join() {
+                    Ok(Ok(rendered)) => rendered,
+                    Ok(Err(panic)) => failed(panic),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                },
+            }
+        })
+    }
+
+    fn render_here(&self, has_system: bool) -> std::result::Result<String, Error> {
         if self.source.len() > MAX_BYTES {
             return Err(Error::new(
                 ErrorKind::InvalidOperation,
@@ -131,10 +158,33 @@ impl ChatTemplate {
                 eos_token => self.eos.as_str(),
             },
         )?;
-        match rendered.len() <= MAX_BYTES {
+        match rendered.len() <= MAX_RENDERED_BYTES {
             true => Ok(rendered),
             false => Err(Error::new(ErrorKind::InvalidOperation, "it writes too much")),
         }
+    }
+}
+
+/// Bytes of a folder's small files beyond which they are none: the configuration of a tokeniser lists its added tokens.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// A small file of a model's folder; none where it is not there.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    if !path.is_file() {
+        return Err(ModelError::malformed(path, "it is no regular file".to_owned()));
+    }
+    let file = std::fs::File::open(path).map_err(|e| ModelError::io(path, e))?;
+    let mut text = String::new();
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
+    match read.map_err(|e| ModelError::io(path, e))? as u64 {
+        MAX_FILE_BYTES.. => Err(ModelError::malformed(
+            path,
+            "it is longer than any such file".to_owned(),
+        )),
+        _ => Ok(Some(text)),
     }
 }
 

@@ -345,6 +345,13 @@ impl Decoder {
         self.architecture.context_length.min(MAX_POSITIONS)
     }
 
+    /// Bytes that drawing takes for one text of so many tokens: its keys and values, and its logits, twice.
+    pub fn bytes_of_row(&self, tokens: usize) -> u64 {
+        let Architecture { kv_heads, head_dim, .. } = self.architecture;
+        let held = 2 * self.layers.len() * kv_heads * head_dim * tokens;
+        4 * (held + 2 * self.vocab) as u64
+    }
+
     /// Hidden states after the last norm, `(batch · tokens, hidden)`, of `batch` rows of ids of equal length.
     ///
     /// With a cache, row b of the ids continues row b of the cache, whose rows may differ in length, and the cache is

@@ -43,6 +43,11 @@ pub enum ModelError {
         /// What it said.
         reason: String,
     },
+    /// Logits that are not numbers.
+    #[error(
+        "{0} computes no numbers: its weights are damaged, or too large for 32 bits; fetch or convert the model again"
+    )]
+    NoNumbers(String),
     /// A prompt that leaves no room for the text.
     #[error("the prompt has {tokens} tokens and {model} can be given at most {most}; shorten it to its end")]
     PromptTooLong {

@@ -6,6 +6,7 @@
 
 use super::decoder::KvCache;
 use super::decoding::Decoding;
+use super::device::memory_for_weights;
 use super::error::{ModelError, Result};
 use super::language_model::LanguageModel;
 use super::sampler::{Sampler, Scratch};
@@ -99,9 +100,15 @@ pub fn generate<L: Listener>(
 ) -> std::result::Result<(), L::Error> {
     let decoder = model.decoder();
     let longest = jobs.iter().map(|job| job.prompt.len()).max().unwrap_or(0);
-    let batch = batch.clamp(1, jobs.len().max(1));
     let window = decoder.max_window();
-    let mut cache = KvCache::with_room(batch, (longest + limits.tokens).min(window));
+    let tokens = longest.saturating_add(limits.tokens).min(window);
+    // A text's seed does not depend on its company, so that a smaller batch writes the same.
+    let room = memory_for_weights(decoder.device()) / decoder.bytes_of_row(tokens).max(1);
+    let batch = batch
+        .min(usize::try_from(room).unwrap_or(usize::MAX))
+        .min(jobs.len())
+        .max(1);
+    let mut cache = KvCache::with_room(batch, tokens);
     let mut read: Option<ReadPrompt> = None;
     let mut under_way: Vec<Sequence> = Vec::with_capacity(batch);
     let mut next = 0;
@@ -183,6 +190,9 @@ fn draw(
     let hidden: Vec<&Tensor> = under_way.iter().map(|sequence| &sequence.hidden).collect();
     let logits = decoder.logits(&Tensor::cat(&hidden, 0)?)?;
     let mut logits = logits.flatten_all()?.to_vec1::<f32>()?;
+    if logits.iter().any(|logit| logit.is_nan()) {
+        return Err(ModelError::NoNumbers(model.name().to_owned()));
+    }
     let tokenizer = model.tokenizer();
     let ended = under_way
         .par_iter_mut()

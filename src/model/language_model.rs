@@ -1,7 +1,7 @@
 //! A model that scores: decoder and tokeniser, loaded from a file or a folder.
 
 use super::architecture::Architecture;
-use super::chat::ChatTemplate;
+use super::chat::{ChatTemplate, read_if_there};
 use super::decoder::Decoder;
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
@@ -98,9 +98,9 @@ fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer,
     if path.is_dir() {
         let (json, architecture) = read_config(path)?;
         let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
-        tokenizer.add_ends(&ends_of_folder(path, &json));
+        tokenizer.add_ends(&ends_of_folder(path, &json)?);
         let checkpoint = Checkpoint::Folder(Folder::open(path, &architecture)?);
-        Ok((checkpoint, architecture, tokenizer, ChatTemplate::from_folder(path)))
+        Ok((checkpoint, architecture, tokenizer, ChatTemplate::from_folder(path)?))
     } else {
         let file = Gguf::open(path)?;
         let architecture = Architecture::from_gguf(&file)?;
@@ -155,14 +155,15 @@ fn symbols(checkpoint: &Checkpoint) -> Result<usize> {
 /// A folder's `config.json`, and the architecture that it describes.
 fn read_config(path: &Path) -> Result<(String, Architecture)> {
     let config = path.join("config.json");
-    let json = std::fs::read_to_string(&config).map_err(|e| ModelError::io(&config, e))?;
+    let missing = || ModelError::io(&config, std::io::ErrorKind::NotFound.into());
+    let json = read_if_there(&config)?.ok_or_else(missing)?;
     let architecture = Architecture::from_config(&config, &json)?;
     Ok((json, architecture))
 }
 
 /// The end-of-text tokens that a folder's `config.json` and `generation_config.json` name: one, or a list.
-fn ends_of_folder(path: &Path, config: &str) -> Vec<u32> {
-    let generation = std::fs::read_to_string(path.join("generation_config.json")).unwrap_or_default();
+fn ends_of_folder(path: &Path, config: &str) -> Result<Vec<u32>> {
+    let generation = read_if_there(&path.join("generation_config.json"))?.unwrap_or_default();
     let mut ends = Vec::new();
     for json in [config, &generation] {
         let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
@@ -170,5 +171,5 @@ fn ends_of_folder(path: &Path, config: &str) -> Vec<u32> {
         let ids = eos.as_array().map_or(std::slice::from_ref(eos), Vec::as_slice);
         ends.extend(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()));
     }
-    ends
+    Ok(ends)
 }

@@ -7,6 +7,7 @@ pub mod decoder;
 mod decoding;
 pub mod device;
 pub mod error;
+mod fence;
 pub mod generate;
 pub mod gguf;
 mod kernels;

@@ -4,6 +4,7 @@
 //! the file names. Both end in the `tokenizers` crate's BPE. Special tokens inside a text are plain text, always.
 
 use super::error::{ModelError, Result};
+use super::fence::fenced;
 use super::gguf::Gguf;
 use ahash::AHashMap;
 use rayon::prelude::*;
@@ -149,12 +150,18 @@ impl Tokenizer {
         let tokens = file
             .strings("tokenizer.ggml.tokens")
             .ok_or_else(|| malformed("it holds no vocabulary"))?;
-        let types: Vec<u32> = match file.numbers("tokenizer.ggml.token_type") {
+        let mut types: Vec<u32> = match file.numbers("tokenizer.ggml.token_type") {
             Some(types) => types.into_iter().map(|t| t as u32).collect(),
             None => vec![1; tokens.len()],
         };
         if types.len() != tokens.len() || tokens.is_empty() || tokens.len() > u32::MAX as usize {
             return Err(malformed("its vocabulary and token types differ in length"));
+        }
+        // Some files call tokens user-defined that steer the model.
+        for (kind, token) in types.iter_mut().zip(&tokens) {
+            if *kind == USER_DEFINED && is_mark(token) {
+                *kind = CONTROL;
+            }
         }
         let kind = file.string("tokenizer.ggml.model").unwrap_or_default();
         let (inner, bytes) = match kind {
@@ -384,7 +391,9 @@ impl Tokenizer {
             model: self.model.clone(),
             reason: e.to_string(),
         };
-        let encoding = self.inner.encode(text, false).map_err(refused)?;
+        // The regular expressions of a tokeniser come from its file, and the library panics where one gives up on a text.
+        let encoded = fenced(|| self.inner.encode(text, false));
+        let encoding = encoded.unwrap_or_else(|why| Err(why.into())).map_err(refused)?;
         let ids = encoding.get_ids().to_vec();
         let spans = match self.spans_from_bytes(text, &ids) {
             Some(spans) => spans,
@@ -628,6 +637,16 @@ fn owned(vocab: &AHashMap<&str, u32>) -> AHashMap<String, u32> {
 
 fn library(path: &Path, error: tokenizers::Error) -> ModelError {
     ModelError::malformed(path, format!("its tokeniser cannot be built: {error}"))
+}
+
+/// Whether a token is called as those that steer a model are, such as `<|end|>`, `<start_of_image>` or `[multimodal]`; not
+/// `<table>` or `</b>`, which are text.
+fn is_mark(token: &str) -> bool {
+    let within = |open: &str, close: &str| token.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    let named = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_/-".contains(c));
+    within("<|", "|>").is_some()
+        || within("<", ">").is_some_and(|name| named(name) && name.contains('_'))
+        || within("[", "]").is_some_and(named)
 }
 
 /// User-defined tokens are cut out of the text before anything else, as llama.cpp does; control tokens never are.

@@ -1,9 +1,11 @@
 //! A report is printed: one file a format.
 
+mod file;
 mod json;
 pub mod sentences;
 mod text;
 
+pub use file::OutFile;
 pub use json::JsonWriter;
 pub use text::{Detail, TextWriter};
 

@@ -54,7 +54,8 @@ impl LadderSums {
         let ln_z: [f64; LADDER.len()] = std::array::from_fn(ln);
         let mass = |i: usize, rung: usize| (ln(i) - ln_z[rung]).min(0.0) as f32;
         DecodingStats {
-            seen: seen.min(0.0),
+            // `f32::min` would turn a NaN into 0, which is certainty.
+            seen: if seen > 0.0 { 0.0 } else { seen },
             top,
             ln_z: ln_z.map(|z| z as f32),
             ln_above: std::array::from_fn(|i| mass(LADDER.len() + i, ABOVE[i])),

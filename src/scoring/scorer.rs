@@ -1,7 +1,7 @@
 //! A text's figures under one model.
 
 use super::reduce::{Penalty, reduce};
-use super::token_stats::{Reduced, TextScores};
+use super::token_stats::{DecodingStats, Reduced, TextScores};
 use crate::model::error::{ModelError, Result};
 use crate::model::{Decoding, LanguageModel};
 use candle_core::Tensor;
@@ -176,6 +176,10 @@ fn score_windows(
             figures.decoding.truncate(DECODING_TOKENS);
         }
         next = end;
+    }
+    let is_number = |row: &DecodingStats| !row.seen.is_nan() && row.ln_z.iter().all(|ln_z| ln_z.is_finite());
+    if !plain.decoding.iter().all(is_number) {
+        return Err(ModelError::NoNumbers(model.name().to_owned()));
     }
     Ok(TextScores {
         model: model.name().to_owned(),

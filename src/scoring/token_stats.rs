@@ -70,6 +70,13 @@ pub struct DecodingStats {
     pub ln_space: [f32; SPACE.len()],
 }
 
+impl DecodingStats {
+    /// Whether the seen token's likelihood is a number at every temperature. It is not where a model's logits are not.
+    pub fn is_sound(&self) -> bool {
+        self.seen.is_finite() && self.ln_z.iter().all(|ln_z| ln_z.is_finite())
+    }
+}
+
 /// What a head says of the tokens seen: ranks, and figures at every inverse temperature, side by side.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reduced {

@@ -40,7 +40,7 @@ impl Account {
 }
 
 /// A model's accounts of the first 20, 30, ... words of a text but for the first, for each of [`LENGTHS`] that the text
-/// reaches.
+/// reaches, from its scores of the text, or of a longer one that begins with it.
 ///
 /// `decodings` are those of the family; see [`LnLikelihoods::covers`]. `scores` has figures at an inverse temperature of 1.
 pub fn accounts(text: &str, scores: &TextScores, decodings: &[Decoding]) -> Vec<Account> {
@@ -115,8 +115,16 @@ pub fn word_ends(text: &str) -> Vec<usize> {
     ends
 }
 
-/// What is judged of a text whose prompt is unknown: as many words as the greatest of [`LENGTHS`].
+/// Bytes of a beginning at most: more than three times what 150 words of English prose take. What takes more has no words, as a
+/// picture in letters or a language without spaces, and is outside all calibrations.
+const BEGINNING_BYTES: usize = 4096;
+
+/// What is judged of a text whose prompt is unknown: as many words as the greatest of [`LENGTHS`], within 4,096 bytes.
 pub fn beginning(text: &str) -> &str {
+    let cut = (0..=BEGINNING_BYTES.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at));
+    let text = &text[..cut.unwrap_or(0)];
     let ends = word_ends(text);
     let end = ends.get(LENGTHS[LENGTHS.len() - 1] - 1).or(ends.last());
     &text[..end.copied().unwrap_or(0)]

@@ -234,6 +234,8 @@ struct Masses<'a> {
     /// `cumulative[n]`: the mass of the n + 1 likeliest symbols.
     cumulative: [f64; TOP],
     ln_p: f64,
+    /// How many of the greatest logits are above the seen token's.
+    likelier: usize,
     /// The mass of the symbols likelier than the seen token.
     above: f64,
 }
@@ -264,6 +266,7 @@ impl<'a> Masses<'a> {
             beta,
             cumulative,
             ln_p: beta * f64::from(row.seen) - ln_z,
+            likelier,
             above,
         }
     }
@@ -278,8 +281,8 @@ impl<'a> Masses<'a> {
         let mut left = 1.0f64;
         let mut inside = true;
         if let Some(k) = decoding.top_k {
-            // Symbols as likely as the seen one do not push it out.
-            inside &= rank <= k;
+            // Symbols as likely as the seen one do not push it out, nor does the rank where it was counted in another product.
+            inside &= rank <= k || self.likelier < TOP.min(k as usize);
             kept = self.cumulative[(k as usize).min(TOP) - 1];
             let beyond = (k as usize).saturating_sub(TOP) as f64;
             left = f64::min(

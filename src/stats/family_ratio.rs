@@ -28,7 +28,7 @@ use super::mixture::{FixedShare, Mixture};
 use super::words::{WordFigures, borders, ln_word_probabilities, token_at};
 use super::{ln_union, rejects};
 use crate::model::Family;
-use crate::scoring::{SPACE, TextScores};
+use crate::scoring::{DecodingStats, SPACE, TextScores};
 use std::ops::Range;
 
 /// What the ratio says against an author with a family of decodings.
@@ -67,6 +67,9 @@ pub fn family_ratio(
     let grid = LnLikelihoods::new(null, &members(family));
     if null.decoding.is_empty() || grid.decodings() == 0 {
         return void(RatioVoid::NoOutcome);
+    }
+    if !null.decoding.iter().all(DecodingStats::is_sound) {
+        return void(RatioVoid::NotFinite);
     }
     let alone = numerators.is_empty();
     let level = if alone { level } else { level / 2.0 };
@@ -130,8 +133,9 @@ fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
     for token in 0..null.decoding.len() {
         row.clear();
         for scores in &experts {
-            // An expert that cut the text into other tokens says nothing of these, and gives them no probability.
-            let stats = scores.decoding.get(token).filter(|_| same_tokens(null, scores));
+            // An expert that cut the text into other tokens, or whose figures fail, gives them no probability.
+            let stats = scores.decoding.get(token);
+            let stats = stats.filter(|stats| stats.is_sound() && same_tokens(null, scores));
             let ln_p = |&rung: &usize| stats.map_or(f64::NEG_INFINITY, |stats| ln_p_at(stats, rung).min(0.0));
             row.extend(SPACE.iter().map(ln_p));
         }
@@ -374,6 +378,35 @@ mod tests {
         println!("{count} of 50, each by {price:.2} nats less than the grid says");
         assert!(count > 40, "{count}");
         assert!(price < 3.0, "{price}");
+    }
+
+    /// A NaN must never pass for certainty.
+    #[test]
+    fn figures_that_fail_speak_against_nobody() {
+        let mut rng = StdRng::seed_from_u64(3);
+        let rows = rows(30, 9.0, &mut rng);
+        let own = scores(&rows, &draw(&rows, &Decoding::untruncated(1.0), &mut rng));
+        let text = " a".repeat(30);
+        let against = |null: &TextScores, numerators: &[&TextScores]| {
+            family_ratio(&text, null, &Family::Deployed, numerators, 0.0)
+        };
+        let broken = |figures: fn(&mut DecodingStats)| {
+            let mut scores = own.clone();
+            scores.decoding[10..20].iter_mut().for_each(figures);
+            scores
+        };
+        for broken in [
+            broken(|stats| stats.seen = f32::NAN),
+            broken(|stats| stats.ln_z = stats.ln_z.map(|_| f32::NAN)),
+            broken(|stats| stats.ln_z[5] = f32::NEG_INFINITY),
+        ] {
+            assert!(against(&own, &[&broken]).ln_by_tokens <= against(&own, &[]).ln_by_tokens);
+            let void = against(&broken, &[&own]);
+            assert_eq!(
+                (void.ln_e_value, void.void),
+                (f64::NEG_INFINITY, Some(RatioVoid::NotFinite))
+            );
+        }
     }
 
     #[test]

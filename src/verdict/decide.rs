@@ -65,7 +65,8 @@ pub struct Policy {
     pub tests: Vec<Test>,
     /// What is known of the prompt.
     pub prompt: PromptKnowledge,
-    /// Texts of known authors, looked through in this order.
+    /// Texts of known authors. Of several calibrations for one author the first that knows a loaded model is taken, the
+    /// author's own before its model's.
     pub calibrations: Vec<Calibration>,
 }
 
@@ -370,25 +371,29 @@ impl<'a> Case<'a> {
         judged
     }
 
-    /// The calibration for one of these authors and this family that knows the most of the loaded models, the author's own
-    /// (`own`) among them, with [`Calibration::shared`]; of several the first. Models that it does not know have no part in
-    /// the scores: which ones these are does not depend on the text.
-    fn calibration(&self, names: &[&str], family: &Family, own: Option<usize>) -> Option<Calibrated<'a>> {
-        let family = family.to_string();
+    /// The calibrations for this family of the first of these names, then those of the next.
+    fn calibrations(&self, names: &[&str], family: &str) -> Vec<&'a Calibration> {
         let calibrations: &'a [Calibration] = &self.policy.calibrations;
-        let fitting = calibrations
-            .iter()
-            .filter(|calibration| names.contains(&calibration.author.as_str()) && calibration.family == family);
-        let with_models = fitting.map(|calibration| Calibrated {
+        let of = |name: &str| {
+            let fits = move |calibration: &&Calibration| calibration.author == name && calibration.family == family;
+            calibrations.iter().filter(fits).collect::<Vec<_>>()
+        };
+        names.iter().flat_map(|name| of(name)).collect()
+    }
+
+    /// The first calibration for one of these names and this family that knows the author's own model (`own`), or any where
+    /// there is none, with [`Calibration::shared`]. Loaded models that it does not know have no part in the scores: which ones
+    /// these are does not depend on the text.
+    fn calibration(&self, names: &[&str], family: &Family, own: Option<usize>) -> Option<Calibrated<'a>> {
+        let fitting = self.calibrations(names, &family.to_string()).into_iter();
+        let mut with_models = fitting.map(|calibration| Calibrated {
             calibration,
             shared: calibration.shared(self.unprompted.models),
         });
-        with_models
-            .filter(|found| match own {
-                Some(own) => found.place(own).is_some(),
-                None => !found.shared.is_empty(),
-            })
-            .min_by_key(|found| std::cmp::Reverse(found.shared.len()))
+        with_models.find(|found| match own {
+            Some(own) => found.place(own).is_some(),
+            None => !found.shared.is_empty(),
+        })
     }
 
     /// Why the text lies outside the calibrations of all authors together: it is easier, or harder, to predict for one of the
@@ -496,10 +501,8 @@ impl<'a> Case<'a> {
             .map(|(model, _)| &self.unprompted.models[*model])
             .collect();
         let known = |names: &[&str]| {
-            let mut fitting = self.policy.calibrations.iter().filter(|calibration| {
-                names.contains(&calibration.author.as_str()) && calibration.family == of.calibration.family
-            });
-            fitting.find_map(|calibration| {
+            let fitting = self.calibrations(names, &of.calibration.family);
+            fitting.into_iter().find_map(|calibration| {
                 let column = |model: &&CalibratedModel| calibration.models.iter().position(|known| known == *model);
                 let columns = models.iter().map(column).collect::<Option<Vec<_>>>()?;
                 Some(OtherAuthor { calibration, columns })
@@ -531,7 +534,7 @@ impl<'a> Case<'a> {
                 let by_model: Vec<Vec<Account>> = models
                     .iter()
                     .filter_map(|model| scores.get(&model.name))
-                    .map(|scores| accounts(self.text, scores, &decodings))
+                    .map(|scores| accounts(beginning(self.text), scores, &decodings))
                     .collect();
                 let complete = by_model.len() == self.unprompted.models.len();
                 let reached = by_model.iter().map(Vec::len).min().unwrap_or(0);

@@ -10,7 +10,13 @@ use std::path::Path;
 const BLOCK: usize = 1 << 18;
 
 /// The files of a model folder that decide what the model computes, beside `*.safetensors`.
-const IDENTITY_FILES: [&str; 3] = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+const IDENTITY_FILES: [&str; 5] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "chat_template.jinja",
+];
 
 /// SHA-256 of a file, in lower-case hexadecimal.
 pub fn of_file(path: &Path) -> std::io::Result<String> {
@@ -27,13 +33,14 @@ pub fn of_file(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// The identity of a model folder: what this prints in it (without tokenizer_config.json where there is none):
+/// The identity of a model folder: what this prints in it:
 ///
 /// ```text
-/// sha256sum config.json tokenizer.json tokenizer_config.json *.safetensors | LC_ALL=C sort | sha256sum
+/// sha256sum config.json tokenizer.json [tokenizer_config.json] [generation_config.json] [chat_template.jinja] *.safetensors |
+///     LC_ALL=C sort | sha256sum
 /// ```
 ///
-/// Other files (licences, readmes, weights in other formats) do not count.
+/// with those in brackets that are there. Other files (licences, readmes, weights in other formats) do not count.
 pub fn of_folder(folder: &Path) -> Result<String, SourceError> {
     let lacks = |what: &str| SourceError::NotAModel {
         path: folder.to_owned(),
@@ -124,7 +131,12 @@ mod tests {
         );
         write("README.md", "words");
         assert_eq!(of_folder(folder.path()).unwrap(), digest);
-        write("tokenizer_config.json", "{}");
-        assert_ne!(of_folder(folder.path()).unwrap(), digest);
+        let mut known = vec![digest];
+        for file in &IDENTITY_FILES[2..] {
+            write(file, "{}");
+            let digest = of_folder(folder.path()).unwrap();
+            assert!(!known.contains(&digest), "{file}");
+            known.push(digest);
+        }
     }
 }
