@@ -263,7 +263,14 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
         }
         (false, false) => "",
     };
-    Some(format!("Each model is judged as used {used}.{basis}"))
+    let calibrated = report.hypotheses.iter().flat_map(|h| &h.evidence);
+    let words = calibrated.filter_map(|e| Some(e.calibration.as_ref()?.words)).max();
+    // After a prompt the models are judged on all of the text.
+    let judged = match words {
+        Some(words) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
+        _ => String::new(),
+    };
+    Some(format!("Each model is judged as used {used}.{basis}{judged}"))
 }
 
 /// What the levels mean.
@@ -350,7 +357,7 @@ pub fn figure(number: f64, decimals: usize) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::verdict::{InputSummary, ModelFigures, SCHEMA, Timing, Warning};
+    use crate::verdict::{CalibrationFigures, InputSummary, ModelFigures, SCHEMA, Timing, Warning};
     use std::collections::BTreeMap;
 
     const SMOLLM: &str = "smollm2-135m-instruct";
@@ -572,6 +579,27 @@ pub(super) mod tests {
         assert_eq!(figure(f64::NEG_INFINITY, 2), "-∞");
         assert_eq!(figure(-0.0001, 2), "0.00");
         assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn the_words_that_are_judged_are_told_where_the_prompt_is_not_known() {
+        let mut report = undecided();
+        for (hypothesis, words) in report.hypotheses.iter_mut().take(2).zip([125, 150]) {
+            hypothesis.basis = Basis::Calibration;
+            hypothesis.evidence[0].calibration = Some(CalibrationFigures {
+                texts: 200,
+                words,
+                group: "news".to_owned(),
+            });
+        }
+        let said = decoding(&report).unwrap();
+        assert!(
+            said.ends_with("that it is known to have written. Only the first 150 words are judged."),
+            "{said}"
+        );
+        report.hypotheses[0].basis = Basis::Prompt;
+        let said = decoding(&report).unwrap();
+        assert!(!said.contains("Only the first"), "{said}");
     }
 
     #[test]
