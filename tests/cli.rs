@@ -4,6 +4,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, starts_with};
+use std::path::PathBuf;
 
 fn whowrote() -> Command {
     let mut command = Command::cargo_bin("whowrote").expect("the program is built");
@@ -187,6 +188,31 @@ fn a_genre_that_no_calibration_has_is_told_before_any_model_is_loaded() {
             "Error: no people's texts of the genre \"poetry\" are known; take one of \"essays and fiction\", \"informative\", \
              or leave out --genre\n",
         );
+}
+
+#[test]
+fn what_is_read_is_never_written_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let prompts = folder.path().join("prompts.jsonl");
+    std::fs::write(&prompts, "{\"opening\": \"Once\"}\n").expect("a file");
+    whowrote()
+        .args(["generate", "--model", "gemma-3-270m", "--offline", "--prompts"])
+        .args([&prompts, &PathBuf::from("-o"), &prompts])
+        .assert()
+        .code(2)
+        .stdout(is_empty())
+        .stderr(contains("is read by this very command"));
+    assert_eq!(std::fs::read(&prompts).expect("the file"), b"{\"opening\": \"Once\"}\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_catalogue_that_does_not_end_is_refused() {
+    whowrote()
+        .args(["models", "list", "--models", "/dev/zero"])
+        .assert()
+        .code(2)
+        .stderr(contains("which no models file has"));
 }
 
 #[test]

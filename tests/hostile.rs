@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 use tiny::{FAMILIES, Family, Tiny};
 use whowrote::model::LanguageModel;
+use whowrote::model::chat::unknown_prompt_ids;
 use whowrote::scoring::{Scoring, score};
 
 /// The system's allocator, with the bytes in use counted.
@@ -696,4 +697,83 @@ fn tensors_that_share_bytes_are_refused() {
         .err()
         .unwrap();
     assert!(error.to_string().contains("overlap"), "{error}");
+}
+
+/// The sound folder with one change; what is said of it when it is loaded and scores the text.
+fn said_of(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>), text: &str) -> String {
+    let mut files = SOUND[0].folder.clone();
+    change(&mut files);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in &files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let scored = LanguageModel::load("hostile", folder.path(), &Device::Cpu, u64::MAX).and_then(|model| {
+        unknown_prompt_ids(&model)?;
+        score(&model, text, &Scoring::at(vec![1.0]))
+    });
+    scored.err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+/// Each star tries every length, so that the engine gives up, at which the library panics.
+#[test]
+fn a_pattern_that_gives_up_on_a_text_is_an_error() {
+    let _alone = alone();
+    let said = said_of(
+        |files| {
+            let bytes = files.get_mut("tokenizer.json").unwrap();
+            let mut json: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+            json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = json!("a*a*a*a*a*a*a*a*[^a]b");
+            *bytes = json.to_string().into_bytes();
+        },
+        &"a".repeat(400),
+    );
+    assert!(said.starts_with("the tokeniser of hostile failed"), "{said}");
+}
+
+#[test]
+fn templates_that_call_themselves_without_end_are_errors() {
+    let _alone = alone();
+    let with_template = |template: String| {
+        let insert = |files: &mut BTreeMap<String, Vec<u8>>| {
+            files.insert("chat_template.jinja".to_owned(), template.into_bytes());
+        };
+        said_of(insert, TEXT)
+    };
+    for (deep, count) in [
+        ("-", 30_000),
+        ("not ", 15_000),
+        ("1 and ", 10_000),
+        ("(", 30_000),
+        ("[", 30_000),
+    ] {
+        let said = with_template(format!(
+            "{{{{ {}1 }}}}{{{{ messages[0].content }}}}",
+            deep.repeat(count)
+        ));
+        assert!(
+            said.is_empty() || said.starts_with("the chat template of hostile cannot be used"),
+            "{said}"
+        );
+    }
+    let said = with_template("x".repeat(1 << 17));
+    assert!(said.contains("longer than any template"), "{said}");
+    let said = with_template("{{ messages[0].content }}".to_owned());
+    assert_eq!(said, "");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_told() {
+    let _alone = alone();
+    let said = said_of(
+        |files| {
+            let (_, weights) = files
+                .iter_mut()
+                .find(|(name, _)| name.ends_with(".safetensors"))
+                .unwrap();
+            let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+            weights[header..].fill(0xff);
+        },
+        TEXT,
+    );
+    assert!(said.contains("computes no numbers"), "{said}");
 }

@@ -55,9 +55,10 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "NAME")]
     pub part: Option<String>,
 
-    /// The family of decodings that the texts will be judged under: deployed, any, or one way of sampling
-    #[arg(long, value_name = "DECODING", default_value = "deployed")]
-    pub decoding: Family,
+    /// The family of decodings that the texts will be judged under: deployed, any, or one way of sampling; without it, that of the
+    /// author in the catalogue, or deployed
+    #[arg(long, value_name = "DECODING")]
+    pub decoding: Option<Family>,
 
     /// Where the texts come from, for those whose line has no "source"
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -169,7 +170,13 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         }
     }
     let lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
-    let family = members(&args.decoding);
+    let of_author = || {
+        catalogue
+            .author(&args.author)
+            .and_then(|author| author.decoding.clone())
+    };
+    let decoding = args.decoding.clone().or_else(of_author).unwrap_or_default();
+    let family = members(&decoding);
     let scoring = Scoring::at(vec![1.0]).with_penalties_of(&family);
     let mut by_text: Vec<Vec<Vec<Account>>> = vec![Vec::new(); pieces.len()];
     let progress = match config.watched {
@@ -221,7 +228,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     let calibration = Calibration {
         author: args.author.clone(),
-        family: args.decoding.to_string(),
+        family: decoding.to_string(),
         models,
         groups,
     };

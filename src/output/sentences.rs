@@ -282,8 +282,8 @@ pub fn level(report: &ProvenanceReport) -> String {
         .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
     match person_tested {
         true => format!(
-            "If a model wrote such texts, it is ruled out for at most {} of them (alpha {alpha}); a person, for at most {} \
-             (alpha {alpha_human}).",
+            "Of the texts that these conditions cover, a model is ruled out for at most {} of those that it wrote (alpha {alpha}), \
+             and a person for at most {} (alpha {alpha_human}).",
             percent(alpha),
             percent(alpha_human)
         ),

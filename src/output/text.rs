@@ -293,8 +293,8 @@ mod tests {
           here may have written it in another way. Each model was given the prompt;
           without it, the text is held against texts that people are known to have
           written.
-          If a model wrote such texts, it is ruled out for at most 5% of them (alpha
-          0.05); a person, for at most 1% (alpha 0.01).
+          Of the texts that these conditions cover, a model is ruled out for at most 5%
+          of those that it wrote (alpha 0.05), and a person for at most 1% (alpha 0.01).
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207

@@ -245,6 +245,15 @@ pub fn decide(
                 .to_owned(),
         });
     }
+    if case.outside.is_some() && !calibrated {
+        // The theorems go on without the calibration, and a person may be left alone by them.
+        warnings.push(Warning {
+            code: WarningCode::HumanUntested,
+            message: "Nothing tests whether a person wrote the text, so a person is never ruled out: people's texts of this kind \
+                      are in no calibration."
+                .to_owned(),
+        });
+    }
     if let Some(reason) = &case.outside {
         warnings.push(Warning {
             code: WarningCode::OutsideCalibration,
