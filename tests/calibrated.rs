@@ -200,25 +200,27 @@ fn a_person_is_judged_as_if_there_were_no_prompt() {
     }
 }
 
+/// A text of 24 words.
+const SHORT: &str = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
+                     about the fence.";
+
+/// What `detect` reports of [`SHORT`], and of a person.
+fn detected(arguments: &[&str]) -> (serde_json::Value, serde_json::Value) {
+    let mut command = Command::cargo_bin("whowrote").unwrap();
+    command.args(["detect", "--format", "json"]).args(arguments);
+    let output = command.write_stdin(SHORT).assert().code(0).get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let hypotheses = report["hypotheses"].as_array().unwrap();
+    let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap().clone();
+    (report, person)
+}
+
 #[test]
 fn a_level_that_no_calibration_reaches_is_told() {
     for name in NAMES {
         common::model_file(name);
     }
-    let text = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
-                about the fence.";
-    let mut command = Command::cargo_bin("whowrote").unwrap();
-    command.args([
-        "detect",
-        "--format",
-        "json",
-        "--alpha",
-        "0.001",
-        "--alpha-human",
-        "0.01",
-    ]);
-    let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
-    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let (report, _) = detected(&["--alpha", "0.001", "--alpha-human", "0.01"]);
     let told: Vec<&str> = report["warnings"]
         .as_array()
         .unwrap()
@@ -244,11 +246,9 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
         common::model_file(name);
     }
     let folder = tempfile::tempdir().unwrap();
-    let text = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
-                about the fence.";
     let texts = folder.path().join("people.jsonl");
     let lines: Vec<String> = (0..19)
-        .map(|i| serde_json::json!({ "text": text, "id": i.to_string() }).to_string())
+        .map(|i| serde_json::json!({ "text": SHORT, "id": i.to_string() }).to_string())
         .collect();
     std::fs::write(&texts, lines.join("\n")).unwrap();
     let calibration = folder.path().join("people.json");
@@ -260,23 +260,15 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
             .args([&calibration, &texts])
             .args(models);
         command.assert().code(0);
-        let mut command = Command::cargo_bin("whowrote").unwrap();
-        command
-            .args([
-                "detect",
-                "--format",
-                "json",
-                "--alpha-human",
-                "0.05",
-                "--genre",
-                "texts",
-            ])
-            .arg("--calibration")
-            .arg(&calibration);
-        let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
-        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
-        let hypotheses = report["hypotheses"].as_array().unwrap();
-        let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
+        let calibration = calibration.to_str().unwrap();
+        let (_, person) = detected(&[
+            "--alpha-human",
+            "0.05",
+            "--genre",
+            "texts",
+            "--calibration",
+            calibration,
+        ]);
         assert_eq!(person["p_value"], 1.0, "{person}");
         assert_eq!(person["evidence"][0]["calibration"]["texts"], 19);
         assert_eq!(person["evidence"][0]["calibration"]["group"], "texts");
@@ -289,15 +281,8 @@ fn a_person_can_be_held_against_one_genre() {
     for name in NAMES {
         common::model_file(name);
     }
-    let text = "He looked for a while, then said that it had been too steep to mow anyway, and went to telephone the parish \
-                about the fence.";
     let judged = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("whowrote").unwrap();
-        command.args(["detect", "--format", "json"]).args(arguments);
-        let output = command.write_stdin(text).assert().code(0).get_output().stdout.clone();
-        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
-        let hypotheses = report["hypotheses"].as_array().unwrap();
-        let person = hypotheses.iter().find(|h| h["author"] == "human").unwrap();
+        let (_, person) = detected(arguments);
         let calibration = &person["evidence"][0]["calibration"];
         let group = calibration["group"].as_str().unwrap().to_owned();
         (group, calibration["texts"].as_u64().unwrap())

@@ -165,12 +165,16 @@ fn attempt_gguf(bytes: &[u8]) -> Result<End, String> {
     attempt(&path)
 }
 
-fn attempt_folder(files: &BTreeMap<String, Vec<u8>>) -> Result<End, String> {
+fn folder_of(files: &BTreeMap<String, Vec<u8>>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         std::fs::write(folder.path().join(name), bytes).unwrap();
     }
-    attempt(folder.path())
+    folder
+}
+
+fn attempt_folder(files: &BTreeMap<String, Vec<u8>>) -> Result<End, String> {
+    attempt(folder_of(files).path())
 }
 
 /// Damage to a file's bytes. Places are fractions of the header or of the whole.
@@ -622,10 +626,7 @@ fn named_attacks_are_refused() {
         let mut json: serde_json::Value = serde_json::from_slice(bytes).unwrap();
         edit(&mut json);
         *bytes = json.to_string().into_bytes();
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in &files {
-            std::fs::write(folder.path().join(name), bytes).unwrap();
-        }
+        let folder = folder_of(&files);
         let before = IN_USE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let error = match LanguageModel::load("hostile", folder.path(), &Device::Cpu, u64::MAX) {
@@ -703,10 +704,7 @@ fn tensors_that_share_bytes_are_refused() {
 fn said_of(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>), text: &str) -> String {
     let mut files = SOUND[0].folder.clone();
     change(&mut files);
-    let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in &files {
-        std::fs::write(folder.path().join(name), bytes).unwrap();
-    }
+    let folder = folder_of(&files);
     let scored = LanguageModel::load("hostile", folder.path(), &Device::Cpu, u64::MAX).and_then(|model| {
         unknown_prompt_ids(&model)?;
         score(&model, text, &Scoring::at(vec![1.0]))

@@ -4,8 +4,7 @@
 //!
 //!     VALIDITY_TEXTS=WORK cargo test --release --test known_prompt -- --ignored --nocapture
 //!
-//! With UPDATE_VALIDITY=1 beside it the tables go into docs/VALIDITY.md. VALIDITY_PER_DECODING is how many texts of each
-//! model and decoding are taken.
+//! With UPDATE_VALIDITY=1 beside it the tables go into docs/VALIDITY.md.
 
 mod common;
 #[path = "common/document.rs"]
@@ -58,34 +57,24 @@ fn lines(path: PathBuf) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Up to `per_manner` texts of each model and decoding, and of each genre of people's texts, from the files
-/// `MODEL.jsonl` and `people.jsonl`, or `MODEL.long.jsonl` and so on.
-fn samples(folder: &str, kind: &str, genres: &[&str], per_manner: usize) -> Vec<Sample> {
+/// The models' texts of the files `MODEL.KIND.jsonl`, and people's of another file: up to so many of each of these genres, or of
+/// every genre where none is named.
+fn samples(folder: &str, kind: &str, people: &str, genres: &[&str], per_genre: usize) -> Vec<Sample> {
     let prompts: BTreeMap<String, serde_json::Value> = PROMPTS
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .map(|prompt| (prompt["id"].as_str().unwrap().to_owned(), prompt))
         .collect();
-    let file = |writer: &str| lines(PathBuf::from(folder).join(format!("{writer}{kind}.jsonl")));
-    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    let file = |name: &str| lines(PathBuf::from(folder).join(name));
     let mut samples = Vec::new();
-    let mut take = |sample: Sample| {
-        let count = taken
-            .entry(format!("{:?} {}", sample.author, sample.manner))
-            .or_default();
-        *count += 1;
-        if *count <= per_manner {
-            samples.push(sample);
-        }
-    };
     for (author, name) in NAMES.iter().enumerate() {
-        for line in file(name) {
+        for line in file(&format!("{name}.{kind}.jsonl")) {
             let prompt = &prompts[line["prompt"]["id"].as_str().unwrap()];
             // As `detect --prompt` gives it: one text, a turn for the one and an opening for the other.
             let given = prompt[if author == 0 { "instruction" } else { "opening" }]
                 .as_str()
                 .unwrap();
-            take(Sample {
+            samples.push(Sample {
                 text: line["text"].as_str().unwrap().to_owned(),
                 author: Some(author),
                 manner: line["decoding"].as_str().unwrap().to_owned(),
@@ -99,10 +88,13 @@ fn samples(folder: &str, kind: &str, genres: &[&str], per_manner: usize) -> Vec<
             });
         }
     }
-    for line in file("people") {
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for line in file(people) {
         let genre = line["genre"].as_str().unwrap();
-        if genres.is_empty() || genres.contains(&genre) {
-            take(Sample {
+        let count = taken.entry(genre.to_owned()).or_default();
+        *count += 1;
+        if *count <= per_genre && (genres.is_empty() || genres.contains(&genre)) {
+            samples.push(Sample {
                 text: line["text"].as_str().unwrap().to_owned(),
                 author: None,
                 manner: genre.to_owned(),
@@ -199,6 +191,13 @@ enum Ended {
     LeftOut,
 }
 
+/// Texts of several nuclei, each held against its own, are counted together as well.
+fn kind(family: &Family) -> Option<String> {
+    let Family::Stated(decoding, _) = family else { return None };
+    let nucleus = decoding.top_p.is_some() && decoding.top_k.is_none();
+    nucleus.then(|| "each nucleus".to_owned())
+}
+
 /// What is decided of the beginnings of the texts under each family, of which the stated ones are held against the texts
 /// that were sampled so; and the leads of the mixture, by writer and tokens.
 fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: Ended) -> (Rows, Mixtures) {
@@ -247,18 +246,24 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: End
                     continue;
                 }
                 let decision = decide(text, candidates, &scores, unprompted, &policy);
-                let row = rows.entry((family.to_string(), tokens, writer.clone())).or_default();
                 let mut out = [false; 2];
+                let mut rate = [0.0; 2];
                 // The last hypothesis is the person's.
                 for (i, hypothesis) in decision.hypotheses.iter().take(NAMES.len()).enumerate() {
                     out[i] = !hypothesis.retained;
-                    row.ruled_out[i] += u64::from(out[i]);
                     let ratio = hypothesis.evidence.iter().find(|e| e.test == Test::LikelihoodRatio);
-                    row.rate[i] += ratio.map_or(0.0, |ratio| ratio.statistic) / tokens as f64;
+                    rate[i] = ratio.map_or(0.0, |ratio| ratio.statistic) / tokens as f64;
                 }
-                row.texts += 1;
-                row.ended += u64::from(!reached);
-                row.both += u64::from(out[0] && out[1]);
+                for hypothesis in [Some(family.to_string()), kind(family)].into_iter().flatten() {
+                    let row = rows.entry((hypothesis, tokens, writer.clone())).or_default();
+                    for i in 0..NAMES.len() {
+                        row.ruled_out[i] += u64::from(out[i]);
+                        row.rate[i] += rate[i];
+                    }
+                    row.texts += 1;
+                    row.ended += u64::from(!reached);
+                    row.both += u64::from(out[0] && out[1]);
+                }
             }
         }
     }
@@ -277,8 +282,7 @@ fn texts() -> Option<String> {
 #[ignore = "needs the texts that calibration/make writes"]
 fn what_is_decided_where_the_prompt_is_known() {
     let Some(folder) = texts() else { return };
-    let per_manner = std::env::var("VALIDITY_PER_DECODING").map_or(100, |n| n.parse().unwrap());
-    let samples = samples(&folder, "", &GENRES, per_manner);
+    let samples = samples(&folder, "known", "people.jsonl", &GENRES, 100);
     let stated = DECODINGS.iter().map(|decoding| decoding.parse().unwrap());
     let families: Vec<Family> = stated.chain([Family::Deployed, Family::Any]).collect();
     let (rows, _) = judged(&samples, &families, &TOKENS, Ended::Counted);
@@ -327,7 +331,7 @@ fn mixture_table(mixtures: &Mixtures) -> String {
 #[ignore = "needs the texts that calibration/make writes"]
 fn what_length_adds_where_any_decoding_is_possible() {
     let Some(folder) = texts() else { return };
-    let samples = samples(&folder, ".long", &[], usize::MAX);
+    let samples = samples(&folder, "long", "people.long.jsonl", &[], usize::MAX);
     let families: Vec<Family> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
     let (rows, mixtures) = judged(&samples, &families, &LONG_TOKENS, Ended::LeftOut);
     let mut table = String::from(

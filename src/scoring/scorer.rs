@@ -177,8 +177,7 @@ fn score_windows(
         }
         next = end;
     }
-    let is_number = |row: &DecodingStats| !row.seen.is_nan() && row.ln_z.iter().all(|ln_z| ln_z.is_finite());
-    if !plain.decoding.iter().all(is_number) {
+    if !plain.decoding.iter().all(DecodingStats::is_number) {
         return Err(ModelError::NoNumbers(model.name().to_owned()));
     }
     Ok(TextScores {

@@ -71,9 +71,14 @@ pub struct DecodingStats {
 }
 
 impl DecodingStats {
-    /// Whether the seen token's likelihood is a number at every temperature. It is not where a model's logits are not.
+    /// Whether they are numbers, which they are not where a model's logits are not.
+    pub(super) fn is_number(&self) -> bool {
+        !self.seen.is_nan() && self.ln_z.iter().all(|ln_z| ln_z.is_finite())
+    }
+
+    /// Whether the seen token's likelihood is a number above 0 at every temperature.
     pub fn is_sound(&self) -> bool {
-        self.seen.is_finite() && self.ln_z.iter().all(|ln_z| ln_z.is_finite())
+        self.is_number() && self.seen.is_finite()
     }
 }
 

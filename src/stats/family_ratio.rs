@@ -125,17 +125,21 @@ impl Numerator {
 /// The mixture of the author's own model and of those that share its tokeniser.
 fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
     let shares = |scores: &&TextScores| same_vocabulary(null, scores) && scores.first_scored == null.first_scored;
-    let mut experts = vec![null];
-    experts.extend(numerators.iter().copied().filter(shares));
+    let sharing = numerators.iter().copied().filter(shares);
+    // Each with whether it cut the text into the same tokens.
+    let experts: Vec<(&TextScores, bool)> = [null]
+        .into_iter()
+        .chain(sharing)
+        .map(|scores| (scores, same_tokens(null, scores)))
+        .collect();
     // A text has one temperature from beginning to end: without a share the mixture costs ln of their number once.
     let mut mixture = FixedShare::new(experts.len() * SPACE.len(), 0.0);
     let mut row = Vec::with_capacity(experts.len() * SPACE.len());
     for token in 0..null.decoding.len() {
         row.clear();
-        for scores in &experts {
+        for &(scores, alike) in &experts {
             // An expert that cut the text into other tokens, or whose figures fail, gives them no probability.
-            let stats = scores.decoding.get(token);
-            let stats = stats.filter(|stats| stats.is_sound() && same_tokens(null, scores));
+            let stats = scores.decoding.get(token).filter(|stats| alike && stats.is_sound());
             let ln_p = |&rung: &usize| stats.map_or(f64::NEG_INFINITY, |stats| ln_p_at(stats, rung).min(0.0));
             row.extend(SPACE.iter().map(ln_p));
         }

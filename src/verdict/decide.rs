@@ -237,21 +237,19 @@ pub fn decide(
             ),
         });
     }
-    if human.uncalibrated {
-        warnings.push(Warning {
-            code: WarningCode::HumanUntested,
-            message: "Nothing tests whether a person wrote the text, so a person is never ruled out: there is no calibration of \
-                      people's texts with the models that are loaded. `whowrote calibrate --author human` makes one."
-                .to_owned(),
-        });
-    }
-    if case.outside.is_some() && !calibrated {
+    let why = match &case.outside {
         // The theorems go on without the calibration, and a person may be left alone by them.
+        Some(_) if !calibrated => Some("people's texts of this kind are in no calibration."),
+        _ if human.uncalibrated => Some(
+            "there is no calibration of people's texts with the models that are loaded. `whowrote calibrate --author human` makes \
+             one.",
+        ),
+        _ => None,
+    };
+    if let Some(why) = why {
         warnings.push(Warning {
             code: WarningCode::HumanUntested,
-            message: "Nothing tests whether a person wrote the text, so a person is never ruled out: people's texts of this kind \
-                      are in no calibration."
-                .to_owned(),
+            message: format!("Nothing tests whether a person wrote the text, so a person is never ruled out: {why}"),
         });
     }
     if let Some(reason) = &case.outside {
