@@ -6,6 +6,7 @@
 
 pub mod calibration;
 pub mod commands;
+mod fence;
 pub mod input;
 pub mod model;
 pub mod output;

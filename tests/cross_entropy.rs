@@ -15,7 +15,9 @@ use std::time::Instant;
 use tiny::{Family, Tiny};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{Decoding, LanguageModel, ModelError, Vocabulary};
-use whowrote::scoring::{CrossScores, CrossTokenStats, Hidden, Scoring, TILTS, TextScores, cross, score_keeping};
+use whowrote::scoring::{
+    CrossScores, CrossTokenStats, Hidden, Prefix, Scoring, TILTS, TextScores, cross, score_keeping,
+};
 use whowrote::stats::cross_entropy::{exact, tilt};
 use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, rejects};
 use whowrote::verdict::{Decision, PromptKnowledge, Reading, Test, cross_betas, decide, scoring};
@@ -66,8 +68,7 @@ fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     let report = verdict(&one, &two, &untruncated);
     let models = [&one, &two].map(|path| LanguageModel::load("tiny", path, &Device::Cpu, u64::MAX).unwrap());
     let at = Scoring::at(vec![1.0, 1.25]);
-    let [first, second] =
-        [0, 1].map(|i| score_keeping(&models[i], models[i].tokenizer().context(), TEXT, &at).unwrap());
+    let [first, second] = [0, 1].map(|i| kept(&models[i], models[i].tokenizer().context(), TEXT, &at));
     let pair = [(1.25, 1.25)];
     let figures = cross([&models[0], &models[1]], [&first.1, &second.1], &pair)
         .unwrap()
@@ -272,12 +273,18 @@ fn written(model: &LanguageModel, texts: usize, tokens: usize) -> Vec<(Vec<u32>,
         .collect()
 }
 
+/// One text's figures and hidden states.
+fn kept(model: &LanguageModel, context: &[u32], text: &str, at: &Scoring) -> (TextScores, Hidden) {
+    let tokens = model.tokenizer().encode(text).unwrap();
+    score_keeping(model, &Prefix::new(context), vec![tokens], at)
+        .unwrap()
+        .remove(0)
+}
+
 fn scored(model: &LanguageModel, texts: &[(Vec<u32>, String)]) -> Vec<(TextScores, Hidden)> {
     let at = Scoring::at(vec![1.0]);
     let texts = texts.iter();
-    texts
-        .map(|(prompt, text)| score_keeping(model, prompt, text, &at).unwrap())
-        .collect()
+    texts.map(|(prompt, text)| kept(model, prompt, text, &at)).collect()
 }
 
 /// In how many of the texts, each token by token, an e-process ever refutes its author at [`ALPHA`], and after how many tokens

@@ -193,7 +193,9 @@ enum Ended {
 
 /// Texts of several nuclei, each held against its own, are counted together as well.
 fn kind(family: &Family) -> Option<String> {
-    let Family::Stated(decoding, _) = family else { return None };
+    let Family::Stated(decoding, _) = family else {
+        return None;
+    };
     let nucleus = decoding.top_p.is_some() && decoding.top_k.is_none();
     nucleus.then(|| "each nucleus".to_owned())
 }

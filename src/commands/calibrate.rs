@@ -9,7 +9,7 @@ use crate::model::Family;
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
 use crate::output::OutFile;
-use crate::scoring::{Scoring, score_after};
+use crate::scoring::{Prefix, Scoring, score_all};
 use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
 use crate::stats::decoding::{LnLikelihoods, members};
 use crate::verdict::{ALPHA, AuthorSet, HUMAN_DIVISOR, Scope};
@@ -22,6 +22,9 @@ use std::path::{Path, PathBuf};
 
 /// A text of which more stands in its prompt is not its author's writing, and does not calibrate.
 const MOST_COPIED: f64 = 0.2;
+
+/// Texts that are scored in one call: some passes full.
+const TOGETHER: usize = 32;
 
 /// What the user typed after `calibrate`; [`CalibrateConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
@@ -169,7 +172,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             add_model(&mut models, model)?;
         }
     }
-    let lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
+    let mut lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
     let of_author = || {
         catalogue
             .author(&args.author)
@@ -187,23 +190,27 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         progress.set_style(style);
     }
     let models = lineup.in_turn(|model| {
-        let context = unknown_prompt_ids(model)?;
-        for (piece, lengths) in pieces.iter().zip(&mut by_text) {
-            let text = beginning(&piece.text);
-            let scores = score_after(model, &context, text, &scoring)
-                .with_context(|| format!("a text of {} could not be scored with {}", piece.source, model.name()))?;
-            if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding)) {
-                bail!(
-                    "texts cannot be calibrated for `{decoding}`; take a temperature of the ladder in docs/THEORY.md"
-                );
+        let prefix = Prefix::new(unknown_prompt_ids(model)?);
+        for (pieces, by_text) in pieces.chunks(TOGETHER).zip(by_text.chunks_mut(TOGETHER)) {
+            let texts: Vec<&str> = pieces.iter().map(|piece| beginning(&piece.text)).collect();
+            let failed = |piece: &Piece| format!("a text of {} could not be scored with {}", piece.source, model.name());
+            let encode = |(piece, text): (&Piece, &&str)| model.tokenizer().encode(text).with_context(|| failed(piece));
+            let tokens = pieces.iter().zip(&texts).map(encode).collect::<anyhow::Result<_>>()?;
+            let scores = score_all(model, &prefix, tokens, &scoring).with_context(|| failed(&pieces[0]))?;
+            for ((text, scores), lengths) in texts.iter().zip(&scores).zip(by_text) {
+                if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(scores, decoding)) {
+                    bail!(
+                        "texts cannot be calibrated for `{decoding}`; take a temperature of the ladder in docs/THEORY.md"
+                    );
+                }
+                let found = accounts(text, scores, &family);
+                lengths.resize_with(found.len(), Vec::new);
+                lengths
+                    .iter_mut()
+                    .zip(found)
+                    .for_each(|(models, found)| models.push(found));
+                progress.inc(1);
             }
-            let found = accounts(text, &scores, &family);
-            lengths.resize_with(found.len(), Vec::new);
-            lengths
-                .iter_mut()
-                .zip(found)
-                .for_each(|(models, found)| models.push(found));
-            progress.inc(1);
         }
         Ok(())
     })?;

@@ -2,6 +2,7 @@
 //! completions are made from it.
 
 use super::DeviceChoice;
+use super::batch::BatchArgs;
 use super::calibrate::CalibrateArgs;
 use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
@@ -30,6 +31,10 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done, whatever the verdict; 2 a text, a model or the command line could not be \
                           read. Results go to standard output, everything else to standard error.";
 
+const BATCH_EXIT_CODES: &str = "Exit codes: 0 every text has its line, those too that could not be judged; 2 stopped, or results \
+                                could not be written, or a model or the command line could not be read. The same command \
+                                goes on then.";
+
 const GENERATE_EXIT_CODES: &str = "Exit codes: 0 done; 2 a prompt, the model or the command line could not be read. \
                                    Texts go to standard output or the file of -o, everything else to standard error.";
 
@@ -39,6 +44,9 @@ pub enum Command {
     /// Judges texts: one verdict a text
     #[command(after_help = EXIT_CODES)]
     Detect(DetectArgs),
+    /// Judges many texts: one JSON line each, and the same command goes on where it was stopped
+    #[command(after_help = BATCH_EXIT_CODES)]
+    Batch(BatchArgs),
     /// Samples texts from a model: one JSON object a text
     #[command(after_help = GENERATE_EXIT_CODES)]
     Generate(GenerateArgs),
@@ -76,6 +84,30 @@ pub struct DetectArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
 
+    /// How texts are judged.
+    #[command(flatten)]
+    pub judging: JudgeArgs,
+
+    /// Adds every token's figures; with --format json only
+    #[arg(long)]
+    pub tokens: bool,
+
+    /// When to print colours; auto heeds NO_COLOR and whether the output is a terminal
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+
+    /// Prints the verdict's sentence only, and no progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Prints the evidence test by test as well
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// How texts are judged; the same for every subcommand that gives verdicts.
+#[derive(Clone, Debug, Args)]
+pub struct JudgeArgs {
     /// Share of texts by a model, at most, for which that model may be ruled out; between 0 and 1
     #[arg(long, value_name = "SHARE", default_value_t = ALPHA, value_parser = parse_alpha, allow_negative_numbers = true)]
     pub alpha: f64,
@@ -142,25 +174,9 @@ pub struct DetectArgs {
     #[arg(long, value_name = "GROUP")]
     pub genre: Option<String>,
 
-    /// Adds every token's figures; with --format json only
-    #[arg(long)]
-    pub tokens: bool,
-
     /// Where models are looked for and run.
     #[command(flatten)]
     pub run: RunArgs,
-
-    /// When to print colours; auto heeds NO_COLOR and whether the output is a terminal
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
-    pub color: ColorChoice,
-
-    /// Prints the verdict's sentence only, and no progress
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
-
-    /// Prints the evidence test by test as well
-    #[arg(short, long)]
-    pub verbose: bool,
 }
 
 /// Where models are looked for and run; the same for every subcommand that runs one.

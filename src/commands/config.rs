@@ -1,7 +1,7 @@
 //! From what the user typed to what the program works with. Every contradiction is refused here, before any work
 //! starts.
 
-use super::{DetectArgs, DeviceChoice, RunArgs};
+use super::{DetectArgs, DeviceChoice, JudgeArgs, RunArgs};
 use crate::input::{Source, printable};
 use crate::model::Family;
 use crate::output::{Detail, Format};
@@ -61,6 +61,15 @@ pub struct DetectConfig {
     pub color: anstream::ColorChoice,
     /// Whether progress is shown on standard error.
     pub progress: bool,
+    /// How they are judged.
+    pub judging: JudgeConfig,
+    /// Whether reports carry every token's figures.
+    pub tokens: bool,
+}
+
+/// How texts are judged. No two of its fields contradict each other.
+#[derive(Clone, Debug)]
+pub struct JudgeConfig {
     /// The level at which models are ruled out, above 0 and below 1.
     pub alpha: f64,
     /// The level at which a person is, above 0 and below 1.
@@ -81,8 +90,6 @@ pub struct DetectConfig {
     pub calibrations: Vec<PathBuf>,
     /// The group of people's texts that the texts belong to, where the user knows it.
     pub genre: Option<String>,
-    /// Whether reports carry every token's figures.
-    pub tokens: bool,
     /// Threads to compute with; none for one a core.
     pub threads: Option<NonZeroUsize>,
     /// Where the models run; this build can run them there.
@@ -184,11 +191,7 @@ impl DetectConfig {
         if args.tokens && args.format != Format::Json {
             return Err(Contradiction::TokensAsText);
         }
-        args.run.check()?;
-        let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
-        if let Some(both) = a.iter().find(|author| b.contains(author)) {
-            return Err(Contradiction::InBothSets(both.to_string()));
-        }
+        let judging = JudgeConfig::new(args.judging)?;
         Ok(DetectConfig {
             format: args.format,
             detail: match (args.quiet, args.verbose) {
@@ -204,6 +207,21 @@ impl DetectConfig {
             },
             progress: terminal.stderr_is_watched && !args.quiet && sources.len() > 1,
             sources,
+            judging,
+            tokens: args.tokens,
+        })
+    }
+}
+
+impl JudgeConfig {
+    /// Checks what the user typed as a whole.
+    pub fn new(args: JudgeArgs) -> Result<Self, Contradiction> {
+        args.run.check()?;
+        let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
+        if let Some(both) = a.iter().find(|author| b.contains(author)) {
+            return Err(Contradiction::InBothSets(both.to_string()));
+        }
+        Ok(Self {
             alpha: args.alpha,
             alpha_human: args.alpha_human.unwrap_or(args.alpha / HUMAN_DIVISOR),
             a,
@@ -221,7 +239,6 @@ impl DetectConfig {
             },
             calibrations: args.calibrations,
             genre: args.genre,
-            tokens: args.tokens,
             threads: args.run.threads,
             device: args.run.device,
             offline: args.run.offline,
@@ -295,17 +312,22 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.sources, [Source::Stdin]);
         assert_eq!(
-            config.tests,
+            config.judging.tests,
             [Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy]
         );
-        assert_eq!((config.alpha, config.decoding, config.width), (0.05, None, 80));
-        assert_eq!(config.alpha_human, 0.01);
-        assert_eq!(config.prompt, PromptChoice::Unknown);
         assert_eq!(
-            (config.format, config.detail, config.device),
+            (config.judging.alpha, config.judging.decoding, config.width),
+            (0.05, None, 80)
+        );
+        assert_eq!(config.judging.alpha_human, 0.01);
+        assert_eq!(config.judging.prompt, PromptChoice::Unknown);
+        assert_eq!(
+            (config.format, config.detail, config.judging.device),
             (Format::Text, Detail::Normal, DeviceChoice::Auto)
         );
-        assert!(config.a.is_empty() && config.b.is_empty() && !config.offline && !config.progress);
+        assert!(
+            config.judging.a.is_empty() && config.judging.b.is_empty() && !config.judging.offline && !config.progress
+        );
     }
 
     #[test]
@@ -355,13 +377,13 @@ mod tests {
             AuthorChoice::Named("qwen2.5-coder-0.5b-instruct".into()),
             AuthorChoice::Path(file.clone()),
         ];
-        assert_eq!(config(&typed).unwrap().a, expected);
+        assert_eq!(config(&typed).unwrap().judging.a, expected);
     }
 
     #[test]
     fn tests_may_be_repeated_or_separated_by_commas_and_count_once() {
         let config = config(&["--test", "entropy-gap-vocab,entropy-gap", "--test", "entropy-gap-vocab"]).unwrap();
-        assert_eq!(config.tests, [Test::EntropyGapVocab, Test::EntropyGap]);
+        assert_eq!(config.judging.tests, [Test::EntropyGapVocab, Test::EntropyGap]);
     }
 
     #[test]

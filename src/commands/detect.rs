@@ -3,9 +3,8 @@
 use super::{DetectConfig, ExitStatus, OutputError, write_sentence};
 use crate::input::{Document, InputError, Source, printable};
 use crate::output::{Format, JsonWriter, ReportWriter, TextWriter};
-use crate::verdict::{InputSummary, ProvenanceReport, SCHEMA, Timing, Verdict, Warning, WarningCode};
+use crate::verdict::{InputSummary, ProvenanceReport, Verdict, WarningCode};
 use anyhow::ensure;
-use std::collections::BTreeMap;
 use std::io::Write;
 
 /// What gives verdicts.
@@ -92,26 +91,15 @@ fn writer(config: &DetectConfig) -> Box<dyn ReportWriter> {
 
 /// The report on an input that is no text. Nothing is said of bytes that were not, or not all, read.
 fn unreadable(source: &Source, error: &InputError, config: &DetectConfig) -> ProvenanceReport {
-    ProvenanceReport {
-        schema: SCHEMA,
-        input: InputSummary {
-            name: source.name(),
-            sha256: String::new(),
-            bytes: 0,
-            chars: 0,
-        },
-        verdict: Verdict::Unable,
-        authors: Vec::new(),
-        alpha: config.alpha,
-        alpha_human: config.alpha_human,
-        hypotheses: Vec::new(),
-        models: BTreeMap::new(),
-        warnings: vec![Warning {
-            code: WarningCode::Unreadable,
-            message: error.to_string(),
-        }],
-        timing: Timing::default(),
-    }
+    let input = InputSummary {
+        name: source.name(),
+        id: None,
+        sha256: String::new(),
+        bytes: 0,
+        chars: 0,
+    };
+    let levels = (config.judging.alpha, config.judging.alpha_human);
+    ProvenanceReport::unable(input, levels, WarningCode::Unreadable, error.to_string())
 }
 
 enum Slot {
@@ -192,7 +180,9 @@ mod tests {
     use super::*;
     use crate::commands::Terminal;
     use crate::commands::{Cli, Command};
+    use crate::verdict::{SCHEMA, Timing};
     use clap::Parser;
+    use std::collections::BTreeMap;
     use std::io;
     use std::path::PathBuf;
 

@@ -22,6 +22,10 @@ pub struct Lineup {
     pub stored: Vec<StoredModel>,
     /// Where they run.
     pub device: Device,
+    /// Those that stay loaded from one turn to the next.
+    staying: Option<Vec<Arc<LanguageModel>>>,
+    /// The memory that they may take, at most.
+    most_memory: Option<u64>,
 }
 
 impl Lineup {
@@ -45,13 +49,51 @@ impl Lineup {
                 .map(|model| store.ensure(model))
                 .collect::<Result<_, _>>()?,
         };
-        Ok(Self { models, stored, device })
+        Ok(Self {
+            models,
+            stored,
+            device,
+            staying: None,
+            most_memory: None,
+        })
+    }
+
+    /// Gives the models so many bytes, or what is free, and lets them stay loaded after their turn where these hold all of
+    /// them; returns whether they do.
+    pub fn stay(&mut self, memory: Option<u64>) -> bool {
+        self.most_memory = memory;
+        let memory = self.memory();
+        let sizes = (0..self.models.len()).map(|i| self.unpacked_bytes(i));
+        let all = sizes.into_iter().try_fold(0u64, |sum, size| sum.checked_add(size?));
+        self.staying = all.filter(|&all| all <= memory).map(|_| Vec::new());
+        self.staying.is_some()
+    }
+
+    /// The memory that there is for weights.
+    fn memory(&self) -> u64 {
+        device::memory_for_weights(&self.device).min(self.most_memory.unwrap_or(u64::MAX))
+    }
+
+    /// The memory that a model takes, at most; none where its files cannot be asked.
+    fn unpacked_bytes(&self, i: usize) -> Option<u64> {
+        let path = &self.stored[i].path;
+        let found = std::fs::metadata(path).ok()?;
+        if found.is_file() {
+            // Weights of four bits grow eightfold.
+            return Some(found.len().saturating_mul(8));
+        }
+        let sizes = std::fs::read_dir(path)
+            .ok()?
+            .map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+        // Those of folders have 16 bits.
+        let files = sizes.into_iter().try_fold(0u64, |sum, size| sum.checked_add(size?))?;
+        Some(files.saturating_mul(2))
     }
 
     /// Loads one of the models.
     pub fn load(&self, i: usize) -> anyhow::Result<LanguageModel> {
         let (name, path): (&str, &Path) = (&self.models[i].name, &self.stored[i].path);
-        let model = LanguageModel::load(name, path, &self.device, device::memory_for_weights(&self.device))
+        let model = LanguageModel::load(name, path, &self.device, self.memory())
             .with_context(|| format!("the model {name} could not be loaded"))?;
         Ok(match self.models[i].chat {
             true => model,
@@ -89,35 +131,47 @@ impl Lineup {
     /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two. Returns what the models
     /// are known by in a calibration.
     pub fn in_turn(
-        &self,
+        &mut self,
         mut work: impl FnMut(&Arc<LanguageModel>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Vec<CalibratedModel>> {
-        // A file of four-bit weights grows eightfold.
+        let lineup: &Self = self;
+        let identity = |model: &LanguageModel, i: usize| CalibratedModel::new(model, &lineup.stored[i].sha256);
+        if let Some(staying) = lineup.staying.as_deref().filter(|staying| !staying.is_empty()) {
+            staying.iter().try_for_each(&mut work)?;
+            return Ok(staying.iter().zip(0..).map(|(model, i)| identity(model, i)).collect());
+        }
         let fits = |i: usize| {
-            let size = std::fs::metadata(&self.stored[i].path)
-                .ok()
-                .filter(|file| file.is_file());
-            size.is_some_and(|file| file.len().saturating_mul(8) <= device::memory_for_weights(&self.device))
+            let size = lineup.unpacked_bytes(i);
+            size.is_some_and(|size| size <= lineup.memory())
         };
-        std::thread::scope(|scope| {
+        let mut loaded = Vec::new();
+        let identities = std::thread::scope(|scope| {
             let mut next = None;
             let mut identities = Vec::with_capacity(self.models.len());
-            for i in 0..self.models.len() {
+            for i in 0..lineup.models.len() {
                 let model = match next.take() {
-                    None => self.load(i)?,
+                    None => lineup.load(i)?,
                     Some(thread) => {
                         let thread: std::thread::ScopedJoinHandle<_> = thread;
                         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
                     }
                 };
-                if i + 1 < self.models.len() && fits(i + 1) {
-                    next = Some(scope.spawn(move || self.load(i + 1)));
+                if i + 1 < lineup.models.len() && fits(i + 1) {
+                    next = Some(scope.spawn(move || lineup.load(i + 1)));
                 }
-                identities.push(CalibratedModel::new(&model, &self.stored[i].sha256));
-                work(&Arc::new(model))?;
+                identities.push(identity(&model, i));
+                let model = Arc::new(model);
+                work(&model)?;
+                if lineup.staying.is_some() {
+                    loaded.push(model);
+                }
             }
-            Ok(identities)
-        })
+            anyhow::Ok(identities)
+        })?;
+        if let Some(staying) = &mut self.staying {
+            *staying = loaded;
+        }
+        Ok(identities)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command layer: the only part that prints, colours, or says how the program ends.
 
+pub mod batch;
 pub mod calibrate;
 mod cli;
 mod config;
@@ -11,8 +12,9 @@ mod lineup;
 mod model_judge;
 pub mod models;
 
-pub use cli::{Cli, Command, DetectArgs, RunArgs};
-pub use config::{AuthorChoice, Contradiction, DetectConfig, PromptChoice, Terminal};
+pub use batch::{BatchArgs, BatchConfig};
+pub use cli::{Cli, Command, DetectArgs, JudgeArgs, RunArgs};
+pub use config::{AuthorChoice, Contradiction, DetectConfig, JudgeConfig, PromptChoice, Terminal};
 pub use device::DeviceChoice;
 pub use generate::GenerateConfig;
 
@@ -22,6 +24,8 @@ use clap::CommandFactory;
 use model_judge::ModelJudge;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// How the program ends when it did not fail as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
             let config = DetectConfig::new(args, Terminal::detect())?;
             detect_on_terminal(&config)
         }
+        Command::Batch(args) => batch_on_terminal(BatchConfig::new(args, Terminal::detect())?),
         Command::Generate(args) => generate::run(&GenerateConfig::new(args, Terminal::detect())?),
         Command::Calibrate(args) => {
             let config = calibrate::CalibrateConfig::new(args, Terminal::detect())?;
@@ -81,11 +86,27 @@ fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
             "reading the text from the terminal; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
         );
     }
-    let mut judge = ModelJudge::new(config);
+    let mut judge = ModelJudge::new(&config.judging, config.detail == Detail::Quiet, config.tokens);
     match config.format {
         Format::Text => detect::run(config, &mut judge, &mut anstream::stdout(), &mut stderr),
         Format::Json => detect::run(config, &mut judge, &mut io::stdout(), &mut stderr),
     }
+}
+
+/// Results go to a file or standard output, everything else to standard error. The first signal to end lets the texts in flight be
+/// finished; the second ends the program as it would have.
+fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in signal_hook::consts::TERM_SIGNALS {
+        // In this order: the second signal finds the flag set by the first.
+        signal_hook::flag::register_conditional_default(*signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(*signal, Arc::clone(&stop))?;
+    }
+    let judging = config.judging.clone();
+    let mut judge = ModelJudge::staying(&judging, config.quiet, config.memory, Arc::clone(&stop));
+    let settings = judge.settings()?;
+    let (mut stdout, mut stderr) = (io::stdout().lock(), anstream::stderr());
+    batch::run(config, &settings, &mut judge, &stop, &mut stdout, &mut stderr)
 }
 
 fn man(subcommand: Option<&str>) -> anyhow::Result<Vec<u8>> {
@@ -187,7 +208,15 @@ mod tests {
                 .unwrap()
                 .contains(".TH whowrote 1")
         );
-        for subcommand in ["detect", "generate", "calibrate", "models", "completions", "man"] {
+        for subcommand in [
+            "detect",
+            "batch",
+            "generate",
+            "calibrate",
+            "models",
+            "completions",
+            "man",
+        ] {
             let page = String::from_utf8(man(Some(subcommand)).unwrap()).unwrap();
             assert!(page.contains("NAME"), "{subcommand}");
         }
@@ -195,7 +224,7 @@ mod tests {
             man(Some("paint"))
                 .unwrap_err()
                 .to_string()
-                .contains("detect, generate, calibrate, models")
+                .contains("detect, batch, generate, calibrate, models")
         );
     }
 }

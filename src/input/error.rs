@@ -76,6 +76,84 @@ pub enum InputError {
         /// The name of that encoding for iconv.
         charset: &'static str,
     },
+    /// A pipe, a socket or a device, where only a file will do.
+    #[error(
+        "`{name}` is no file but a pipe or a device, which can be read only once or never ends; write it to a file first"
+    )]
+    Special {
+        /// The input.
+        name: String,
+    },
+    /// A line that is no JSON object.
+    #[error("`{name}` is no JSON ({reason}); write one object a line, in UTF-8")]
+    NotJson {
+        /// The file and the line.
+        name: String,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A file or row that is no CSV.
+    #[error(
+        "`{name}` cannot be read as CSV ({reason}); write values with commas between them, and quotes around those that hold some"
+    )]
+    NotCsv {
+        /// The file, or the file and the row.
+        name: String,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A file that is no Parquet, or is damaged.
+    #[error("`{name}` cannot be read as Parquet ({reason}); write it again, or name another file")]
+    NotParquet {
+        /// The file.
+        name: String,
+        /// What the library said.
+        reason: String,
+    },
+    /// A Parquet file in a compressed file.
+    #[error("`{name}` is a compressed Parquet file, which cannot be read from its end; unpack it first")]
+    PackedParquet {
+        /// The file.
+        name: String,
+    },
+    /// A record without a text where one should be.
+    #[error("`{name}` has no text in `{column}`; name the field or column of the text with --text")]
+    NoText {
+        /// The file and the record.
+        name: String,
+        /// The field or column.
+        column: String,
+    },
+    /// A file without a column.
+    #[error("`{name}` has no column `{column}`, but {known}; name the columns with --text and --id")]
+    NoColumn {
+        /// The file.
+        name: String,
+        /// The column.
+        column: String,
+        /// Those that it has.
+        known: String,
+    },
+    /// A column that holds no text.
+    #[error("`{name}` holds {kind} in the column `{column}`, not text; name another column with --text")]
+    NotText {
+        /// The file.
+        name: String,
+        /// The column.
+        column: String,
+        /// The type of its values.
+        kind: String,
+    },
+    /// A record that is longer than any text.
+    #[error("`{name}` is longer than {limit_mib} MiB, the most that is read of one text{}; split it into parts", if *rest {", and nothing behind it is read"} else {""})]
+    LongRecord {
+        /// The file and the record.
+        name: String,
+        /// The limit.
+        limit_mib: u64,
+        /// Whether the rest of the file is given up as well.
+        rest: bool,
+    },
     /// Bytes that are not UTF-8.
     #[error(
         "`{name}` is not valid UTF-8 at byte {offset}; convert it to UTF-8, e.g. with \

@@ -3,13 +3,19 @@
 //! A [`Document`] is made from a file or from standard input, never from more than [`MAX_BYTES`], and every way in
 //! which that can fail is an [`InputError`]: one sentence that names the input and says what to do.
 
+mod corpus;
 mod decode;
 mod error;
+mod parquet;
 mod printable;
+mod records;
+mod unpack;
 
+pub use corpus::{Corpus, Finding, Holding, Root, Shard};
 pub use decode::with_line_feeds;
 pub use error::InputError;
 pub use printable::printable;
+pub use records::{Columns, Record};
 
 use crate::verdict::InputSummary;
 use sha2::{Digest, Sha256};
@@ -61,8 +67,10 @@ impl From<OsString> for Source {
 /// A text that can be judged: it is decoded, not empty, and not binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// The path as the user gave it, or `-` for standard input.
+    /// The path as the user gave it, or `-` for standard input; with the number of a line or row of a file of many.
     pub name: String,
+    /// What such a file calls it.
+    pub id: Option<String>,
     /// The text without a byte order mark, with every line end as a single line feed.
     pub text: String,
     /// SHA-256 of the bytes as read, before decoding, in lower-case hexadecimal.
@@ -112,6 +120,7 @@ impl Document {
         let text = decode::decode(name, bytes)?;
         Ok(Document {
             name: name.to_owned(),
+            id: None,
             chars: text.chars().count(),
             sha256: lower_hex(&Sha256::digest(bytes)),
             bytes: bytes.len(),
@@ -123,6 +132,7 @@ impl Document {
     pub fn summary(&self) -> InputSummary {
         InputSummary {
             name: self.name.clone(),
+            id: self.id.clone(),
             sha256: self.sha256.clone(),
             bytes: self.bytes,
             chars: self.chars,
@@ -130,7 +140,8 @@ impl Document {
     }
 }
 
-fn lower_hex(digest: &[u8]) -> String {
+/// A digest as it is mostly written.
+pub(crate) fn lower_hex(digest: &[u8]) -> String {
     use std::fmt::Write;
     digest
         .iter()

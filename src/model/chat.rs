@@ -6,10 +6,10 @@
 //! the writing is put there afterwards as plain text, so that `<|im_end|>` in an instruction ends no turn.
 
 use super::error::{ModelError, Result};
-use super::fence::fenced;
 use super::gguf::Gguf;
 use super::language_model::LanguageModel;
 use super::tokenizer::Part;
+use crate::fence::fenced;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 use std::io::Read;

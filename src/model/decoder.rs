@@ -8,6 +8,7 @@ use super::error::{ModelError, Result};
 use super::ops;
 use super::weights::{Checkpoint, LayerRole, MatrixPart, Residence, Role, Weight};
 use candle_core::{D, DType, Device, Tensor};
+use rayon::prelude::*;
 
 /// Positions for which rotary tables are made: the longest window that a forward pass may have.
 pub const MAX_POSITIONS: usize = 8192;
@@ -158,19 +159,21 @@ fn put(room: &Tensor, row: usize, at: usize, new: &Tensor) -> candle_core::Resul
         .slice_set(&new.squeeze(0)?.contiguous()?, 0, row * tokens + at)
 }
 
-/// The rows of a rotary table for `tokens` tokens behind `past` others, row after row: `(batch · tokens, head_dim / 2)`,
-/// or `(tokens, head_dim / 2)` where all rows are at the same place.
-fn positions(table: &Tensor, past: &[usize], tokens: usize) -> candle_core::Result<Tensor> {
-    match past {
-        [first, rest @ ..] if rest.iter().all(|past| past == first) => table.narrow(0, *first, tokens),
-        _ => {
-            let places: Vec<u32> = past
-                .iter()
-                .flat_map(|&past| (past..past + tokens).map(|place| place as u32))
-                .collect();
-            table.index_select(&Tensor::new(places, table.device())?, 0)
-        }
+/// The rows of a rotary table for rows of so many tokens, each behind so many others: `(all tokens, head_dim / 2)`.
+fn positions(table: &Tensor, rows: &[(usize, usize)]) -> candle_core::Result<Tensor> {
+    if let &[(past, tokens)] = rows {
+        return table.narrow(0, past, tokens);
     }
+    let places: Vec<u32> = rows
+        .iter()
+        .flat_map(|&(past, tokens)| (past..past + tokens).map(|place| place as u32))
+        .collect();
+    table.index_select(&Tensor::new(places, table.device())?, 0)
+}
+
+/// The `tokens` keys or values that the only row of a cache holds, `(1, tokens, kv_heads, head_dim)`.
+fn held(room: &Tensor, tokens: usize) -> candle_core::Result<Tensor> {
+    room.narrow(0, 0, 1)?.narrow(1, 0, tokens)
 }
 
 fn refused(message: &str) -> ModelError {
@@ -363,30 +366,118 @@ impl Decoder {
     pub fn forward(&self, ids: &[u32], batch: usize, mut cache: Option<&mut KvCache>) -> Result<Tensor> {
         let tokens = ids.len() / batch.max(1);
         let mut past = vec![0; batch];
-        if ids.iter().any(|&id| id as usize >= self.vocab) || ids.len() != tokens * batch || tokens == 0 {
-            return Err(refused("token ids do not fit the model"));
-        }
         if let Some(cache) = cache.as_deref().filter(|cache| !cache.lengths.is_empty()) {
             if cache.lengths.len() != batch {
                 return Err(refused("a cache is continued by as many rows as it has"));
             }
             past.clone_from(&cache.lengths);
         }
-        let longest = past.iter().max().map_or(0, |past| past + tokens);
-        if longest > self.max_window() {
-            return Err(refused(&format!(
-                "{longest} tokens exceed the model's {}",
-                self.max_window()
-            )));
-        }
+        let rows: Vec<(usize, usize)> = past.iter().map(|&past| (past, tokens)).collect();
+        self.refuse(ids, &rows)?;
         if let Some(cache) = cache.as_deref_mut() {
+            let longest = past.iter().max().map_or(0, |past| past + tokens);
             let Architecture { kv_heads, head_dim, .. } = self.architecture;
             cache.reserve(batch, longest, self.layers.len(), (kv_heads, head_dim), &self.device)?;
         }
+        let held = cache.as_deref();
+        let hidden = self.pass(ids, &rows, |layer, q, k, v| {
+            let by_row = |x: Tensor| {
+                let (_, heads, head_dim) = x.dims3()?;
+                x.reshape((batch, tokens, heads, head_dim))
+            };
+            let (q, mut k, mut v) = (by_row(q)?, by_row(k)?, by_row(v)?);
+            if let Some(cache) = held {
+                let (keys, values) = &cache.layers[layer];
+                for (room, new) in [(keys, &k), (values, &v)] {
+                    for (row, &past) in past.iter().enumerate() {
+                        put(room, row, past, &new.narrow(0, row, 1)?)?;
+                    }
+                }
+                (k, v) = (keys.clone(), values.clone());
+            }
+            ops::attention(&q, &k, &v, &self.mask(layer, &past))
+        })?;
+        if let Some(cache) = cache {
+            cache.lengths = past.iter().map(|past| past + tokens).collect();
+        }
+        Ok(hidden)
+    }
+
+    /// Hidden states after the last norm, `(ids, hidden)`, of texts that lie in `ids` one behind the other, of so many tokens
+    /// each. None sees another; all follow the one row of `prefix`, which stays as it is.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary, the lengths do not add up, the prefix has other than one row, a text is longer
+    /// with it than [`Self::max_window`], or the tensor library fails.
+    pub fn forward_packed(&self, ids: &[u32], lengths: &[usize], prefix: Option<&KvCache>) -> Result<Tensor> {
+        let past = match prefix.map(KvCache::lengths) {
+            None => 0,
+            Some(&[past]) => past,
+            Some(_) => return Err(refused("texts follow a prefix of one row")),
+        };
+        let rows: Vec<(usize, usize)> = lengths.iter().map(|&tokens| (past, tokens)).collect();
+        self.refuse(ids, &rows)?;
+        let starts: Vec<usize> = lengths
+            .iter()
+            .scan(0, |end, tokens| {
+                *end += tokens;
+                Some(*end - tokens)
+            })
+            .collect();
+        self.pass(ids, &rows, |layer, q, k, v| {
+            let mask_past = [past];
+            let mask = self.mask(layer, &mask_past);
+            let before = prefix.map(|prefix| &prefix.layers[layer]);
+            let before = match before {
+                None => None,
+                Some((keys, values)) => Some((held(keys, past)?, held(values, past)?)),
+            };
+            let attend = |(&start, &tokens): (&usize, &usize)| {
+                let own = |x: &Tensor| x.narrow(0, start, tokens)?.unsqueeze(0);
+                let (q, mut k, mut v) = (own(&q)?, own(&k)?, own(&v)?);
+                if let Some((keys, values)) = &before {
+                    (k, v) = (Tensor::cat(&[keys, &k], 1)?, Tensor::cat(&[values, &v], 1)?);
+                }
+                ops::attention(&q, &k, &v, &mask)?.squeeze(0)
+            };
+            let mixed: Vec<Tensor> = starts
+                .par_iter()
+                .zip(lengths)
+                .map(attend)
+                .collect::<candle_core::Result<_>>()?;
+            Tensor::cat(&mixed, 0)
+        })
+    }
+
+    /// Refuses ids that are no rows of these lengths, or that the model cannot see.
+    fn refuse(&self, ids: &[u32], rows: &[(usize, usize)]) -> Result<()> {
+        let tokens: usize = rows.iter().map(|(_, tokens)| tokens).sum();
+        let unknown = ids.iter().any(|&id| id as usize >= self.vocab);
+        if unknown || tokens != ids.len() || rows.is_empty() || rows.iter().any(|&(_, tokens)| tokens == 0) {
+            return Err(refused("token ids do not fit the model"));
+        }
+        let longest = rows.iter().map(|(past, tokens)| past + tokens).max().unwrap_or(0);
+        match longest > self.max_window() {
+            true => Err(refused(&format!(
+                "{longest} tokens exceed the model's {}",
+                self.max_window()
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The layers over rows of tokens, one behind the other, of `(past, tokens)` each. `mix` is the attention of a layer: of
+    /// queries `(ids, heads, head_dim)` and keys and values `(ids, kv_heads, head_dim)`, whatever shape it returns.
+    fn pass(
+        &self,
+        ids: &[u32],
+        rows: &[(usize, usize)],
+        mix: impl Fn(usize, Tensor, Tensor, Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Tensor> {
         let rotary = self
             .rotary
             .iter()
-            .map(|(cos, sin)| Ok((positions(cos, &past, tokens)?, positions(sin, &past, tokens)?)))
+            .map(|(cos, sin)| Ok((positions(cos, rows)?, positions(sin, rows)?)))
             .collect::<candle_core::Result<Vec<_>>>()?;
         let mut x = self.embedding.select(ids, &self.device)?;
         if let Some(scale) = self.architecture.embedding_scale {
@@ -395,8 +486,7 @@ impl Decoder {
         let epsilon = self.architecture.norm_epsilon;
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = ops::rms_norm(&x, &layer.attention_norm, epsilon)?;
-            let held = cache.as_deref().map(|cache| &cache.layers[i]);
-            let mut attended = self.attend(i, &normed, &past, &rotary, held)?;
+            let mut attended = self.attend(i, &normed, &rotary, &mix)?;
             if let Some(norm) = &layer.post_attention_norm {
                 attended = ops::rms_norm(&attended, norm, epsilon)?;
             }
@@ -410,24 +500,18 @@ impl Decoder {
             }
             x = (x + fed)?;
         }
-        if let Some(cache) = cache {
-            cache.lengths = past.iter().map(|past| past + tokens).collect();
-        }
         Ok(ops::rms_norm(&x, &self.final_norm, epsilon)?)
     }
 
-    /// The attention of layer `index` over rows that follow `past` tokens each, whose keys and values are put into, and
-    /// read out of, the room that a cache has.
+    /// The attention block of layer `index`, with its projections.
     fn attend(
         &self,
         index: usize,
         x: &Tensor,
-        past: &[usize],
         rotary: &[(Tensor, Tensor)],
-        held: Option<&(Tensor, Tensor)>,
+        mix: impl Fn(usize, Tensor, Tensor, Tensor) -> candle_core::Result<Tensor>,
     ) -> candle_core::Result<Tensor> {
-        let batch = past.len();
-        let tokens = x.dim(0)? / batch;
+        let tokens = x.dim(0)?;
         let Architecture {
             heads,
             kv_heads,
@@ -436,47 +520,42 @@ impl Decoder {
             ..
         } = self.architecture;
         let attention = &self.layers[index].attention;
-        let kind = self.architecture.layers[index];
         let mut qkv = attention.qkv.forward(x)?;
         if let Some(bias) = &attention.qkv_bias {
             qkv = qkv.broadcast_add(bias)?;
         }
         let part = |start: usize, n: usize| {
             qkv.narrow(1, start * head_dim, n * head_dim)?
-                .reshape((batch, tokens, n, head_dim))
+                .reshape((tokens, n, head_dim))
         };
         let (mut q, mut k) = (part(0, heads)?, part(heads, kv_heads)?);
-        let mut v = part(heads + kv_heads, kv_heads)?;
+        let v = part(heads + kv_heads, kv_heads)?;
         if let Some(norm) = &attention.query_norm {
             q = ops::rms_norm(&q, norm, norm_epsilon)?;
         }
         if let Some(norm) = &attention.key_norm {
             k = ops::rms_norm(&k, norm, norm_epsilon)?;
         }
-        if let Some(rotary_kind) = kind.rotary {
+        if let Some(rotary_kind) = self.architecture.layers[index].rotary {
             let (cos, sin) = &rotary[rotary_kind];
             q = ops::rotate(&q, cos, sin)?;
             k = ops::rotate(&k, cos, sin)?;
         }
-        if let Some((keys, values)) = held {
-            for (room, new) in [(keys, &k), (values, &v)] {
-                for (row, &past) in past.iter().enumerate() {
-                    put(room, row, past, &new.narrow(0, row, 1)?)?;
-                }
-            }
-            (k, v) = (keys.clone(), values.clone());
-        }
-        let mask = ops::Mask {
-            past,
-            window: kind.window,
-            scale: self.architecture.attention_scale,
-            softcap: self.architecture.attention_softcap,
-        };
-        let mixed = ops::attention(&q, &k, &v, &mask)?.reshape((batch * tokens, heads * head_dim))?;
+        let mixed = mix(index, q, k, v)?.reshape((tokens, heads * head_dim))?;
         let out = attention.output.forward(&mixed)?;
         match &attention.output_bias {
             Some(bias) => out.broadcast_add(bias),
             None => Ok(out),
+        }
+    }
+
+    /// What the queries of a layer see that follow so many keys, row by row.
+    fn mask<'a>(&self, layer: usize, past: &'a [usize]) -> ops::Mask<'a> {
+        ops::Mask {
+            past,
+            window: self.architecture.layers[layer].window,
+            scale: self.architecture.attention_scale,
+            softcap: self.architecture.attention_softcap,
         }
     }
 

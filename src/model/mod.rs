@@ -7,7 +7,6 @@ pub mod decoder;
 mod decoding;
 pub mod device;
 pub mod error;
-mod fence;
 pub mod generate;
 pub mod gguf;
 mod kernels;

@@ -70,16 +70,9 @@ fn gate_in_candle(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     gate * up
 }
 
-/// Rotates the halves of every head of `(batch, tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`, or by
-/// tables `(batch · tokens, head_dim / 2)` where the rows are at different places.
+/// Rotates the halves of every head of `(tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`.
 pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    let (batch, tokens, heads, head_dim) = x.dims4()?;
-    let x = x.contiguous()?;
-    if cos.dim(0)? == tokens {
-        return candle_nn::rotary_emb::rope_thd(&x, cos, sin);
-    }
-    candle_nn::rotary_emb::rope_thd(&x.reshape((1, batch * tokens, heads, head_dim))?, cos, sin)?
-        .reshape((batch, tokens, heads, head_dim))
+    candle_nn::rotary_emb::rope_thd(&x.contiguous()?.unsqueeze(0)?, cos, sin)?.squeeze(0)
 }
 
 /// Causal attention of queries `(batch, tokens, heads, head_dim)` over keys and values

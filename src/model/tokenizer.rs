@@ -4,8 +4,8 @@
 //! the file names. Both end in the `tokenizers` crate's BPE. Special tokens inside a text are plain text, always.
 
 use super::error::{ModelError, Result};
-use super::fence::fenced;
 use super::gguf::Gguf;
+use crate::fence::fenced;
 use ahash::AHashMap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};

@@ -1,12 +1,16 @@
 //! A report is printed: one file a format.
 
 mod file;
+mod journal;
 mod json;
 pub mod sentences;
+mod table;
 mod text;
 
 pub use file::OutFile;
+pub use journal::{Finished, Journal, beside};
 pub use json::JsonWriter;
+pub use table::write_table;
 pub use text::{Detail, TextWriter};
 
 use crate::verdict::ProvenanceReport;

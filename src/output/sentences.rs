@@ -426,6 +426,7 @@ pub(super) mod tests {
             schema: SCHEMA,
             input: InputSummary {
                 name: "essay.txt".to_owned(),
+                id: None,
                 sha256: "ab".repeat(32),
                 bytes: 1834,
                 chars: 1821,
@@ -490,6 +491,7 @@ pub(super) mod tests {
         let mut report = report(vec![]);
         report.input = InputSummary {
             name: "essay.pdf".to_owned(),
+            id: None,
             sha256: String::new(),
             bytes: 0,
             chars: 0,

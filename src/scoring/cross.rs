@@ -355,7 +355,7 @@ fn block_sums(author: &[f32], other: &[f32], max: (f32, f32), beta: (f64, f64)) 
 mod tests {
     use super::super::reduce::TILE_SYMBOLS;
     use super::super::tiny::{Family, Tiny};
-    use super::super::{Scoring, reduce, score_keeping};
+    use super::super::{Prefix, Scoring, reduce, score_keeping};
     use super::*;
     use candle_core::{DType, Device};
     use proptest::prelude::*;
@@ -550,7 +550,15 @@ mod tests {
             overlap: 2,
             ..Scoring::at(vec![1.0])
         };
-        let (scores, hidden) = score_keeping(&model, model.tokenizer().context(), text, &scoring).unwrap();
+        let context = Prefix::new(model.tokenizer().context());
+        let mut kept = score_keeping(
+            &model,
+            &context,
+            vec![model.tokenizer().encode(text).unwrap()],
+            &scoring,
+        )
+        .unwrap();
+        let (scores, hidden) = kept.remove(0);
         assert!(scores.scored() > 6, "{}", scores.scored());
         let found = cross([&model, &model], [&hidden, &hidden], &[(1.0, 1.0)])
             .unwrap()

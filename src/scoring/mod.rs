@@ -9,7 +9,7 @@ mod token_stats;
 
 pub use cross::cross;
 pub use reduce::{Penalty, reduce};
-pub use scorer::{Hidden, Scoring, score, score_after, score_keeping};
+pub use scorer::{Hidden, Prefix, Scoring, score, score_after, score_all, score_keeping};
 pub use token_stats::{
     ABOVE, CrossScores, CrossTokenStats, DecodingStats, LADDER, Reduced, SPACE, TILT_COUNT, TILTS, TOP, TextScores,
     TokenStats,

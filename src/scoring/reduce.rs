@@ -70,8 +70,18 @@ pub fn reduce(
     penalty: Option<Penalty<'_>>,
 ) -> Result<Reduced> {
     let mut out = Reduced::default();
-    for start in (0..seen.len()).step_by(TILE_ROWS) {
-        let rows = (seen.len() - start).min(TILE_ROWS);
+    // A product of one row is made in another way, whose last bits differ. No row is alone, so that its figures do not
+    // depend on its company.
+    if let (&[alone], None) = (seen, penalty) {
+        let twice = Tensor::cat(&[hidden, hidden], 0)?;
+        return Ok(reduce(model, &twice, &[alone, alone], betas, None)?.take(1, betas.len()));
+    }
+    let mut start = 0;
+    while start < seen.len() {
+        let rows = match seen.len() - start {
+            left if left == TILE_ROWS + 1 => TILE_ROWS - 1,
+            left => left.min(TILE_ROWS),
+        };
         let hidden = hidden.narrow(0, start, rows)?.contiguous()?;
         let seen = &seen[start..start + rows];
         let penalty = penalty.map(|penalty| Penalty {
@@ -83,6 +93,7 @@ pub fn reduce(
             _ => on_device(model, &hidden, seen, betas, penalty)?,
         };
         out.extend(part);
+        start += rows;
     }
     Ok(out)
 }

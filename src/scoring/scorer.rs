@@ -2,9 +2,12 @@
 
 use super::reduce::{Penalty, reduce};
 use super::token_stats::{DecodingStats, Reduced, TextScores};
+use crate::model::decoder::KvCache;
 use crate::model::error::{ModelError, Result};
+use crate::model::tokenizer::Tokens;
 use crate::model::{Decoding, LanguageModel};
 use candle_core::Tensor;
+use std::cell::OnceCell;
 
 /// Tokens of a text that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;
@@ -15,6 +18,9 @@ const DECODING_TOKENS: usize = 1 << 16;
 /// Scored tokens, from the beginning, whose hidden states are kept: 100 MiB of them for a width of 1,536. A process that
 /// stops there is one that stopped at a time fixed beforehand.
 const HIDDEN_TOKENS: usize = 1 << 14;
+
+/// Tokens of short texts that one pass takes together: as many as keep the multiplications busy.
+const PACK: usize = 1024;
 
 /// How a text is scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +68,51 @@ impl Scoring {
     }
 }
 
-/// Scores a text that no prompt came before: see [`score_after`].
+/// What texts are read after: a prompt ([`crate::model::chat::prompt_ids`]), or the model's own beginning-of-text token
+/// ([`crate::model::tokenizer::Tokenizer::context`]). Where it is empty the first token of a text is not scored.
+///
+/// It is read once, however many texts come after it.
+#[derive(Default)]
+pub struct Prefix {
+    ids: Vec<u32>,
+    /// What all its tokens but the last leave to those that follow.
+    read: OnceCell<KvCache>,
+}
+
+impl Prefix {
+    /// Of these ids.
+    pub fn new(ids: impl Into<Vec<u32>>) -> Self {
+        Self {
+            ids: ids.into(),
+            read: OnceCell::new(),
+        }
+    }
+
+    /// Its ids.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The last token, whose row predicts a text's first.
+    fn last(&self) -> &[u32] {
+        &self.ids[self.ids.len().saturating_sub(1)..]
+    }
+
+    fn read(&self, model: &LanguageModel) -> Result<Option<&KvCache>> {
+        let before = &self.ids[..self.ids.len().saturating_sub(1)];
+        if before.is_empty() {
+            return Ok(None);
+        }
+        if self.read.get().is_none() {
+            let mut cache = KvCache::with_room(1, before.len());
+            model.decoder().forward(before, 1, Some(&mut cache))?;
+            return Ok(Some(self.read.get_or_init(|| cache)));
+        }
+        Ok(self.read.get())
+    }
+}
+
+/// Scores a text that no prompt came before: see [`score_all`].
 ///
 /// # Errors
 /// When the tokeniser or the tensor library fails.
@@ -70,22 +120,36 @@ pub fn score(model: &LanguageModel, text: &str, scoring: &Scoring) -> Result<Tex
     score_after(model, model.tokenizer().context(), text, scoring)
 }
 
-/// Scores every token of a text once, with its figures at each inverse temperature.
-///
-/// `context` is what the model saw before the text: a prompt ([`crate::model::chat::prompt_ids`]), or the model's own
-/// beginning-of-text token ([`crate::model::tokenizer::Tokenizer::context`]). Where it is empty the first token of the
-/// text is not scored.
-///
-/// A text longer than the window is scored in windows that overlap; each begins with the context.
+/// Scores one text: see [`score_all`].
 ///
 /// # Errors
-/// When the tokeniser or the tensor library fails, or the context leaves no room for the text.
+/// Those of [`score_all`].
 pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: &Scoring) -> Result<TextScores> {
-    score_windows(model, context, text, scoring, |_| ())
+    let tokens = model.tokenizer().encode(text)?;
+    let mut scores = score_all(model, &Prefix::new(context), vec![tokens], scoring)?;
+    // One text in, one out.
+    Ok(scores.swap_remove(0))
+}
+
+/// Scores every token of each text ([`crate::model::tokenizer::Tokenizer::encode`]) once, with its figures at each inverse
+/// temperature.
+///
+/// Short texts share passes, in which none sees another. A text longer than the window is scored in windows that overlap; each
+/// begins with the context.
+///
+/// # Errors
+/// When the tensor library fails, the model computes no numbers, or the context leaves no room for a text.
+pub fn score_all(
+    model: &LanguageModel,
+    prefix: &Prefix,
+    texts: Vec<Tokens>,
+    scoring: &Scoring,
+) -> Result<Vec<TextScores>> {
+    score_showing(model, prefix, texts, scoring, |_, _| ())
 }
 
 /// The hidden states that a text's tokens were predicted from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Hidden {
     /// Token ids of the whole text.
     pub ids: Vec<u32>,
@@ -95,105 +159,190 @@ pub struct Hidden {
     pub states: Option<Tensor>,
 }
 
-/// [`score_after`], with the hidden states of the first 16,384 tokens scored.
+/// [`score_all`], with the hidden states of the first 16,384 tokens scored of each text.
 ///
 /// # Errors
-/// Those of [`score_after`].
+/// Those of [`score_all`].
 pub fn score_keeping(
     model: &LanguageModel,
-    context: &[u32],
-    text: &str,
+    prefix: &Prefix,
+    texts: Vec<Tokens>,
     scoring: &Scoring,
-) -> Result<(TextScores, Hidden)> {
-    let (mut parts, mut rows) = (Vec::new(), 0);
-    let scores = score_windows(model, context, text, scoring, |hidden| {
-        if rows < HIDDEN_TOKENS {
-            rows += hidden.dims()[0];
+) -> Result<Vec<(TextScores, Hidden)>> {
+    let mut kept: Vec<(usize, Vec<Tensor>)> = vec![(0, Vec::new()); texts.len()];
+    let scores = score_showing(model, prefix, texts, scoring, |text, hidden| {
+        let (rows, parts) = &mut kept[text];
+        if *rows < HIDDEN_TOKENS {
+            *rows += hidden.dims()[0];
             parts.push(hidden.clone());
         }
     })?;
-    let states = match parts.is_empty() {
-        true => None,
-        // A copy, so that the states of the prompt and of overlaps can go.
-        false => Some(Tensor::cat(&parts, 0)?.narrow(0, 0, rows.min(HIDDEN_TOKENS))?.copy()?),
+    let with_states = |(scores, (rows, parts)): (TextScores, (usize, Vec<Tensor>))| {
+        let states = match parts.is_empty() {
+            true => None,
+            // A copy, so that the states of the prompt, of overlaps and of other texts can go.
+            false => Some(Tensor::cat(&parts, 0)?.narrow(0, 0, rows.min(HIDDEN_TOKENS))?.copy()?),
+        };
+        let hidden = Hidden {
+            ids: scores.ids.clone(),
+            first_scored: scores.first_scored,
+            states,
+        };
+        Ok((scores, hidden))
     };
-    let hidden = Hidden {
-        ids: scores.ids.clone(),
-        first_scored: scores.first_scored,
-        states,
-    };
-    Ok((scores, hidden))
+    scores.into_iter().zip(kept).map(with_states).collect()
 }
 
-/// Scores a text window by window, and shows the hidden states `(rows, hidden)` of every window's new tokens.
-fn score_windows(
+/// A text while its windows are scored.
+struct Draft {
+    tokens: Tokens,
+    plain: Reduced,
+    penalised: Vec<Reduced>,
+    /// For the repetition penalties, where there are any: see [`first_places`].
+    places: Vec<(u32, usize)>,
+}
+
+/// Tokens of a text that are read in one pass behind the context.
+struct Window {
+    /// The text's place among the texts.
+    text: usize,
+    /// Its first token that is read.
+    start: usize,
+    /// Its first token that is scored.
+    next: usize,
+    /// The first token behind it.
+    end: usize,
+}
+
+/// Scores texts pass by pass, and shows each text's hidden states `(rows, hidden)` of every window's new tokens.
+fn score_showing(
     model: &LanguageModel,
-    context: &[u32],
-    text: &str,
+    prefix: &Prefix,
+    texts: Vec<Tokens>,
     scoring: &Scoring,
-    mut show: impl FnMut(&Tensor),
-) -> Result<TextScores> {
-    let tokens = model.tokenizer().encode(text)?;
-    let first_scored = usize::from(context.is_empty());
-    let mut plain = Reduced::default();
-    let mut penalised = vec![Reduced::default(); scoring.penalties.len()];
-    let places = match scoring.penalties.is_empty() {
-        true => Vec::new(),
-        false => first_places(context, &tokens.ids),
-    };
-    let room = scoring.room(model, context);
-    let is_prompt = context.len() > model.tokenizer().context().len();
-    if is_prompt && context.len() + LEAST_ROOM > model.decoder().max_window() {
+    mut show: impl FnMut(usize, &Tensor),
+) -> Result<Vec<TextScores>> {
+    let first_scored = usize::from(prefix.ids.is_empty());
+    let room = scoring.room(model, &prefix.ids);
+    let is_prompt = prefix.ids.len() > model.tokenizer().context().len();
+    if is_prompt && prefix.ids.len() + LEAST_ROOM > model.decoder().max_window() {
         return Err(ModelError::PromptTooLong {
             model: model.name().to_owned(),
-            tokens: context.len(),
+            tokens: prefix.ids.len(),
             most: model.decoder().max_window().saturating_sub(LEAST_ROOM),
         });
     }
-    let overlap = scoring.overlap.min(room / 2).max(1);
-    let mut next = first_scored;
-    while next < tokens.ids.len() {
-        // The window's first token; the first window begins with the text.
-        let start = if next <= first_scored { 0 } else { next - overlap };
-        let end = (start + room).min(tokens.ids.len());
-        let ids = [context, &tokens.ids[start..end]].concat();
-        let hidden = model.decoder().forward(&ids[..ids.len() - 1], 1, None)?;
-        // Row i predicts id i + 1.
-        let row = context.len() + (next - start) - 1;
-        let hidden = hidden.narrow(0, row, end - next)?;
-        show(&hidden);
-        let seen = &tokens.ids[next..end];
-        plain.extend(reduce(model, &hidden, seen, &scoring.betas, None)?);
-        for (&factor, figures) in scoring.penalties.iter().zip(&mut penalised) {
+    let mut drafts = Vec::with_capacity(texts.len());
+    let mut windows = Vec::with_capacity(texts.len());
+    for (text, tokens) in texts.into_iter().enumerate() {
+        let overlap = scoring.overlap.min(room / 2).max(1);
+        let mut next = first_scored;
+        while next < tokens.ids.len() {
+            // The first window begins with the text.
+            let start = if next <= first_scored { 0 } else { next - overlap };
+            let end = (start + room).min(tokens.ids.len());
+            windows.push(Window { text, start, next, end });
+            next = end;
+        }
+        drafts.push(Draft {
+            plain: Reduced::default(),
+            penalised: vec![Reduced::default(); scoring.penalties.len()],
+            places: match scoring.penalties.is_empty() {
+                true => Vec::new(),
+                false => first_places(&prefix.ids, &tokens.ids),
+            },
+            tokens,
+        });
+    }
+    let mut rest = windows.as_slice();
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        let fits = |window: &&Window| {
+            tokens += window.end - window.start;
+            tokens <= PACK
+        };
+        let (pack, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        score_pack(model, prefix, pack, &mut drafts, scoring, &mut show)?;
+        rest = others;
+    }
+    let finished = |draft: Draft| {
+        if !draft.plain.decoding.iter().all(DecodingStats::is_number) {
+            return Err(ModelError::NoNumbers(model.name().to_owned()));
+        }
+        Ok(TextScores {
+            model: model.name().to_owned(),
+            vocab: model.decoder().vocab(),
+            symbols: model.symbols(),
+            first_scored: first_scored.min(draft.tokens.ids.len()),
+            ids: draft.tokens.ids,
+            spans: draft.tokens.spans,
+            betas: scoring.betas.clone(),
+            ranks: draft.plain.ranks,
+            stats: draft.plain.stats,
+            decoding: draft.plain.decoding,
+            penalised: scoring.penalties.iter().copied().zip(draft.penalised).collect(),
+            cross: Vec::new(),
+        })
+    };
+    drafts.into_iter().map(finished).collect()
+}
+
+/// Reads windows in one pass and adds the figures of their new tokens to the texts'.
+fn score_pack(
+    model: &LanguageModel,
+    prefix: &Prefix,
+    pack: &[Window],
+    drafts: &mut [Draft],
+    scoring: &Scoring,
+    show: &mut impl FnMut(usize, &Tensor),
+) -> Result<()> {
+    let (mut ids, mut lengths, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    for window in pack {
+        let tokens = &drafts[window.text].tokens.ids;
+        let begin = ids.len();
+        ids.extend_from_slice(prefix.last());
+        // Each row predicts the token behind it, so that the last is not read.
+        ids.extend_from_slice(&tokens[window.start..window.end - 1]);
+        lengths.push(ids.len() - begin);
+        seen.extend_from_slice(&tokens[window.next..window.end]);
+    }
+    // A product of one row is made in another way, whose last bits differ: a text's figures shall not depend on its company.
+    if let [alone] = ids[..] {
+        ids.push(alone);
+        lengths.push(1);
+    }
+    let hidden = model.decoder().forward_packed(&ids, &lengths, prefix.read(model)?)?;
+    let mut states = Vec::with_capacity(pack.len());
+    let mut end = 0;
+    for (window, length) in pack.iter().zip(lengths) {
+        end += length;
+        let rows = window.end - window.next;
+        states.push(hidden.narrow(0, end - rows, rows)?);
+    }
+    let together = match states.as_slice() {
+        [alone] => alone.clone(),
+        _ => Tensor::cat(&states, 0)?,
+    };
+    let mut figures = reduce(model, &together, &seen, &scoring.betas, None)?;
+    for (window, states) in pack.iter().zip(&states) {
+        show(window.text, states);
+        let draft = &mut drafts[window.text];
+        let rows = window.end - window.next;
+        draft.plain.extend(figures.take(rows, scoring.betas.len()));
+        let seen = &draft.tokens.ids[window.next..window.end];
+        for (&factor, figures) in scoring.penalties.iter().zip(&mut draft.penalised) {
             let penalty = Penalty {
                 factor: factor as f32,
-                places: &places,
-                begin: context.len() + next,
+                places: &draft.places,
+                begin: prefix.ids.len() + window.next,
             };
-            figures.extend(reduce(model, &hidden, seen, &scoring.betas, Some(penalty))?);
+            figures.extend(reduce(model, states, seen, &scoring.betas, Some(penalty))?);
         }
-        for figures in penalised.iter_mut().chain([&mut plain]) {
+        for figures in draft.penalised.iter_mut().chain([&mut draft.plain]) {
             figures.decoding.truncate(DECODING_TOKENS);
         }
-        next = end;
     }
-    if !plain.decoding.iter().all(DecodingStats::is_number) {
-        return Err(ModelError::NoNumbers(model.name().to_owned()));
-    }
-    Ok(TextScores {
-        model: model.name().to_owned(),
-        vocab: model.decoder().vocab(),
-        symbols: model.symbols(),
-        first_scored: first_scored.min(tokens.ids.len()),
-        ids: tokens.ids,
-        spans: tokens.spans,
-        betas: scoring.betas.clone(),
-        ranks: plain.ranks,
-        stats: plain.stats,
-        decoding: plain.decoding,
-        penalised: scoring.penalties.iter().copied().zip(penalised).collect(),
-        cross: Vec::new(),
-    })
+    Ok(())
 }
 
 /// Every symbol of the context and the text with the place at which it comes first, in the order of the symbols.

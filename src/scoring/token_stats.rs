@@ -100,6 +100,15 @@ impl Reduced {
         self.stats.extend(next.stats);
         self.decoding.extend(next.decoding);
     }
+
+    /// Takes the first rows off.
+    pub(super) fn take(&mut self, rows: usize, betas: usize) -> Self {
+        Self {
+            ranks: self.ranks.drain(..rows).collect(),
+            stats: self.stats.drain(..rows * betas).collect(),
+            decoding: self.decoding.drain(..rows).collect(),
+        }
+    }
 }
 
 /// What an author expects of another model's surprisal at one token, and what that surprisal is. All figures are in nats.

@@ -10,8 +10,11 @@ pub const SCHEMA: u32 = 1;
 /// What is known about the text itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct InputSummary {
-    /// The path as the user gave it, or `-` for standard input.
+    /// The path as the user gave it, or `-` for standard input; with the number of a line or row of a file of many texts.
     pub name: String,
+    /// What such a file calls the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// SHA-256 of the bytes as read, in lower-case hexadecimal.
     pub sha256: String,
     /// Length of the input as read.
@@ -205,6 +208,8 @@ pub enum WarningCode {
     LongText,
     /// The input could not be judged.
     Unreadable,
+    /// A model's tokeniser refused the text.
+    Unscored,
 }
 
 /// Where the time went.
@@ -237,4 +242,22 @@ pub struct ProvenanceReport {
     pub warnings: Vec<Warning>,
     /// Timing.
     pub timing: Timing,
+}
+
+impl ProvenanceReport {
+    /// The report on what could not be judged.
+    pub fn unable(input: InputSummary, (alpha, alpha_human): (f64, f64), code: WarningCode, message: String) -> Self {
+        Self {
+            schema: SCHEMA,
+            input,
+            verdict: Verdict::Unable,
+            authors: Vec::new(),
+            alpha,
+            alpha_human,
+            hypotheses: Vec::new(),
+            models: BTreeMap::new(),
+            warnings: vec![Warning { code, message }],
+            timing: Timing::default(),
+        }
+    }
 }

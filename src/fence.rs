@@ -11,7 +11,7 @@ thread_local! {
 
 /// What `work` returns, or what it panicked with. Its panic prints nothing; what it was in the middle of must not be used any
 /// more, unless it is only read.
-pub(super) fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static SILENCED: Once = Once::new();
     SILENCED.call_once(|| {
         let usual = take_hook();

@@ -1,0 +1,250 @@
+//! `whowrote batch`: many texts in, one JSON line each out, and nothing lost whatever ends the program.
+
+mod run;
+mod tally;
+
+pub use run::run;
+
+use super::{JudgeArgs, JudgeConfig, Terminal};
+use crate::input::{Columns, Finding, Holding, Root, Shard, printable};
+use crate::output::beside;
+use anyhow::{Context, bail};
+use clap::Args;
+use ignore::overrides::OverrideBuilder;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What the user typed after `batch`; [`BatchConfig`] is what the program works with.
+#[derive(Clone, Debug, Args)]
+pub struct BatchArgs {
+    /// Folders, and files of one text or many; `-` is JSONL on standard input
+    ///
+    /// A folder is walked in the order of names; hidden files and those that a .gitignore or .ignore names are left out. Files that
+    /// end in .jsonl, .ndjson, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
+    /// compressed (.gz, .zst).
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    pub paths: Vec<OsString>,
+
+    /// A file that lists paths, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub files_from: Vec<PathBuf>,
+
+    /// The paths of --files-from end in a NUL, as `find -print0` writes them, and not in a line feed
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
+    /// Where the results go; the same command goes on where it was stopped. Without it, standard output
+    ///
+    /// A name that ends in .parquet makes a Parquet file, at the end and out of the lines in FILE.jsonl.
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Throws away the results that are there, and begins anew
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
+
+    /// The field or column of the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text: String,
+
+    /// The field or column of a name for each text, which the results repeat as `input.id`
+    #[arg(long, value_name = "NAME")]
+    pub id: Option<String>,
+
+    /// What all files hold, whatever their names say
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub input_format: Option<Holding>,
+
+    /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
+    #[arg(short, long = "glob", value_name = "GLOB")]
+    pub globs: Vec<String>,
+
+    /// Takes hidden files of folders too
+    #[arg(long)]
+    pub hidden: bool,
+
+    /// Takes files of folders that a .gitignore or .ignore names too
+    #[arg(long)]
+    pub no_ignore: bool,
+
+    /// Takes every N-th text, from the I-th on, for several runs that share the work: 1/N to N/N
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+
+    /// Memory for the models, such as 4GiB; without it, three quarters of what is free
+    ///
+    /// Where it does not hold all models at once, or a model only as its file has it, they take turns and are slower.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+
+    /// How texts are judged.
+    #[command(flatten)]
+    pub judging: JudgeArgs,
+
+    /// Prints no progress and no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let parse = || {
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let number: f64 = text[..digits].parse().ok()?;
+        let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1.0,
+            "k" | "kb" | "kib" => 1024.0,
+            "m" | "mb" | "mib" => 1_048_576.0,
+            "g" | "gb" | "gib" => 1_073_741_824.0,
+            "t" | "tb" | "tib" => 1_099_511_627_776.0,
+            _ => return None,
+        };
+        let bytes = number * unit;
+        (1.0..1e18).contains(&bytes).then_some(bytes as u64)
+    };
+    parse().ok_or_else(|| "a size is a number of bytes, or one with a unit, such as 4GiB or 500MiB".to_owned())
+}
+
+/// What `batch` works with. No two of its fields contradict each other.
+#[derive(Debug)]
+pub struct BatchConfig {
+    /// Where texts come from; at least one.
+    pub roots: Vec<Root>,
+    /// How they are found.
+    pub finding: Finding,
+    /// Where results go; none for standard output.
+    pub output: Option<Output>,
+    /// Whether those that are there are thrown away.
+    pub overwrite: bool,
+    /// Bytes for the models; none for what is free.
+    pub memory: Option<u64>,
+    /// How texts are judged.
+    pub judging: JudgeConfig,
+    /// Whether neither progress nor a summary is printed.
+    pub quiet: bool,
+    /// Whether somebody watches standard error.
+    pub watched: bool,
+}
+
+/// The files of the results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// One JSON object a line.
+    pub lines: PathBuf,
+    /// The Parquet file that is made out of them, where one is asked for.
+    pub table: Option<PathBuf>,
+}
+
+impl Output {
+    fn new(path: PathBuf) -> Self {
+        match path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
+        {
+            true => Self {
+                lines: beside(&path, ".jsonl"),
+                table: Some(path),
+            },
+            false => Self {
+                lines: path,
+                table: None,
+            },
+        }
+    }
+}
+
+impl BatchConfig {
+    /// Checks what the user typed as a whole.
+    ///
+    /// # Errors
+    /// Contradictions, and paths that are not there.
+    pub fn new(args: BatchArgs, terminal: Terminal) -> anyhow::Result<Self> {
+        let mut roots = Vec::new();
+        let mut reads_stdin = 0;
+        for path in args.paths {
+            if path == "-" {
+                reads_stdin += 1;
+                match args.input_format.unwrap_or(Holding::Jsonl) {
+                    holding @ (Holding::Text | Holding::Parquet) => bail!(
+                        "standard input is read as JSONL, CSV or TSV, not as {}; name a file, or judge one text with `whowrote \
+                         detect`",
+                        format!("{holding:?}").to_lowercase()
+                    ),
+                    holding => roots.push(Root::Stdin(holding)),
+                }
+                continue;
+            }
+            let path = PathBuf::from(path);
+            if !path.exists() {
+                bail!(
+                    "`{}` does not exist; check the path",
+                    printable(&path.to_string_lossy())
+                );
+            }
+            roots.push(Root::Path(path));
+        }
+        for list in args.files_from {
+            let path = (list.as_os_str() != "-").then_some(list);
+            reads_stdin += usize::from(path.is_none());
+            roots.push(Root::List { path, null: args.null });
+        }
+        if reads_stdin > 1 {
+            bail!("standard input (`-`) is named more than once, but can be read only once");
+        }
+        if roots.is_empty() {
+            bail!(
+                "there is nothing to judge; name folders or files, a list of paths with --files-from, or `-` for JSONL on standard input"
+            );
+        }
+        let mut globs = OverrideBuilder::new(".");
+        for glob in &args.globs {
+            globs
+                .add(glob)
+                .with_context(|| format!("`{}` is no pattern for files; one reads like `*.txt`", printable(glob)))?;
+        }
+        if let Some(output) = &args.output
+            && roots
+                .iter()
+                .any(|root| matches!(root, Root::Path(path) if same_file(path, output)))
+        {
+            bail!(
+                "`{}` is read by this very command; name another file to write",
+                printable(&output.to_string_lossy())
+            );
+        }
+        let output = args.output.map(Output::new);
+        let except = match &output {
+            None => Vec::new(),
+            Some(Output { lines, table }) => {
+                let beside = [lines.clone(), beside(lines, ".state")];
+                beside.into_iter().chain(table.clone()).collect()
+            }
+        };
+        Ok(Self {
+            roots,
+            finding: Finding {
+                columns: Columns {
+                    text: args.text,
+                    id: args.id,
+                },
+                holding: args.input_format,
+                globs: args.globs,
+                hidden: args.hidden,
+                ignored: args.no_ignore,
+                shard: args.shard.unwrap_or(Shard::ALL),
+                except,
+            },
+            output,
+            overwrite: args.overwrite,
+            memory: args.memory,
+            judging: JudgeConfig::new(args.judging)?,
+            quiet: args.quiet,
+            watched: terminal.stderr_is_watched,
+        })
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}

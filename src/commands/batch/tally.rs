@@ -1,0 +1,77 @@
+//! What the summary says.
+
+use crate::input::printable;
+use crate::output::Finished;
+use crate::verdict::{ProvenanceReport, Verdict};
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// How many texts there are of each kind.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Those that have their line.
+    pub texts: u64,
+    verdicts: BTreeMap<String, u64>,
+    /// Texts of which one author alone is left, by that author.
+    authors: BTreeMap<String, u64>,
+    tokens: u64,
+    score_ms: f64,
+}
+
+impl Tally {
+    /// Counts a verdict that was just given.
+    pub fn add(&mut self, report: &ProvenanceReport) {
+        let verdict = serde_json::to_value(report.verdict).ok();
+        let verdict = verdict
+            .and_then(|name| Some(name.as_str()?.to_owned()))
+            .unwrap_or_default();
+        *self.verdicts.entry(verdict).or_default() += 1;
+        if report.verdict == Verdict::Attributed {
+            let authors = report.authors.iter().cloned();
+            authors.for_each(|author| *self.authors.entry(author).or_default() += 1);
+        }
+        self.tokens += report.models.values().map(|model| model.tokens as u64).sum::<u64>();
+        self.score_ms += report.timing.score_ms;
+    }
+
+    /// Counts a line that took nothing.
+    pub fn add_finished(&mut self, finished: &Finished) {
+        if let ("attributed", [author]) = (finished.verdict.as_str(), finished.authors.as_slice()) {
+            *self.authors.entry(author.clone()).or_default() += 1;
+        }
+        *self.verdicts.entry(finished.verdict.clone()).or_default() += 1;
+    }
+
+    /// Tokens that all models scored, in the time that they took.
+    pub fn rate(&self) -> String {
+        match self.score_ms > 0.0 {
+            true => format!("{:.0} tokens/s", self.tokens as f64 / self.score_ms * 1e3),
+            false => "no tokens yet".to_owned(),
+        }
+    }
+
+    /// The summary, of which `before` texts had their line before this run.
+    pub fn print(&self, before: u64, seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+        let now = self.texts - before.min(self.texts);
+        let earlier = if before > 0 {
+            format!(", {before} of them earlier")
+        } else {
+            String::new()
+        };
+        writeln!(
+            out,
+            "{} texts{earlier}; {now} in {seconds:.1} s, {}",
+            self.texts,
+            self.rate()
+        )?;
+        for (verdict, count) in &self.verdicts {
+            writeln!(out, "  {count:>8} {verdict}")?;
+            if verdict == "attributed" {
+                for (author, count) in &self.authors {
+                    writeln!(out, "  {count:>8}   {}", printable(author))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
