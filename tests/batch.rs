@@ -301,7 +301,7 @@ fn survives(kills: usize, texts: &[String], end: impl Fn(&mut std::process::Chil
     said(&mut batch(&[path(&input), "-o", path(&reference)]), 0);
     let took = begin.elapsed();
     let mut random = StdRng::seed_from_u64(11);
-    let mut cut = 0;
+    let (mut cut, mut moved) = (0, 0);
     for _ in 0..kills {
         let before = std::fs::metadata(&output).map_or(0, |found| found.len());
         let mut child = batch(&[path(&input), "-q", "-o", path(&output)])
@@ -309,14 +309,16 @@ fn survives(kills: usize, texts: &[String], end: impl Fn(&mut std::process::Chil
             .spawn()
             .unwrap();
         // Each gets on by some texts beyond those before it, so that moments of the whole run are met.
-        std::thread::sleep(took.mul_f64(random.random_range(0.0..6.0 / kills as f64)));
+        let started = Duration::from_millis(random.random_range(0..400));
+        std::thread::sleep(started + took.mul_f64(random.random_range(0.0..2.0 / kills as f64)));
         end(&mut child);
         child.wait().unwrap();
         let after = std::fs::read(&output).unwrap_or_default();
         assert!(after.len() as u64 >= before, "finished lines were lost");
         cut += usize::from(!after.is_empty() && !after.ends_with(b"\n"));
+        moved += usize::from(after.len() as u64 > before);
     }
-    println!("{kills} ends, {cut} of them within a line");
+    println!("{kills} ends, {moved} of them after new lines, {cut} within one");
     said(&mut batch(&[path(&input), "-q", "-o", path(&output)]), 0);
     let read = |path: &Path| timeless(&std::fs::read_to_string(path).unwrap());
     assert_eq!(read(&output), read(&reference));
@@ -334,6 +336,60 @@ fn killed_at_any_moment_it_goes_on_and_the_result_is_the_same() {
     survives(number("BATCH_KILLS", 10), &texts(number("BATCH_TEXTS", 600)), |child| {
         child.kill().unwrap()
     });
+}
+
+/// The most memory that a process has had so far, MiB.
+#[cfg(target_os = "linux")]
+fn peak(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? >> 10)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "takes a quarter of an hour or more"]
+fn a_hundred_thousand_texts_take_no_more_memory_than_a_thousand() {
+    let mut peaks = Vec::new();
+    for n in [1_000, 10_000, 100_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let (input, output) = (folder.path().join("in.jsonl"), folder.path().join("out.jsonl"));
+        // Of about eighty tokens.
+        let mut writer = std::io::BufWriter::new(std::fs::File::create(&input).unwrap());
+        let mut tokens = 0;
+        for parts in texts(2 * n).chunks(2) {
+            writeln!(writer, "{}", serde_json::json!({ "text": parts.join(" ") })).unwrap();
+        }
+        writer.into_inner().unwrap();
+        let begin = std::time::Instant::now();
+        let mut child = batch(&[path(&input), "-q", "-o", path(&output)]).spawn().unwrap();
+        let mut most = 0;
+        let status = loop {
+            most = most.max(peak(child.id()).unwrap_or(0));
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        assert!(status.success());
+        let took = begin.elapsed().as_secs_f64();
+        let lines = std::io::BufReader::new(std::fs::File::open(&output).unwrap());
+        let mut count = 0;
+        for line in std::io::BufRead::lines(lines) {
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            tokens += line["models"]["one"]["tokens"].as_u64().unwrap();
+            count += 1;
+        }
+        assert_eq!(count, n);
+        println!(
+            "{n} texts of {} tokens: {took:.1} s, {:.2} ms a text, at most {most} MiB",
+            tokens / n as u64,
+            took * 1e3 / n as f64
+        );
+        peaks.push(most);
+    }
+    // What a million digests take at most is 64 MiB.
+    assert!(peaks[2] < peaks[0] + 64, "{peaks:?}");
 }
 
 #[cfg(unix)]

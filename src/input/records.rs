@@ -106,27 +106,29 @@ impl<R: Read> JsonLines<R> {
     }
 
     /// The text and the name that a line holds.
-    fn parse(&self, name: &str) -> Result<(String, Option<String>), InputError> {
-        let not_json = |reason: String| InputError::NotJson {
-            name: printable(name),
-            reason,
-        };
-        // Names of characters that are no text say so by themselves; the record is what is wrong, not its bytes.
-        let object: serde_json::Value =
-            serde_json::from_slice(&self.buffer).map_err(|error| not_json(error.to_string()))?;
-        let text = object.get(&self.columns.text).and_then(|text| text.as_str());
-        let Some(text) = text else {
-            return Err(InputError::NoText {
-                name: printable(name),
-                column: printable(&self.columns.text),
-            });
+    fn parse(&self, name: String) -> Record {
+        // Whatever is no JSON or no UTF-8 in it, the parser says where.
+        let object: serde_json::Value = match serde_json::from_slice(&self.buffer) {
+            Ok(object) => object,
+            Err(error) => {
+                let error = InputError::NotJson {
+                    name: printable(&name),
+                    reason: error.to_string(),
+                };
+                return Record::failed(name, error);
+            }
         };
         let id = self.columns.id.as_ref().and_then(|id| object.get(id));
         let id = id.filter(|id| !id.is_null()).map(|id| match id.as_str() {
             Some(id) => id.to_owned(),
             None => id.to_string(),
         });
-        Ok((text.to_owned(), id))
+        let text = object.get(&self.columns.text).and_then(|text| text.as_str());
+        let text = text.ok_or_else(|| InputError::NoText {
+            name: printable(&name),
+            column: printable(&self.columns.text),
+        });
+        Record::new(name, id, text)
     }
 }
 
@@ -164,12 +166,7 @@ impl<R: Read> Records for JsonLines<R> {
                     };
                     return Some(Some(Record::failed(name, error)));
                 }
-                Line::Whole => {
-                    return Some(Some(match self.parse(&name) {
-                        Ok((text, id)) => Record::new(name, id, Ok(&text)),
-                        Err(error) => Record::failed(name, error),
-                    }));
-                }
+                Line::Whole => return Some(Some(self.parse(name))),
             }
         }
     }
@@ -346,10 +343,10 @@ mod tests {
         let lines = concat!(
             "{\"text\": \"one\", \"id\": 7}\n\n",
             "{\"text\": \"two\", \"id\": \"b\"}\r\n",
-            "{\"text\": 3}\n",
+            "{\"text\": 3, \"id\": \"c\"}\n",
             "not json\n",
             "{\"text\": \"\"}\n",
-            "{\"text\": \"a\\u0000b\"}\n",
+            "{\"text\": \"some words\\u0000 and more\"}\n",
             "{\"text\": \"\\ud800\"}\n",
             "{\"text\": \"last\"}"
         );
@@ -376,6 +373,7 @@ mod tests {
             (&found[1].1, &found[1].2),
             (&Some("b".to_owned()), &Ok("two".to_owned()))
         );
+        assert_eq!(found[2].1.as_deref(), Some("c"));
         for (i, said) in [(2, "`text`"), (3, "JSON"), (4, "empty"), (5, "binary"), (6, "JSON")] {
             let sentence = found[i].2.as_ref().unwrap_err();
             assert!(sentence.contains(said) && sentence.contains("f.jsonl:"), "{sentence}");

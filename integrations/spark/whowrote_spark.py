@@ -1,0 +1,103 @@
+"""Runs whowrote over a Spark DataFrame: a row with a text in, a row with its verdict out.
+
+    from whowrote_spark import judge
+    texts = spark.read.parquet("texts.parquet").repartition(64)
+    judge(texts, text="body", id="key").write.parquet("verdicts.parquet")
+
+Each partition is handed to one process of `whowrote batch`, which loads the models once, so that partitions of some thousand texts
+are best. Nothing of a partition is kept before it is whole: where a worker is lost Spark runs its partitions again, and no text is
+lost or comes twice. The program and the models' cache must be on every machine of the cluster (`whowrote models pull`); the
+workers of a machine share the cache.
+"""
+
+import json
+import subprocess
+import threading
+
+SCHEMA = "id string, verdict string, authors array<string>, report string"
+"""The columns of the result: `report` is the whole JSON of docs/OUTPUT.md."""
+
+ROWS = 256
+"""Rows that are handed on at a time."""
+
+
+def judge(frame, text="text", id="id", program="whowrote", arguments=()):
+    """One row of SCHEMA for each row of `frame`.
+
+    `text` and `id` are columns of it; `arguments` are handed to `whowrote batch`, such as `("--offline", "--threads", "1")`.
+    Spark runs as many partitions at a time as it has cores, so that one thread each is best, unless
+    `spark.task.cpus` says otherwise.
+
+    A text that could not be judged has the verdict `unable`, and its report says why. Where the program fails the task
+    fails with it, with what the program said on the worker's standard error.
+    """
+    command = [program, "batch", "-", "--input-format", "jsonl", "--quiet", "--text", "text", "--id", "id", *arguments]
+    rows = frame.select(frame[id].cast("string").alias("id"), frame[text].cast("string").alias("text"))
+    return rows.mapInPandas(lambda batches: _verdicts(batches, command), SCHEMA)
+
+
+def _verdicts(batches, command):
+    import pandas
+
+    first = next(batches, None)
+    while first is not None and first.empty:
+        first = next(batches, None)
+    if first is None:
+        return
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    feeder = _Feeder(first, batches, process.stdin)
+    feeder.start()
+    try:
+        rows = []
+        judged = 0
+        for line in process.stdout:
+            report = json.loads(line)
+            rows.append((report["input"].get("id"), report["verdict"], report["authors"], line.decode().rstrip("\n")))
+            judged += 1
+            if len(rows) == ROWS:
+                yield pandas.DataFrame(rows, columns=["id", "verdict", "authors", "report"])
+                rows = []
+        feeder.join()
+        if feeder.failed is not None:
+            raise feeder.failed
+        status = process.wait()
+        if status != 0 or judged != feeder.fed:
+            raise RuntimeError(f"{command[0]} ended with {status} after {judged} of {feeder.fed} texts; its reason is on standard error")
+        if rows:
+            yield pandas.DataFrame(rows, columns=["id", "verdict", "authors", "report"])
+    finally:
+        # A task that is given up leaves nothing behind.
+        process.kill()
+        process.wait()
+
+
+class _Feeder(threading.Thread):
+    """Writes texts while the other end reads verdicts: neither waits for the other with full pipes."""
+
+    def __init__(self, first, batches, pipe):
+        super().__init__(daemon=True)
+        self.first, self.batches, self.pipe = first, batches, pipe
+        self.fed, self.failed = 0, None
+
+    def run(self):
+        try:
+            self.feed(self.first)
+            for batch in self.batches:
+                self.feed(batch)
+            self.pipe.close()
+        except BrokenPipeError:
+            pass  # The program has ended; its status says why.
+        except Exception as error:  # Spark's own, from reading the partition.
+            self.failed = error
+            try:
+                self.pipe.close()
+            except BrokenPipeError:
+                pass
+
+    def feed(self, batch):
+        for id, text in zip(batch["id"], batch["text"]):
+            # A missing text is one that cannot be judged, and has its row.
+            line = json.dumps({"id": id, "text": text if isinstance(text, str) else None})
+            self.pipe.write(line.encode() + b"\n")
+            self.fed += 1
+        self.pipe.flush()
