@@ -444,7 +444,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
         err
     };
     assert!(refused(&["--alpha", "0.1"]).contains("alpha, then 0.05 and now 0.1"));
-    assert!(refused(&["--shard", "1/2"]).contains("texts, then"));
+    assert!(refused(&["--shard", "1/2"]).contains("shard, then \"1/1\" and now \"1/2\""));
     text("b.txt", "another hat");
     let said_of_change = refused(&[]);
     assert!(
@@ -463,6 +463,23 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
     said(&mut batch(&arguments), 0);
     let longer = std::fs::read(&output).unwrap();
     assert!(longer.starts_with(&results) && longer.len() > results.len());
+    // Results of before that a pattern of the shell names are no texts.
+    let table = corpus.join("t.parquet");
+    let named: Vec<PathBuf> = ["a.txt", "c.jsonl", "t.parquet", "t.parquet.jsonl"]
+        .map(|name| corpus.join(name))
+        .into();
+    for _ in 0..2 {
+        let mut command = batch(&["-q", "-o", path(&table)]);
+        said(
+            command.args(named.iter().filter(|path| path.exists() && !path.ends_with("c.jsonl"))),
+            0,
+        );
+    }
+    let lines = std::fs::read_to_string(corpus.join("t.parquet.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    for name in ["t.parquet", "t.parquet.jsonl", "t.parquet.jsonl.state"] {
+        std::fs::remove_file(corpus.join(name)).unwrap();
+    }
     // Another model under the same name.
     let other = folder.path().join("one");
     Tiny::new(Family::Llama, 3).write_folder(&other, DType::F32, 1);
@@ -561,6 +578,8 @@ fn a_command_line_that_cannot_be_done_is_told_before_any_work() {
         (&[][..], "there is nothing to judge"),
         (&["no/such"], "does not exist"),
         (&["-", "-"], "more than once"),
+        (&["--files-from", "no/list"], "the list `no/list` does not exist"),
+        (&[here, "-o", "out.csv"], "end in .jsonl or .parquet"),
         (&["-", "--input-format", "text"], "is read as JSONL"),
         (&[here, "--glob", "a{b"], "no pattern"),
         (&[here, "--shard", "3/2"], "1/8 to 8/8"),

@@ -97,7 +97,7 @@ class _Feeder(threading.Thread):
     def feed(self, batch):
         for id, text in zip(batch["id"], batch["text"]):
             # A missing text is one that cannot be judged, and has its row.
-            line = json.dumps({"id": id, "text": text if isinstance(text, str) else None})
+            line = json.dumps({"id": id, "text": text if isinstance(text, str) else None}, ensure_ascii=False)
             self.pipe.write(line.encode() + b"\n")
             self.fed += 1
         self.pipe.flush()

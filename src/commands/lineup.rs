@@ -141,7 +141,9 @@ impl Lineup {
             return Ok(staying.iter().zip(0..).map(|(model, i)| identity(model, i)).collect());
         }
         let fits = |i: usize| {
-            let size = lineup.unpacked_bytes(i);
+            // Beside the one before it, which is loaded already: what is free tells of that, and what the user allows does not.
+            let before = lineup.most_memory.and(lineup.unpacked_bytes(i - 1)).unwrap_or(0);
+            let size = lineup.unpacked_bytes(i).and_then(|size| size.checked_add(before));
             size.is_some_and(|size| size <= lineup.memory())
         };
         let mut loaded = Vec::new();

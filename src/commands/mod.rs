@@ -106,7 +106,12 @@ fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
     let mut judge = ModelJudge::staying(&judging, config.quiet, config.memory, Arc::clone(&stop));
     let settings = judge.settings()?;
     let (mut stdout, mut stderr) = (io::stdout().lock(), anstream::stderr());
-    batch::run(config, &settings, &mut judge, &stop, &mut stdout, &mut stderr)
+    let done = batch::run(config, &settings, &mut judge, &stop, &mut stdout, &mut stderr);
+    match done {
+        // Whoever reads has what they wanted, and not every text has its line.
+        Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
+        done => done,
+    }
 }
 
 fn man(subcommand: Option<&str>) -> anyhow::Result<Vec<u8>> {

@@ -98,7 +98,10 @@ impl<'a> ModelJudge<'a> {
             serde_json::json!({"author": author, "set": set, "model": model, "decoding": decoding.to_string()})
         });
         let models = bench.lineup.models.iter().zip(&bench.lineup.stored);
-        let models = models.map(|(model, stored)| (model.name.clone(), stored.sha256.clone().into()));
+        let models = models.map(|(model, stored)| {
+            let is = serde_json::json!({"sha256": stored.sha256, "chat": model.chat});
+            (model.name.clone(), is)
+        });
         let prompt = match (&bench.prompt, bench.policy.prompt) {
             (Some(GivenPrompt { system, user }), _) => serde_json::json!({
                 "system": system.as_deref().map(digest),
@@ -114,6 +117,7 @@ impl<'a> ModelJudge<'a> {
             "alpha_human": bench.policy.alpha_human,
             "authors": authors.collect::<Vec<_>>(),
             "models": models.collect::<serde_json::Map<_, _>>(),
+            "device": format!("{:?}", bench.lineup.device.location()),
             "tests": bench.policy.tests,
             "prompt": prompt,
             "genre": genre,

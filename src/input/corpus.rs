@@ -133,9 +133,7 @@ impl Corpus {
         let except = finding.except.iter();
         Self {
             roots: roots.into_iter(),
-            except: except
-                .map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))
-                .collect(),
+            except: except.map(|path| full_path(path)).collect(),
             finding,
             place: 0,
             files: None,
@@ -164,6 +162,25 @@ impl Corpus {
         takes
     }
 
+    /// Whether results go to this file, or went to it while a table was made.
+    fn is_ours(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+            return false;
+        };
+        let mut ours = self.except.iter().filter(|ours| {
+            let ours = ours.file_name().map(|ours| ours.to_string_lossy().into_owned());
+            ours.is_some_and(|ours| {
+                let rest = name.strip_prefix(&ours);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && rest.ends_with(".part"))
+            })
+        });
+        let found = path.parent().and_then(|folder| match folder.as_os_str().is_empty() {
+            true => Path::new(".").canonicalize().ok(),
+            false => folder.canonicalize().ok(),
+        });
+        ours.any(|ours| ours.parent() == found.as_deref())
+    }
+
     /// The next file, or why there is none where one should be.
     fn next_file(&mut self) -> Option<Result<PathBuf, (String, InputError)>> {
         loop {
@@ -171,12 +188,20 @@ impl Corpus {
                 None => None,
                 Some(Files::One(path)) => path.take().map(Ok),
                 Some(Files::List { reader, name, end }) => next_of_list(reader, name, *end),
-                Some(Files::Walk(walk)) => next_of_walk(walk, &self.except),
+                Some(Files::Walk(walk)) => next_of_walk(walk),
             };
-            if found.is_some() {
-                return found;
+            match found {
+                Some(Ok(path)) if self.is_ours(&path) => continue,
+                Some(Ok(path)) => return Some(Ok(path)),
+                Some(Err(failed)) => {
+                    // A list that cannot be read fails again and again.
+                    if let Some(Files::List { .. }) = self.files {
+                        self.files = None;
+                    }
+                    return Some(Err(failed));
+                }
+                None => self.files = None,
             }
-            self.files = None;
             self.files = match self.roots.next()? {
                 Root::Stdin(holding) => {
                     self.records = records("-", holding, Box::new(io::stdin()), &self.finding.columns);
@@ -205,6 +230,17 @@ impl Corpus {
     }
 }
 
+/// A path from the root, of a file that need not be there yet.
+fn full_path(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (path.canonicalize(), folder, path.file_name()) {
+        (Ok(full), ..) => full,
+        (_, Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
 /// The files of a folder, those of each folder by name.
 fn walk(folder: &Path, finding: &Finding) -> Result<Walk, InputError> {
     let bad_glob = |error: ignore::Error| InputError::Unreadable {
@@ -216,26 +252,26 @@ fn walk(folder: &Path, finding: &Finding) -> Result<Walk, InputError> {
         globs.add(glob).map_err(bad_glob)?;
     }
     let mut builder = WalkBuilder::new(folder);
+    // What a user or a machine has set up elsewhere does not count: shards must agree on which texts there are.
     builder
         .standard_filters(!finding.ignored)
+        .git_global(false)
+        .git_exclude(false)
+        .parents(false)
+        .require_git(false)
         .hidden(!finding.hidden)
         .overrides(globs.build().map_err(bad_glob)?)
         .sort_by_file_name(|a, b| a.cmp(b));
     Ok(builder.build())
 }
 
-fn next_of_walk(walk: &mut Walk, except: &BTreeSet<PathBuf>) -> Option<Result<PathBuf, (String, InputError)>> {
+fn next_of_walk(walk: &mut Walk) -> Option<Result<PathBuf, (String, InputError)>> {
     for entry in walk {
         match entry {
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {}
             // A link to a folder is no text, and not followed: it may lead back.
             Ok(entry) if entry.path_is_symlink() && entry.path().is_dir() => {}
-            Ok(entry) => {
-                let path = entry.into_path();
-                if except.is_empty() || !path.canonicalize().is_ok_and(|path| except.contains(&path)) {
-                    return Some(Ok(path));
-                }
-            }
+            Ok(entry) => return Some(Ok(entry.into_path())),
             Err(error) => {
                 let name = match &error {
                     ignore::Error::WithPath { path, .. } => path.to_string_lossy().into_owned(),

@@ -1,6 +1,6 @@
 //! Parquet files of many texts, a row at a time.
 
-use super::records::{Columns, Record, Records};
+use super::records::{Columns, Record, Records, shortened};
 use super::{InputError, printable};
 use crate::fence::fenced;
 use arrow_array::cast::AsArray;
@@ -76,7 +76,7 @@ impl Parquet {
 fn damaged(name: &str, reason: impl ToString) -> InputError {
     InputError::NotParquet {
         name: printable(name),
-        reason: printable(&reason.to_string()),
+        reason: shortened(&reason.to_string()),
     }
 }
 
@@ -93,7 +93,7 @@ fn open(name: &str, file: File, columns: &Columns) -> Result<ParquetRecordBatchR
     let no_column = |column: &str| InputError::NoColumn {
         name: printable(name),
         column: printable(column),
-        known: printable(&known.join(", ")),
+        known: shortened(&known.join(", ")),
     };
     let mut places = Vec::new();
     for column in [Some(&columns.text), columns.id.as_ref()].into_iter().flatten() {
@@ -105,7 +105,7 @@ fn open(name: &str, file: File, columns: &Columns) -> Result<ParquetRecordBatchR
         return Err(InputError::NotText {
             name: printable(name),
             column: printable(&columns.text),
-            kind: printable(&kind.to_string()),
+            kind: shortened(&kind.to_string()),
         });
     }
     let mask = ProjectionMask::roots(builder.parquet_schema(), places);

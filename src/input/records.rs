@@ -1,7 +1,10 @@
 //! Files of many texts: JSONL and CSV, a record at a time.
 
 use super::{Document, InputError, MAX_BYTES, printable};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::cell::Cell;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::rc::Rc;
 
@@ -9,6 +12,11 @@ use std::rc::Rc;
 const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
 /// Bytes without a line end after which nothing more of a file is read: a small file may unpack to one that has no end.
 const MAX_SKIPPED: u64 = 1 << 30;
+
+/// Characters of a name.
+const MAX_ID: usize = 1 << 12;
+/// Values of one CSV record; each takes eight bytes beside itself.
+const MAX_VALUES: u64 = 1 << 22;
 
 /// Where in a record its text and its name are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +42,17 @@ impl Record {
     /// Of a text that is in memory already.
     pub(super) fn new(name: String, id: Option<String>, text: Result<&str, InputError>) -> Self {
         let document = text.and_then(|text| Document::from_bytes(&name, text.as_bytes()));
+        Self::named(name, id, document)
+    }
+
+    /// With what its file calls it, of which the rest is dropped where it is no name any more.
+    fn named(name: String, id: Option<String>, document: Result<Document, InputError>) -> Self {
+        let id = id.map(|mut id| {
+            if let Some((at, _)) = id.char_indices().nth(MAX_ID) {
+                id.truncate(at);
+            }
+            id
+        });
         Self { name, id, document }
     }
 
@@ -108,27 +127,91 @@ impl<R: Read> JsonLines<R> {
     /// The text and the name that a line holds.
     fn parse(&self, name: String) -> Record {
         // Whatever is no JSON or no UTF-8 in it, the parser says where.
-        let object: serde_json::Value = match serde_json::from_slice(&self.buffer) {
-            Ok(object) => object,
+        let mut parser = serde_json::Deserializer::from_slice(&self.buffer);
+        let parsed = Wanted(&self.columns)
+            .deserialize(&mut parser)
+            .and_then(|found| parser.end().map(|()| found));
+        let (text, id) = match parsed {
+            Ok(found) => found,
             Err(error) => {
                 let error = InputError::NotJson {
                     name: printable(&name),
-                    reason: error.to_string(),
+                    reason: shortened(&error.to_string()),
                 };
                 return Record::failed(name, error);
             }
         };
-        let id = self.columns.id.as_ref().and_then(|id| object.get(id));
-        let id = id.filter(|id| !id.is_null()).map(|id| match id.as_str() {
-            Some(id) => id.to_owned(),
-            None => id.to_string(),
-        });
-        let text = object.get(&self.columns.text).and_then(|text| text.as_str());
-        let text = text.ok_or_else(|| InputError::NoText {
+        let text = text.as_deref().ok_or_else(|| InputError::NoText {
             name: printable(&name),
             column: printable(&self.columns.text),
         });
         Record::new(name, id, text)
+    }
+}
+
+/// The text and the name of an object; whatever else it holds is passed over, however much it is.
+struct Wanted<'a>(&'a Columns);
+
+/// A string, or a number or truth value as it is written; nothing of any other kind.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Number(serde_json::Number),
+    Truth(bool),
+    Other(IgnoredAny),
+}
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = (Option<String>, Option<String>);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = (Option<String>, Option<String>);
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let (mut text, mut id) = (None, None);
+        while let Some(field) = object.next_key::<String>()? {
+            let (is_text, is_id) = (field == self.0.text, self.0.id.as_ref() == Some(&field));
+            if !is_text && !is_id {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = object.next_value::<Scalar>()?;
+            if is_id {
+                id = match &value {
+                    Scalar::Text(text) => Some(text.clone()),
+                    Scalar::Number(number) => Some(number.to_string()),
+                    Scalar::Truth(truth) => Some(truth.to_string()),
+                    Scalar::Other(_) => None,
+                };
+            }
+            if is_text {
+                text = match value {
+                    Scalar::Text(text) => Some(text),
+                    _ => None,
+                };
+            }
+        }
+        Ok((text, id))
+    }
+}
+
+/// The beginning of what may be long, and comes from outside.
+pub(super) fn shortened(text: &str) -> String {
+    const MOST: usize = 300;
+    let text = printable(text);
+    match text.char_indices().nth(MOST) {
+        None => text,
+        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 
@@ -176,8 +259,7 @@ impl<R: Read> Records for JsonLines<R> {
 pub struct Csv<R> {
     name: String,
     reader: csv::Reader<Metered<R>>,
-    /// Bytes that were read since the last record.
-    meter: Rc<Cell<u64>>,
+    meter: Rc<Cell<(u64, u64)>>,
     columns: Columns,
     /// The places of the text and of the name; none before the first row is read.
     places: Option<(usize, Option<usize>)>,
@@ -189,14 +271,19 @@ pub struct Csv<R> {
 /// Fails where one record takes too many bytes: a quote that is never closed makes one of all that follows.
 struct Metered<R> {
     inner: R,
-    meter: Rc<Cell<u64>>,
+    /// Bytes since the last record, and how many of them could part values.
+    meter: Rc<Cell<(u64, u64)>>,
+    delimiter: u8,
 }
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.meter.set(self.meter.get() + read as u64);
-        match self.meter.get() > MAX_RECORD {
+        let (bytes, parts) = self.meter.get();
+        let more = buffer[..read].iter().filter(|&&byte| byte == self.delimiter).count();
+        let (bytes, parts) = (bytes + read as u64, parts + more as u64);
+        self.meter.set((bytes, parts));
+        match bytes > MAX_RECORD || parts > MAX_VALUES {
             true => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
             false => Ok(read),
         }
@@ -206,10 +293,11 @@ impl<R: Read> Read for Metered<R> {
 impl<R: Read> Csv<R> {
     /// Of a file of this name, whose values have `delimiter` between them.
     pub fn new(name: impl Into<String>, reader: R, delimiter: u8, columns: Columns) -> Self {
-        let meter = Rc::new(Cell::new(0));
+        let meter = Rc::new(Cell::new((0, 0)));
         let metered = Metered {
             inner: reader,
             meter: meter.clone(),
+            delimiter,
         };
         Self {
             name: name.into(),
@@ -248,7 +336,7 @@ impl<R: Read> Csv<R> {
                 InputError::NoColumn {
                     name: printable(&name),
                     column: printable(column),
-                    known: printable(&known.join(", ")),
+                    known: shortened(&known.join(", ")),
                 }
             })
         };
@@ -294,7 +382,7 @@ impl<R: Read> Records for Csv<R> {
         self.row += 1;
         let name = format!("{}:{}", self.name, self.row);
         // The reader is ahead by what its buffer holds, which the next record may be made of.
-        self.meter.set(0);
+        self.meter.set((0, 0));
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => return None,
             Ok(true) if !wanted => return Some(None),
@@ -312,7 +400,7 @@ impl<R: Read> Records for Csv<R> {
             column: printable(&self.columns.text),
         });
         let document = text.and_then(|text| Document::from_bytes(&name, text));
-        Some(Some(Record { name, id, document }))
+        Some(Some(Record::named(name, id, document)))
     }
 }
 

@@ -69,6 +69,9 @@ impl OutFile {
         match self.to {
             To::Through(mut file) => file.flush().with_context(|| cannot_write(&self.target)),
             To::Beside(file) => {
+                // A loss of power must not leave a file of this name that is not whole.
+                let synced = file.as_file().sync_all();
+                synced.with_context(|| cannot_write(&self.target))?;
                 file.persist(&self.target).with_context(|| cannot_write(&self.target))?;
                 Ok(())
             }

@@ -75,7 +75,14 @@ impl Journal {
         if path.exists() && !path.is_file() {
             bail!("`{name}` is no file, so that nothing could go on from it; leave out -o to write to standard output");
         }
+        // One file, whatever link leads to it, has one state.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let state_path = beside(path, ".state");
+        let state_name = printable(&state_path.to_string_lossy());
+        let has_lines = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
+        if !anew && has_lines && !state_path.exists() {
+            bail!("`{name}` is there already, and `{state_name}`, which would tell how it was made, is not; {REMEDY}");
+        }
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
         let mut state = options.open(&state_path).with_context(cannot)?;
@@ -86,15 +93,18 @@ impl Journal {
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
-        let mut begun = String::new();
-        state.read_to_string(&mut begun).with_context(cannot)?;
+        let mut begun = Vec::new();
+        state.read_to_end(&mut begun).with_context(cannot)?;
+        // Asked again under the lock.
         let has_lines = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
         if !anew && has_lines {
-            agree(&name, &begun, settings)?;
+            agree(&name, &state_name, &begun, settings)?;
         }
         let mut lines = options.open(path).with_context(cannot)?;
         if anew || !has_lines {
             lines.set_len(0).with_context(cannot)?;
+            // Old lines must never be found under new settings.
+            lines.sync_all().with_context(cannot)?;
             state.set_len(0).with_context(cannot)?;
             state.seek(SeekFrom::Start(0)).with_context(cannot)?;
             serde_json::to_writer_pretty(&mut state, settings).with_context(cannot)?;
@@ -136,6 +146,12 @@ impl Journal {
                 self.end += line.len() as u64;
                 Ok(Some((begin, finished)))
             }
+            // Nobody but the system leaves half a line, or zeros where bytes should be.
+            None if line.ends_with(b"\n") && !line.contains(&0) => bail!(
+                "`{}` holds something else than results from its byte {} on, which is not what a stopped run leaves; mend it, {REMEDY}",
+                printable(&self.path.to_string_lossy()),
+                self.end
+            ),
             None => {
                 self.before = None;
                 self.lines.set_len(self.end).with_context(|| cannot_write(&self.path))?;
@@ -189,11 +205,13 @@ impl Journal {
     }
 }
 
+/// What can be done where results do not belong to this run.
+const REMEDY: &str = "name another file with -o, or begin anew with --overwrite";
+
 /// Refuses results that were begun in another way.
-fn agree(name: &str, begun: &str, settings: &Value) -> anyhow::Result<()> {
-    let remedy = "name another file with -o, or begin anew with --overwrite";
-    let Ok(Value::Object(begun)) = serde_json::from_str(begun) else {
-        bail!("`{name}` is there already and nothing tells how it was made; {remedy}");
+fn agree(name: &str, state: &str, begun: &[u8], settings: &Value) -> anyhow::Result<()> {
+    let Ok(Value::Object(begun)) = serde_json::from_slice(begun) else {
+        bail!("`{name}` is there already, and `{state}`, which should tell how it was made, is damaged; {REMEDY}");
     };
     let empty = serde_json::Map::new();
     let now = settings.as_object().unwrap_or(&empty);
@@ -213,7 +231,7 @@ fn agree(name: &str, begun: &str, settings: &Value) -> anyhow::Result<()> {
         .collect();
     if !differ.is_empty() {
         bail!(
-            "`{name}` was begun with other settings ({}); repeat those, {remedy}",
+            "`{name}` was begun with other settings ({}); repeat those, {REMEDY}",
             differ.join("; ")
         );
     }
@@ -229,7 +247,7 @@ fn cannot_read(path: &Path) -> String {
 
 fn cannot_write(path: &Path) -> String {
     format!(
-        "cannot write `{}`; make room and run the same command again: it goes on where this one stopped",
+        "cannot write `{}`; make room and run the same command again (without --overwrite): it goes on where this one stopped",
         printable(&path.to_string_lossy())
     )
 }
@@ -302,12 +320,11 @@ mod tests {
             "{said}"
         );
         assert_eq!(refused(json!({"alpha": 0.05}), false), None);
+        std::fs::write(beside(&path, ".state"), b"{\xFF").unwrap();
+        assert!(refused(json!({"alpha": 0.05}), false).unwrap().contains("is damaged"));
         std::fs::remove_file(beside(&path, ".state")).unwrap();
-        assert!(
-            refused(json!({"alpha": 0.05}), false)
-                .unwrap()
-                .contains("nothing tells")
-        );
+        assert!(refused(json!({"alpha": 0.05}), false).unwrap().contains("is not;"));
+        assert!(!beside(&path, ".state").exists());
         assert_eq!(refused(json!({"alpha": 0.01}), true), None);
         assert_eq!(std::fs::read(&path).unwrap(), b"");
         assert!(
@@ -319,5 +336,25 @@ mod tests {
         );
         #[cfg(unix)]
         assert!(Journal::open(Path::new("/dev/null"), &json!({}), false).is_err());
+    }
+
+    #[test]
+    fn what_no_stopped_run_leaves_is_never_cut_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let mut journal = Journal::open(&path, &json!({}), false).unwrap();
+        names(&mut journal);
+        journal.add(line("one")).unwrap();
+        drop(journal);
+        let edited = [&std::fs::read(&path).unwrap()[..], b"xx\n", &line("two"), b"\n"].concat();
+        std::fs::write(&path, &edited).unwrap();
+        let mut journal = Journal::open(&path, &json!({}), false).unwrap();
+        journal.next_finished().unwrap();
+        let said = journal.next_finished().unwrap_err().to_string();
+        assert!(
+            said.contains("holds something else") && said.contains("--overwrite"),
+            "{said}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), edited);
     }
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// What the user typed after `batch`; [`BatchConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
 pub struct BatchArgs {
-    /// Folders, and files of one text or many; `-` is JSONL on standard input
+    /// Folders, and files of one text or many; `-` is JSONL on standard input, or what --input-format says
     ///
     /// A folder is walked in the order of names; hidden files and those that a .gitignore or .ignore names are left out. Files that
     /// end in .jsonl, .ndjson, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
@@ -56,6 +56,8 @@ pub struct BatchArgs {
     pub input_format: Option<Holding>,
 
     /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
+    ///
+    /// As in ripgrep, a file that matches is taken even if it is hidden or ignored.
     #[arg(short, long = "glob", value_name = "GLOB")]
     pub globs: Vec<String>,
 
@@ -137,20 +139,29 @@ pub struct Output {
 }
 
 impl Output {
-    fn new(path: PathBuf) -> Self {
-        match path
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
-        {
-            true => Self {
-                lines: beside(&path, ".jsonl"),
-                table: Some(path),
-            },
-            false => Self {
-                lines: path,
-                table: None,
-            },
+    fn new(path: PathBuf) -> anyhow::Result<Self> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        if let Some(ending @ ("csv" | "tsv" | "gz" | "zst" | "zstd" | "txt")) = ending.as_deref() {
+            bail!(
+                "results are JSON lines or Parquet, not {ending}; let `{}` end in .jsonl or .parquet",
+                printable(&path.to_string_lossy())
+            );
         }
+        Ok(
+            match path
+                .extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
+            {
+                true => Self {
+                    lines: beside(&path, ".jsonl"),
+                    table: Some(path),
+                },
+                false => Self {
+                    lines: path,
+                    table: None,
+                },
+            },
+        )
     }
 }
 
@@ -187,6 +198,12 @@ impl BatchConfig {
         for list in args.files_from {
             let path = (list.as_os_str() != "-").then_some(list);
             reads_stdin += usize::from(path.is_none());
+            if let Some(list) = path.as_ref().filter(|list| !list.is_file()) {
+                bail!(
+                    "the list `{}` does not exist or is no file; check the path given with --files-from, or take `-` for standard input",
+                    printable(&list.to_string_lossy())
+                );
+            }
             roots.push(Root::List { path, null: args.null });
         }
         if reads_stdin > 1 {
@@ -194,7 +211,8 @@ impl BatchConfig {
         }
         if roots.is_empty() {
             bail!(
-                "there is nothing to judge; name folders or files, a list of paths with --files-from, or `-` for JSONL on standard input"
+                "there is nothing to judge; name folders or files, a list of paths with --files-from, or `-` for JSONL on standard input (CSV \
+                 with --input-format csv)"
             );
         }
         let mut globs = OverrideBuilder::new(".");
@@ -203,17 +221,7 @@ impl BatchConfig {
                 .add(glob)
                 .with_context(|| format!("`{}` is no pattern for files; one reads like `*.txt`", printable(glob)))?;
         }
-        if let Some(output) = &args.output
-            && roots
-                .iter()
-                .any(|root| matches!(root, Root::Path(path) if same_file(path, output)))
-        {
-            bail!(
-                "`{}` is read by this very command; name another file to write",
-                printable(&output.to_string_lossy())
-            );
-        }
-        let output = args.output.map(Output::new);
+        let output = args.output.map(Output::new).transpose()?;
         let except = match &output {
             None => Vec::new(),
             Some(Output { lines, table }) => {
@@ -221,6 +229,15 @@ impl BatchConfig {
                 beside.into_iter().chain(table.clone()).collect()
             }
         };
+        // A pattern of the shell may name results of before. They are no texts.
+        let others = |path: &Path| !except.iter().any(|ours| same_file(path, ours));
+        roots.retain(|root| !matches!(root, Root::Path(path) if !others(path)));
+        if let (true, Some(Output { lines, .. })) = (roots.is_empty(), &output) {
+            bail!(
+                "`{}` is read by this very command; name another file to write",
+                printable(&lines.to_string_lossy())
+            );
+        }
         Ok(Self {
             roots,
             finding: Finding {

@@ -61,7 +61,11 @@ pub fn run(
                 );
             }
             let mut settings = settings.clone();
-            settings["texts"] = texts_in_settings(&config.finding);
+            // What decides which texts there are, but their files.
+            let Finding { columns, shard, .. } = &config.finding;
+            settings["text"] = columns.text.as_str().into();
+            settings["id"] = columns.id.as_deref().into();
+            settings["shard"] = format!("{}/{}", shard.index + 1, shard.of).into();
             Lines::Journal(Box::new(Journal::open(lines, &settings, config.overwrite)?))
         }
     };
@@ -89,7 +93,8 @@ pub fn run(
         journal.sync()?;
     }
     batch.progress.finish_and_clear();
-    let Batch { tally, .. } = batch;
+    // The journal stays locked until the table is made of it.
+    let tally = &batch.tally;
     let stopped = stop.load(Ordering::Relaxed);
     if !config.quiet {
         // With standard error closed there is nobody to tell.
@@ -98,11 +103,15 @@ pub fn run(
     if stopped {
         let told = match &config.output {
             Some(Output { lines, .. }) => format!(
-                "stopped after {} texts, which are in `{}`; run the same command again to go on",
+                "stopped after {} texts, which are in `{}`; run the same command again{} to go on",
                 tally.texts,
-                printable(&lines.to_string_lossy())
+                printable(&lines.to_string_lossy()),
+                if config.overwrite { ", without --overwrite," } else { "" }
             ),
-            None => format!("stopped after {} texts", tally.texts),
+            None => format!(
+                "stopped after {} texts; only results that go to a file (-o) can be gone on with",
+                tally.texts
+            ),
         };
         let _ = write_sentence(err, &told);
         return Ok(ExitStatus::Incomplete);
@@ -134,15 +143,6 @@ pub fn run(
         file.finish()?;
     }
     Ok(ExitStatus::Done)
-}
-
-/// What decides which texts there are, but their files.
-fn texts_in_settings(finding: &Finding) -> Value {
-    serde_json::json!({
-        "text": finding.columns.text,
-        "id": finding.columns.id,
-        "shard": format!("{}/{}", finding.shard.index + 1, finding.shard.of),
-    })
 }
 
 /// A line on standard error, of which the rest is known as soon as another thread has counted the texts; where the texts come
@@ -214,7 +214,10 @@ impl Batch<'_> {
             return Ok(());
         };
         let remedy = "put the inputs back as they were, name another file with -o, or begin anew with --overwrite";
-        while let Some((place, finished)) = journal.next_finished()? {
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some((place, finished)) = journal.next_finished()? else {
+                break;
+            };
             self.tally.texts += 1;
             let line = self.tally.texts;
             let Some(record) = corpus.next() else {
@@ -227,11 +230,19 @@ impl Batch<'_> {
             let same = (finished.input.name == record.name) && (finished.input.id == record.id);
             if !same || finished.input.sha256 != sha256 {
                 bail!(
-                    "line {line} of the results is of {}, and {} there now; {remedy}",
+                    "line {line} of the results is of {}{}, and {} there now; {remedy}",
                     printable(&finished.input.name),
+                    finished
+                        .input
+                        .id
+                        .as_ref()
+                        .map_or(String::new(), |id| format!(" ({})", printable(id))),
                     match same {
                         true => "another text is".to_owned(),
-                        false => format!("{} comes", printable(&record.name)),
+                        false => match &record.id {
+                            Some(id) => format!("{} ({}) comes", printable(&record.name), printable(id)),
+                            None => format!("{} comes", printable(&record.name)),
+                        },
                     }
                 );
             }
@@ -260,7 +271,7 @@ impl Batch<'_> {
                     };
                     let report =
                         ProvenanceReport::unable(input, self.levels, WarningCode::Unreadable, error.to_string());
-                    self.tally.add(&report);
+                    self.tally.refused(&report);
                     slots.push(Slot::Ready(line_of(&report)?));
                     continue;
                 }
@@ -291,7 +302,7 @@ impl Batch<'_> {
             let Some(&place) = places.get(i) else {
                 bail!("a verdict was given on text {i}, which does not exist");
             };
-            self.tally.add(&report);
+            self.tally.scored(&report);
             slots[place] = Slot::Ready(line_of(&report)?);
             self.write_ready(&mut slots, &mut next)
         })?;
@@ -310,9 +321,7 @@ impl Batch<'_> {
                     let Lines::Journal(journal) = &self.lines else {
                         bail!("a line is looked for that was not kept");
                     };
-                    let line = repeated(&journal.line_at(place)?, input)?;
-                    self.tally.add_finished(&serde_json::from_slice(&line)?);
-                    line
+                    repeated(&journal.line_at(place)?, input)?
                 }
                 waiting => {
                     *slot = waiting;
@@ -323,14 +332,12 @@ impl Batch<'_> {
                 if let Slot::Like(input, place) = slot
                     && place == next
                 {
-                    let line = repeated(std::str::from_utf8(&line)?, input.clone())?;
-                    self.tally.add_finished(&serde_json::from_slice(&line)?);
-                    *slot = Slot::Ready(line);
+                    *slot = Slot::Ready(repeated(std::str::from_utf8(&line)?, input.clone())?);
                 }
             }
+            let finished: Finished = serde_json::from_slice(&line)?;
             match &mut self.lines {
                 Lines::Journal(journal) => {
-                    let finished: Finished = serde_json::from_slice(&line)?;
                     let place = journal.add(line)?;
                     know(&mut self.known, &finished.input.sha256, place);
                 }
@@ -340,6 +347,7 @@ impl Batch<'_> {
                 }
             }
             *next += 1;
+            self.tally.add_finished(&finished);
             self.tally.texts += 1;
             self.progress.inc(1);
             self.progress.set_message(self.tally.rate());

@@ -2,7 +2,7 @@
 
 use crate::input::printable;
 use crate::output::Finished;
-use crate::verdict::{ProvenanceReport, Verdict};
+use crate::verdict::ProvenanceReport;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -16,25 +16,28 @@ pub(super) struct Tally {
     authors: BTreeMap<String, u64>,
     tokens: u64,
     score_ms: f64,
+    reasons: Vec<String>,
 }
 
+/// Reasons that are printed.
+const REASONS: usize = 3;
+
 impl Tally {
-    /// Counts a verdict that was just given.
-    pub fn add(&mut self, report: &ProvenanceReport) {
-        let verdict = serde_json::to_value(report.verdict).ok();
-        let verdict = verdict
-            .and_then(|name| Some(name.as_str()?.to_owned()))
-            .unwrap_or_default();
-        *self.verdicts.entry(verdict).or_default() += 1;
-        if report.verdict == Verdict::Attributed {
-            let authors = report.authors.iter().cloned();
-            authors.for_each(|author| *self.authors.entry(author).or_default() += 1);
-        }
+    /// Adds what a verdict took.
+    pub fn scored(&mut self, report: &ProvenanceReport) {
         self.tokens += report.models.values().map(|model| model.tokens as u64).sum::<u64>();
         self.score_ms += report.timing.score_ms;
     }
 
-    /// Counts a line that took nothing.
+    /// Keeps the first reasons why texts could not be judged: there may be one for all of them.
+    pub fn refused(&mut self, report: &ProvenanceReport) {
+        if self.reasons.len() < REASONS {
+            self.reasons
+                .extend(report.warnings.first().map(|warning| warning.message.clone()));
+        }
+    }
+
+    /// Counts a line.
     pub fn add_finished(&mut self, finished: &Finished) {
         if let ("attributed", [author]) = (finished.verdict.as_str(), finished.authors.as_slice()) {
             *self.authors.entry(author.clone()).or_default() += 1;
@@ -66,6 +69,16 @@ impl Tally {
         )?;
         for (verdict, count) in &self.verdicts {
             writeln!(out, "  {count:>8} {verdict}")?;
+            if verdict == "unable" {
+                let more = if *count > self.reasons.len() as u64 {
+                    ", and others"
+                } else {
+                    ""
+                };
+                if !self.reasons.is_empty() {
+                    writeln!(out, "             {}{more}", self.reasons.join("\n             "))?;
+                }
+            }
             if verdict == "attributed" {
                 for (author, count) in &self.authors {
                     writeln!(out, "  {count:>8}   {}", printable(author))?;
