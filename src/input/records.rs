@@ -1,8 +1,9 @@
 //! Files of many texts: JSONL and CSV, a record at a time.
 
 use super::{Document, InputError, MAX_BYTES, printable};
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -152,16 +153,6 @@ impl<R: Read> JsonLines<R> {
 /// The text and the name of an object; whatever else it holds is passed over, however much it is.
 struct Wanted<'a>(&'a Columns);
 
-/// A string, or a number or truth value as it is written; nothing of any other kind.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Text(String),
-    Number(serde_json::Number),
-    Truth(bool),
-    Other(IgnoredAny),
-}
-
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
     type Value = (Option<String>, Option<String>);
 
@@ -185,20 +176,18 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                 object.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let value = object.next_value::<Scalar>()?;
+            // As it is written: nothing is built of what is no text, however deep it goes.
+            let value = object.next_value::<&RawValue>()?.get();
+            let string = match value.starts_with('"') {
+                true => Some(serde_json::from_str::<String>(value).map_err(Error::custom)?),
+                false => None,
+            };
             if is_id {
-                id = match &value {
-                    Scalar::Text(text) => Some(text.clone()),
-                    Scalar::Number(number) => Some(number.to_string()),
-                    Scalar::Truth(truth) => Some(truth.to_string()),
-                    Scalar::Other(_) => None,
-                };
+                let is_scalar = !value.starts_with(['{', '[', 'n']);
+                id = string.clone().or_else(|| is_scalar.then(|| value.to_owned()));
             }
             if is_text {
-                text = match value {
-                    Scalar::Text(text) => Some(text),
-                    _ => None,
-                };
+                text = string;
             }
         }
         Ok((text, id))
@@ -479,6 +468,27 @@ mod tests {
         let found = all(JsonLines::new("f", io::repeat(b'x'), columns(None)));
         assert_eq!(found.len(), 1);
         assert!(found[0].2.as_ref().unwrap_err().contains("nothing behind it"));
+    }
+
+    #[test]
+    fn what_else_a_line_holds_is_passed_over() {
+        let lines = concat!(
+            "{\"x\": [{\"\": [[0]]}], \"text\": \"one\", \"id\": true}\n",
+            "{\"text\": {\"text\": \"inner\"}, \"id\": [1, 2]}\n",
+            "{\"text\": \"old\", \"text\": \"new\", \"id\": null}\n",
+            "{\"text\": \"two\", \"id\": 1e3} trailing\n",
+            "[\"text\"]\n",
+            "{\"te\\u0078t\": \"named in code\", \"id\": -1.50}\n",
+        );
+        let found = all(JsonLines::new("f", lines.as_bytes(), columns(Some("id"))));
+        let ids: Vec<Option<&str>> = found.iter().map(|(_, id, _)| id.as_deref()).collect();
+        assert_eq!(ids, [Some("true"), None, None, None, None, Some("-1.50")]);
+        assert_eq!(found[0].2, Ok("one".to_owned()));
+        assert!(found[1].2.as_ref().unwrap_err().contains("`text`"));
+        assert_eq!(found[2].2, Ok("new".to_owned()));
+        assert!(found[3].2.as_ref().unwrap_err().contains("trailing characters"));
+        assert!(found[4].2.as_ref().unwrap_err().contains("an object"));
+        assert_eq!(found[5].2, Ok("named in code".to_owned()));
     }
 
     #[test]
