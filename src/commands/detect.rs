@@ -1,9 +1,9 @@
 //! `whowrote detect`: texts in, one verdict a text out.
 
 use super::{DetectConfig, ExitStatus, OutputError, write_sentence};
-use crate::input::{Document, InputError, Source, printable};
+use crate::input::{Document, printable};
 use crate::output::{Format, JsonWriter, ReportWriter, TextWriter};
-use crate::verdict::{InputSummary, ProvenanceReport, Verdict, WarningCode};
+use crate::verdict::{ProvenanceReport, Verdict, WarningCode};
 use anyhow::ensure;
 use std::io::Write;
 
@@ -45,7 +45,9 @@ pub fn run(
             Err(error) => {
                 // When standard error is closed there is nobody to tell, and the other texts are still to be judged.
                 let _ = write_sentence(err, &error);
-                slots.push(Slot::Ready(Box::new(unreadable(source, &error, config))));
+                let levels = (config.judging.alpha, config.judging.alpha_human);
+                let report = ProvenanceReport::unreadable(source.name(), None, levels, error.to_string());
+                slots.push(Slot::Ready(Box::new(report)));
             }
         }
     }
@@ -87,19 +89,6 @@ fn writer(config: &DetectConfig) -> Box<dyn ReportWriter> {
         Format::Text => Box::new(TextWriter::new(config.detail, config.width)),
         Format::Json => Box::new(JsonWriter),
     }
-}
-
-/// The report on an input that is no text. Nothing is said of bytes that were not, or not all, read.
-fn unreadable(source: &Source, error: &InputError, config: &DetectConfig) -> ProvenanceReport {
-    let input = InputSummary {
-        name: source.name(),
-        id: None,
-        sha256: String::new(),
-        bytes: 0,
-        chars: 0,
-    };
-    let levels = (config.judging.alpha, config.judging.alpha_human);
-    ProvenanceReport::unable(input, levels, WarningCode::Unreadable, error.to_string())
 }
 
 enum Slot {

@@ -6,7 +6,6 @@ use super::unpack::{Wrapping, open, unpacked, wrapping};
 use super::{Document, InputError, printable};
 use ignore::overrides::OverrideBuilder;
 use ignore::{Walk, WalkBuilder};
-use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -107,7 +106,7 @@ pub struct Finding {
 pub struct Corpus {
     roots: std::vec::IntoIter<Root>,
     finding: Finding,
-    except: BTreeSet<PathBuf>,
+    except: Vec<PathBuf>,
     /// The place of the next text among all.
     place: u64,
     files: Option<Files>,
@@ -164,21 +163,14 @@ impl Corpus {
 
     /// Whether results go to this file, or went to it while a table was made.
     fn is_ours(&self, path: &Path) -> bool {
-        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
-            return false;
-        };
-        let mut ours = self.except.iter().filter(|ours| {
-            let ours = ours.file_name().map(|ours| ours.to_string_lossy().into_owned());
-            ours.is_some_and(|ours| {
-                let rest = name.strip_prefix(&ours);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && rest.ends_with(".part"))
-            })
-        });
-        let found = path.parent().and_then(|folder| match folder.as_os_str().is_empty() {
-            true => Path::new(".").canonicalize().ok(),
-            false => folder.canonicalize().ok(),
-        });
-        ours.any(|ours| ours.parent() == found.as_deref())
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let Some(found) = name(path) else { return false };
+        // Names first: the system need not be asked of every file.
+        self.except.iter().any(|ours| {
+            let rest = name(ours).and_then(|ours| Some(found.strip_prefix(&ours)?.to_owned()));
+            let alike = |rest: String| rest.is_empty() || rest.starts_with('.') && rest.ends_with(".part");
+            rest.is_some_and(alike) && folder_of(path).as_deref() == ours.parent()
+        })
     }
 
     /// The next file, or why there is none where one should be.
@@ -212,10 +204,10 @@ impl Corpus {
                     name: "-".to_owned(),
                     end: if null { 0 } else { b'\n' },
                 }),
-                Root::List { path: Some(path), null } => match unpacked(&path, Wrapping::Plain) {
+                Root::List { path: Some(path), null } => match open(&path) {
                     Err(error) => return Some(Err((path.to_string_lossy().into_owned(), error))),
-                    Ok(reader) => Some(Files::List {
-                        reader: Box::new(io::BufReader::new(reader)),
+                    Ok(file) => Some(Files::List {
+                        reader: Box::new(io::BufReader::new(file)),
                         name: path.to_string_lossy().into_owned(),
                         end: if null { 0 } else { b'\n' },
                     }),
@@ -230,15 +222,17 @@ impl Corpus {
     }
 }
 
+/// The folder that a file lies in, from the root.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).canonicalize().ok()
+}
+
 /// A path from the root, of a file that need not be there yet.
 fn full_path(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
-    match (path.canonicalize(), folder, path.file_name()) {
-        (Ok(full), ..) => full,
-        (_, Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_owned(),
-    }
+    let beside = || Some(folder_of(path)?.join(path.file_name()?));
+    let full = path.canonicalize().ok().or_else(beside);
+    full.unwrap_or_else(|| path.to_owned())
 }
 
 /// The files of a folder, those of each folder by name.

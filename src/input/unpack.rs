@@ -55,13 +55,14 @@ pub fn open(path: &Path) -> Result<File, InputError> {
 /// # Errors
 /// Those of [`open`], or when a decompressor cannot be made.
 pub fn unpacked(path: &Path, wrapping: Wrapping) -> Result<Box<dyn Read>, InputError> {
-    let file = BufReader::new(open(path)?);
+    let file = open(path)?;
     Ok(match wrapping {
+        // Whoever reads has a buffer.
         Wrapping::Plain => Box::new(file),
-        Wrapping::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Wrapping::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(file))),
         Wrapping::Zstd => {
             let name = path.to_string_lossy();
-            let decoder = zstd::Decoder::with_buffer(file);
+            let decoder = zstd::Decoder::new(file);
             Box::new(decoder.map_err(|error| InputError::from_io(&name, error))?)
         }
     })

@@ -105,6 +105,7 @@ mod tests {
             WarningCode::HumanUntested,
             WarningCode::LongText,
             WarningCode::Unreadable,
+            WarningCode::Unscored,
         ] {
             let name = serde_json::to_value(code).unwrap();
             assert!(DESCRIPTION.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");

@@ -84,8 +84,11 @@ fn row(mut report: Map<String, Value>) -> Value {
     if let Some(Value::Object(timing)) = report.remove("timing") {
         report.extend(timing);
     }
-    let hypotheses = report.remove("hypotheses").and_then(|list| list.as_array().cloned());
-    let by_author = hypotheses.into_iter().flatten().filter_map(|hypothesis| {
+    let hypotheses = match report.remove("hypotheses") {
+        Some(Value::Array(hypotheses)) => hypotheses,
+        _ => Vec::new(),
+    };
+    let by_author = hypotheses.into_iter().filter_map(|hypothesis| {
         let author = hypothesis.get("author")?.as_str()?.to_owned();
         Some((author, hypothesis))
     });

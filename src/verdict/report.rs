@@ -245,7 +245,19 @@ pub struct ProvenanceReport {
 }
 
 impl ProvenanceReport {
-    /// The report on what could not be judged.
+    /// The report on an input that is no text. Nothing is said of bytes that were not, or not all, read.
+    pub fn unreadable(name: String, id: Option<String>, levels: (f64, f64), why: String) -> Self {
+        let input = InputSummary {
+            name,
+            id,
+            sha256: String::new(),
+            bytes: 0,
+            chars: 0,
+        };
+        Self::unable(input, levels, WarningCode::Unreadable, why)
+    }
+
+    /// The report on what could not be judged, at the levels for models and for a person.
     pub fn unable(input: InputSummary, (alpha, alpha_human): (f64, f64), code: WarningCode, message: String) -> Self {
         Self {
             schema: SCHEMA,

@@ -147,21 +147,22 @@ impl Output {
                 printable(&path.to_string_lossy())
             );
         }
-        Ok(
-            match path
-                .extension()
-                .is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
-            {
-                true => Self {
-                    lines: beside(&path, ".jsonl"),
-                    table: Some(path),
-                },
-                false => Self {
-                    lines: path,
-                    table: None,
-                },
+        Ok(match ending.as_deref() {
+            Some("parquet") => Self {
+                lines: beside(&path, ".jsonl"),
+                table: Some(path),
             },
-        )
+            _ => Self {
+                lines: path,
+                table: None,
+            },
+        })
+    }
+
+    /// All files that are written, none of which is a text.
+    fn files(&self) -> Vec<PathBuf> {
+        let of_lines = [self.lines.clone(), beside(&self.lines, ".state")];
+        of_lines.into_iter().chain(self.table.clone()).collect()
     }
 }
 
@@ -222,16 +223,10 @@ impl BatchConfig {
                 .with_context(|| format!("`{}` is no pattern for files; one reads like `*.txt`", printable(glob)))?;
         }
         let output = args.output.map(Output::new).transpose()?;
-        let except = match &output {
-            None => Vec::new(),
-            Some(Output { lines, table }) => {
-                let beside = [lines.clone(), beside(lines, ".state")];
-                beside.into_iter().chain(table.clone()).collect()
-            }
-        };
+        let except = output.as_ref().map(Output::files).unwrap_or_default();
         // A pattern of the shell may name results of before. They are no texts.
-        let others = |path: &Path| !except.iter().any(|ours| same_file(path, ours));
-        roots.retain(|root| !matches!(root, Root::Path(path) if !others(path)));
+        let is_ours = |path: &Path| except.iter().any(|ours| same_file(path, ours));
+        roots.retain(|root| !matches!(root, Root::Path(path) if is_ours(path)));
         if let (true, Some(Output { lines, .. })) = (roots.is_empty(), &output) {
             bail!(
                 "`{}` is read by this very command; name another file to write",

@@ -6,8 +6,8 @@ use crate::calibration::HUMAN;
 use crate::commands::detect::Judge;
 use crate::commands::{ExitStatus, OutputError, write_sentence};
 use crate::input::{Corpus, Document, Finding, Record, Root, printable};
-use crate::output::{Finished, Journal, JsonWriter, OutFile, ReportWriter, write_table};
-use crate::verdict::{InputSummary, ProvenanceReport, WarningCode};
+use crate::output::{Finished, Journal, OutFile, write_table};
+use crate::verdict::{InputSummary, ProvenanceReport};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -218,8 +218,7 @@ impl Batch<'_> {
             let Some((place, finished)) = journal.next_finished()? else {
                 break;
             };
-            self.tally.texts += 1;
-            let line = self.tally.texts;
+            let line = self.tally.texts + 1;
             let Some(record) = corpus.next() else {
                 bail!(
                     "the results have a line {line} (of {}) and there are fewer texts now; {remedy}",
@@ -230,19 +229,11 @@ impl Batch<'_> {
             let same = (finished.input.name == record.name) && (finished.input.id == record.id);
             if !same || finished.input.sha256 != sha256 {
                 bail!(
-                    "line {line} of the results is of {}{}, and {} there now; {remedy}",
-                    printable(&finished.input.name),
-                    finished
-                        .input
-                        .id
-                        .as_ref()
-                        .map_or(String::new(), |id| format!(" ({})", printable(id))),
+                    "line {line} of the results is of {}, and {} there now; {remedy}",
+                    called(&finished.input.name, finished.input.id.as_deref()),
                     match same {
                         true => "another text is".to_owned(),
-                        false => match &record.id {
-                            Some(id) => format!("{} ({}) comes", printable(&record.name), printable(id)),
-                            None => format!("{} comes", printable(&record.name)),
-                        },
+                        false => format!("{} comes", called(&record.name, record.id.as_deref())),
                     }
                 );
             }
@@ -262,17 +253,10 @@ impl Batch<'_> {
             let document = match record.document {
                 Ok(document) => document,
                 Err(error) => {
-                    let input = InputSummary {
-                        name: record.name,
-                        id: record.id,
-                        sha256: String::new(),
-                        bytes: 0,
-                        chars: 0,
-                    };
-                    let report =
-                        ProvenanceReport::unable(input, self.levels, WarningCode::Unreadable, error.to_string());
-                    self.tally.refused(&report);
-                    slots.push(Slot::Ready(line_of(&report)?));
+                    let why = error.to_string();
+                    self.tally.refused(&why);
+                    let report = ProvenanceReport::unreadable(record.name, record.id, self.levels, why);
+                    slots.push(Slot::Ready(serde_json::to_vec(&report)?));
                     continue;
                 }
             };
@@ -303,7 +287,7 @@ impl Batch<'_> {
                 bail!("a verdict was given on text {i}, which does not exist");
             };
             self.tally.scored(&report);
-            slots[place] = Slot::Ready(line_of(&report)?);
+            slots[place] = Slot::Ready(serde_json::to_vec(&report)?);
             self.write_ready(&mut slots, &mut next)
         })?;
         if next < slots.len() && !self.stop.load(Ordering::Relaxed) {
@@ -348,7 +332,6 @@ impl Batch<'_> {
             }
             *next += 1;
             self.tally.add_finished(&finished);
-            self.tally.texts += 1;
             self.progress.inc(1);
             self.progress.set_message(self.tally.rate());
         }
@@ -368,11 +351,12 @@ fn know(known: &mut HashMap<[u8; 16], u64>, sha256: &str, place: u64) {
     }
 }
 
-fn line_of(report: &ProvenanceReport) -> anyhow::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    JsonWriter.write(report, &mut line)?;
-    line.pop_if(|last| *last == b'\n');
-    Ok(line)
+/// A text by its name, and what its file calls it.
+fn called(name: &str, id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("{} ({})", printable(name), printable(id)),
+        None => printable(name),
+    }
 }
 
 /// A line, with the input of another text that is the same; it took no time.

@@ -30,15 +30,15 @@ impl Tally {
     }
 
     /// Keeps the first reasons why texts could not be judged: there may be one for all of them.
-    pub fn refused(&mut self, report: &ProvenanceReport) {
+    pub fn refused(&mut self, why: &str) {
         if self.reasons.len() < REASONS {
-            self.reasons
-                .extend(report.warnings.first().map(|warning| warning.message.clone()));
+            self.reasons.push(why.to_owned());
         }
     }
 
     /// Counts a line.
     pub fn add_finished(&mut self, finished: &Finished) {
+        self.texts += 1;
         if let ("attributed", [author]) = (finished.verdict.as_str(), finished.authors.as_slice()) {
             *self.authors.entry(author.clone()).or_default() += 1;
         }
