@@ -24,8 +24,13 @@ pub const HUMAN: &str = "human";
 /// Groups with fewer texts of a length say nothing at that length: with 19 the least p-value is 0.05.
 pub const LEAST_TEXTS: usize = 19;
 
-/// How many texts of a length a group needs for its author to be ruled out at a level, at least [`LEAST_TEXTS`]: the least
-/// p-value of n texts is `1/(n + 1)`.
+/// The least conformal p-value among so many texts.
+pub fn least_p_value(texts: usize) -> f64 {
+    1.0 / (texts as f64 + 1.0)
+}
+
+/// How many texts of a length a group needs for its author to be ruled out at a level, at least [`LEAST_TEXTS`], by
+/// [`least_p_value`].
 pub fn least_texts(alpha: f64) -> usize {
     // 1/0.05 is 20 and perhaps a rounding error.
     let needed = (1.0 / alpha - 1.0 - 1e-9).ceil();

@@ -4,11 +4,12 @@
 use super::DeviceChoice;
 use super::batch::BatchArgs;
 use super::calibrate::CalibrateArgs;
+use super::gate::GateArgs;
 use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
 use crate::model::Family;
 use crate::output::Format;
-use crate::verdict::{ALPHA, Test};
+use crate::verdict::Test;
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -35,6 +36,9 @@ const BATCH_EXIT_CODES: &str = "Exit codes: 0 every text has its line, those too
                                 could not be written, or a model or the command line could not be read. The same command \
                                 goes on then.";
 
+const GATE_EXIT_CODES: &str = "Exit codes: 0 passed; 1 a text failed; 2 something could not be read, and nothing that could failed. \
+                               Results go to standard output, everything else to standard error.";
+
 const GENERATE_EXIT_CODES: &str = "Exit codes: 0 done; 2 a prompt, the model or the command line could not be read. \
                                    Texts go to standard output or the file of -o, everything else to standard error.";
 
@@ -47,6 +51,9 @@ pub enum Command {
     /// Judges many texts: one JSON line each, and the same command goes on where it was stopped
     #[command(after_help = BATCH_EXIT_CODES)]
     Batch(BatchArgs),
+    /// Judges what was submitted by a policy, for CI: exit code 1 where an author that is not allowed wrote it
+    #[command(after_help = GATE_EXIT_CODES)]
+    Gate(GateArgs),
     /// Samples texts from a model: one JSON object a text
     #[command(after_help = GENERATE_EXIT_CODES)]
     Generate(GenerateArgs),
@@ -108,9 +115,10 @@ pub struct DetectArgs {
 /// How texts are judged; the same for every subcommand that gives verdicts.
 #[derive(Clone, Debug, Args)]
 pub struct JudgeArgs {
-    /// Share of texts by a model, at most, for which that model may be ruled out; between 0 and 1
-    #[arg(long, value_name = "SHARE", default_value_t = ALPHA, value_parser = parse_alpha, allow_negative_numbers = true)]
-    pub alpha: f64,
+    /// Share of texts by a model, at most, for which that model may be ruled out; without it, 0.05 (gate: that of the policy, and
+    /// the share of runs that fail although allowed authors wrote all their texts)
+    #[arg(long, value_name = "SHARE", value_parser = parse_alpha, allow_negative_numbers = true)]
+    pub alpha: Option<f64>,
 
     /// The same for texts by people; without it, a fifth of --alpha
     #[arg(long, value_name = "SHARE", value_parser = parse_alpha, allow_negative_numbers = true)]

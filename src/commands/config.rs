@@ -5,7 +5,7 @@ use super::{DetectArgs, DeviceChoice, JudgeArgs, RunArgs};
 use crate::input::{Source, printable};
 use crate::model::Family;
 use crate::output::{Detail, Format};
-use crate::verdict::{HUMAN_DIVISOR, Test};
+use crate::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::IsTerminal;
@@ -74,6 +74,8 @@ pub struct JudgeConfig {
     pub alpha: f64,
     /// The level at which a person is, above 0 and below 1.
     pub alpha_human: f64,
+    /// The level that texts are to reach where they are judged together; none where each is judged by itself.
+    pub alpha_together: Option<f64>,
     /// Set A; empty for the authors of the catalogue.
     pub a: Vec<AuthorChoice>,
     /// Set B; empty for the authors of the catalogue.
@@ -114,6 +116,11 @@ impl Terminal {
             width: terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0)),
             stderr_is_watched: std::io::stderr().is_terminal(),
         }
+    }
+
+    /// The width that text is wrapped at, in columns.
+    pub fn width_or_default(&self) -> usize {
+        self.width.unwrap_or(DEFAULT_WIDTH)
     }
 }
 
@@ -199,7 +206,7 @@ impl DetectConfig {
                 (_, true) => Detail::Verbose,
                 _ => Detail::Normal,
             },
-            width: terminal.width.unwrap_or(DEFAULT_WIDTH),
+            width: terminal.width_or_default(),
             color: match args.color {
                 clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
                 clap::ColorChoice::Always => anstream::ColorChoice::Always,
@@ -221,9 +228,11 @@ impl JudgeConfig {
         if let Some(both) = a.iter().find(|author| b.contains(author)) {
             return Err(Contradiction::InBothSets(both.to_string()));
         }
+        let alpha = args.alpha.unwrap_or(ALPHA);
         Ok(Self {
-            alpha: args.alpha,
-            alpha_human: args.alpha_human.unwrap_or(args.alpha / HUMAN_DIVISOR),
+            alpha,
+            alpha_human: args.alpha_human.unwrap_or(alpha / HUMAN_DIVISOR),
+            alpha_together: None,
             a,
             b,
             catalogue: args.run.models,

@@ -211,6 +211,7 @@ mod tests {
             alpha_human: 0.01,
             hypotheses: Vec::new(),
             models: BTreeMap::new(),
+            disguises: None,
             warnings: Vec::new(),
             timing: Timing::default(),
         }

@@ -7,6 +7,7 @@ mod config;
 mod crossing;
 pub mod detect;
 mod device;
+pub mod gate;
 pub mod generate;
 mod lineup;
 mod model_judge;
@@ -16,10 +17,11 @@ pub use batch::{BatchArgs, BatchConfig};
 pub use cli::{Cli, Command, DetectArgs, JudgeArgs, RunArgs};
 pub use config::{AuthorChoice, Contradiction, DetectConfig, JudgeConfig, PromptChoice, Terminal};
 pub use device::DeviceChoice;
+pub use gate::{GateArgs, GateConfig};
 pub use generate::GenerateConfig;
 
 use crate::input::{Source, printable};
-use crate::output::{Detail, Format};
+use crate::output::{Detail, Format, GateFormat};
 use clap::CommandFactory;
 use model_judge::ModelJudge;
 use std::io::{self, IsTerminal, Write};
@@ -32,6 +34,8 @@ use std::sync::atomic::AtomicBool;
 pub enum ExitStatus {
     /// Everything was done: exit code 0.
     Done,
+    /// The gate judged what was submitted, and it does not pass: exit code 1.
+    Failed,
     /// Some of the work could not be done, and the reasons are on standard error: exit code 2.
     Incomplete,
 }
@@ -40,6 +44,7 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         match status {
             ExitStatus::Done => ExitCode::SUCCESS,
+            ExitStatus::Failed => ExitCode::from(1),
             ExitStatus::Incomplete => ExitCode::from(2),
         }
     }
@@ -58,6 +63,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
             detect_on_terminal(&config)
         }
         Command::Batch(args) => batch_on_terminal(BatchConfig::new(args, Terminal::detect())?),
+        Command::Gate(args) => gate_on_terminal(args),
         Command::Generate(args) => generate::run(&GenerateConfig::new(args, Terminal::detect())?),
         Command::Calibrate(args) => {
             let config = calibrate::CalibrateConfig::new(args, Terminal::detect())?;
@@ -109,6 +115,24 @@ fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
     let done = batch::run(config, &settings, &mut judge, &stop, &mut stdout, &mut stderr);
     match done {
         // Whoever reads has what they wanted, and not every text has its line.
+        Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
+        done => done,
+    }
+}
+
+/// What the run became goes to standard output, styled only where it is for reading.
+fn gate_on_terminal(args: GateArgs) -> anyhow::Result<ExitStatus> {
+    let (mut styled, mut plain) = (anstream::stdout(), io::stdout().lock());
+    if let Some(gate::GateCommand::Init) = args.command {
+        return gate::init(&mut styled);
+    }
+    let config = GateConfig::new(args, Terminal::detect())?;
+    let out: &mut dyn Write = match config.format {
+        GateFormat::Text => &mut styled,
+        _ => &mut plain,
+    };
+    match gate::run(&config, out, &mut anstream::stderr()) {
+        // Whoever reads has what they wanted, and whether it passes stays unsaid: it must not look as if it did.
         Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
         done => done,
     }
@@ -216,6 +240,7 @@ mod tests {
         for subcommand in [
             "detect",
             "batch",
+            "gate",
             "generate",
             "calibrate",
             "models",
@@ -229,7 +254,7 @@ mod tests {
             man(Some("paint"))
                 .unwrap_err()
                 .to_string()
-                .contains("detect, batch, generate, calibrate, models")
+                .contains("detect, batch, gate, generate, calibrate, models")
         );
     }
 }

@@ -179,6 +179,7 @@ impl Bench {
         let policy = Policy {
             alpha: config.alpha,
             alpha_human: config.alpha_human,
+            alpha_together: config.alpha_together,
             tests: config.tests.clone(),
             prompt: match config.prompt {
                 PromptChoice::Unknown => PromptKnowledge::Unknown,
@@ -222,8 +223,33 @@ impl Bench {
         }
     }
 
-    /// Scores documents with every model, and reports on them in their order.
+    /// Reports on documents in their order: on each without its disguises and, where these tell of somebody who put them there, on
+    /// what it would have been taken for with them.
     fn judge(&mut self, documents: &[Document]) -> anyhow::Result<Vec<ProvenanceReport>> {
+        let as_it_came = |document: &Document| {
+            let disguised = document.disguised.as_ref()?;
+            let words = document.text.split_whitespace().count();
+            verdict::is_telling(&disguised.disguises, words).then(|| Document {
+                text: disguised.text.clone(),
+                disguised: None,
+                ..document.clone()
+            })
+        };
+        let raw: Vec<Option<Document>> = documents.iter().map(as_it_came).collect();
+        let all: Vec<&Document> = documents.iter().chain(raw.iter().flatten()).collect();
+        let mut reports = self.judge_as_they_are(&all)?;
+        let mut of_raw = reports.split_off(documents.len()).into_iter();
+        for ((document, raw), report) in documents.iter().zip(&raw).zip(&mut reports) {
+            let raw = raw.as_ref().and_then(|_| of_raw.next());
+            if let Some(disguised) = &document.disguised {
+                verdict::add_disguises(report, &disguised.disguises, raw);
+            }
+        }
+        Ok(reports)
+    }
+
+    /// Scores documents with every model, and reports on them in their order.
+    fn judge_as_they_are(&mut self, documents: &[&Document]) -> anyhow::Result<Vec<ProvenanceReport>> {
         let whole = self.reads_all();
         let texts: Vec<&str> = documents.iter().map(|document| self.read_of(document)).collect();
         let beginnings: Vec<&str> = documents.iter().map(|document| beginning(&document.text)).collect();
@@ -287,7 +313,7 @@ impl Bench {
         })?;
         let passed_over = passed_over(&self.own, &self.candidates, &identities, self.policy.prompt);
         let levels = (self.policy.alpha, self.policy.alpha_human);
-        let report = |(i, document): (usize, &Document)| {
+        let report = |(i, document): (usize, &&Document)| {
             let unprompted = Reading {
                 models: &identities,
                 scores: if whole { &unprompted[i] } else { &scores[i] },
@@ -331,6 +357,7 @@ impl Bench {
             alpha_human: self.policy.alpha_human,
             hypotheses: decision.hypotheses,
             models: figures.collect(),
+            disguises: None,
             warnings: decision.warnings,
             timing: Timing::default(),
         }
@@ -415,6 +442,18 @@ fn candidates(config: &JudgeConfig) -> anyhow::Result<(Vec<Candidate>, Vec<Model
         bail!("there is no author to consider; name one with --a or --b");
     }
     Ok((candidates, models))
+}
+
+/// The authors that come into question, a person among them.
+///
+/// # Errors
+/// When the catalogue cannot be used, or lacks an author that was named.
+pub fn considered(config: &JudgeConfig) -> anyhow::Result<Vec<(String, AuthorSet)>> {
+    let (candidates, _) = candidates(config)?;
+    let models = candidates
+        .into_iter()
+        .map(|candidate| (candidate.author, candidate.set));
+    Ok(models.chain([(HUMAN.to_owned(), AuthorSet::Human)]).collect())
 }
 
 /// The user's own calibrations, each with the name of its file.

@@ -235,6 +235,20 @@ fn full_path(path: &Path) -> PathBuf {
     full.unwrap_or_else(|| path.to_owned())
 }
 
+/// A file, or those of a folder, each folder's by name; hidden files, and those that a .gitignore or .ignore names, are left out.
+pub fn files_of(root: &Path) -> impl Iterator<Item = Result<PathBuf, (String, InputError)>> {
+    let mut files = match root.is_dir() {
+        false => Some(Files::One(Some(root.to_owned()))),
+        // One run of one machine: what lies above the folder counts too.
+        true => Some(Files::Walk(Box::new(walker(root).parents(true).build()))),
+    };
+    std::iter::from_fn(move || match files.as_mut()? {
+        Files::One(path) => path.take().map(Ok),
+        Files::Walk(walk) => next_of_walk(walk),
+        Files::List { .. } => None,
+    })
+}
+
 /// The files of a folder, those of each folder by name.
 fn walk(folder: &Path, finding: &Finding) -> Result<Walk, InputError> {
     let bad_glob = |error: ignore::Error| InputError::Unreadable {
@@ -245,18 +259,26 @@ fn walk(folder: &Path, finding: &Finding) -> Result<Walk, InputError> {
     for glob in &finding.globs {
         globs.add(glob).map_err(bad_glob)?;
     }
-    let mut builder = WalkBuilder::new(folder);
-    // What a user or a machine has set up elsewhere does not count: shards must agree on which texts there are.
+    let mut builder = walker(folder);
+    if finding.ignored {
+        builder.ignore(false).git_ignore(false);
+    }
     builder
-        .standard_filters(!finding.ignored)
+        .hidden(!finding.hidden)
+        .overrides(globs.build().map_err(bad_glob)?);
+    Ok(builder.build())
+}
+
+/// What a user or a machine has set up elsewhere does not count: shards must agree on which texts there are.
+fn walker(folder: &Path) -> WalkBuilder {
+    let mut builder = WalkBuilder::new(folder);
+    builder
         .git_global(false)
         .git_exclude(false)
         .parents(false)
         .require_git(false)
-        .hidden(!finding.hidden)
-        .overrides(globs.build().map_err(bad_glob)?)
         .sort_by_file_name(|a, b| a.cmp(b));
-    Ok(builder.build())
+    builder
 }
 
 fn next_of_walk(walk: &mut Walk) -> Option<Result<PathBuf, (String, InputError)>> {

@@ -176,6 +176,9 @@ pub enum InputError {
         /// Where the character begins, counted from 0 in the input as read.
         offset: usize,
     },
+    /// A file of a word processor that is none, or cannot be read.
+    #[error(transparent)]
+    Office(#[from] super::prose::OfficeError),
     /// Half of a surrogate pair.
     #[error(
         "`{name}` is not valid UTF-16 at byte {offset}, where half of a surrogate pair stands alone; save it again as \
@@ -190,6 +193,14 @@ pub enum InputError {
 }
 
 impl InputError {
+    /// More than [`super::MAX_BYTES`].
+    pub(super) fn too_large(name: &str) -> Self {
+        InputError::TooLarge {
+            name: printable(name),
+            limit_mib: super::MAX_BYTES >> 20,
+        }
+    }
+
     /// What an error of the system means for an input of this name.
     pub(super) fn from_io(name: &str, source: io::Error) -> Self {
         let name = printable(name);

@@ -5,19 +5,24 @@
 
 mod corpus;
 mod decode;
+pub mod disguise;
 mod error;
 mod parquet;
 mod printable;
+pub mod prose;
 mod records;
+mod revisions;
 mod unpack;
 
-pub use corpus::{Corpus, Finding, Holding, Root, Shard};
+pub use corpus::{Corpus, Finding, Holding, Root, Shard, files_of};
 pub use decode::with_line_feeds;
 pub use error::InputError;
 pub use printable::printable;
 pub use records::{Columns, Record};
+pub use revisions::{Change, Comparison, Repository, RevisionError, Version};
 
 use crate::verdict::InputSummary;
+use disguise::Disguise;
 use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -71,14 +76,25 @@ pub struct Document {
     pub name: String,
     /// What such a file calls it.
     pub id: Option<String>,
-    /// The text without a byte order mark, with every line end as a single line feed.
+    /// The text without a byte order mark, with every line end as a single line feed, and without disguises.
     pub text: String,
+    /// The same with its disguises, where it has any.
+    pub disguised: Option<Disguised>,
     /// SHA-256 of the bytes as read, before decoding, in lower-case hexadecimal.
     pub sha256: String,
     /// Number of bytes as read.
     pub bytes: usize,
-    /// Number of Unicode scalar values of `text`.
+    /// Number of Unicode scalar values of the text, with its disguises.
     pub chars: usize,
+}
+
+/// A text that was disguised, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disguised {
+    /// The text as it came.
+    pub text: String,
+    /// What was taken off, in the order of the text.
+    pub disguises: Vec<Disguise>,
 }
 
 impl Document {
@@ -111,21 +127,32 @@ impl Document {
 
     /// Decodes a document that is already in memory.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, InputError> {
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(InputError::TooLarge {
-                name: printable(name),
-                limit_mib: MAX_BYTES >> 20,
-            });
-        }
-        let text = decode::decode(name, bytes)?;
-        Ok(Document {
-            name: name.to_owned(),
+        Ok(Self::new(name.to_owned(), decoded(name, bytes)?, bytes))
+    }
+
+    /// A text that was taken out of something else, as it is.
+    pub fn from_text(name: String, text: String) -> Self {
+        let bytes = text.clone().into_bytes();
+        Self::new(name, text, &bytes)
+    }
+
+    /// The document of a text that was decoded from these bytes.
+    fn new(name: String, text: String, bytes: &[u8]) -> Self {
+        let chars = text.chars().count();
+        let plain = disguise::undisguise(&text);
+        let disguised = (!plain.disguises.is_empty()).then_some(Disguised {
+            text,
+            disguises: plain.disguises,
+        });
+        Document {
+            name,
             id: None,
-            chars: text.chars().count(),
+            text: plain.text,
+            disguised,
             sha256: lower_hex(&Sha256::digest(bytes)),
             bytes: bytes.len(),
-            text,
-        })
+            chars,
+        }
     }
 
     /// What a report says of the input.
@@ -137,6 +164,29 @@ impl Document {
             bytes: self.bytes,
             chars: self.chars,
         }
+    }
+}
+
+/// The bytes of a file that is no pipe and no device.
+///
+/// # Errors
+/// When it cannot be read, or has more than [`MAX_BYTES`].
+pub fn read_file(path: &std::path::Path) -> Result<Vec<u8>, InputError> {
+    let name = path.to_string_lossy();
+    let mut bytes = Vec::new();
+    let read = unpack::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| InputError::from_io(&name, error))?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(InputError::too_large(&name)),
+        false => Ok(bytes),
+    }
+}
+
+/// The text in a file's bytes, with line feeds as line ends.
+fn decoded(name: &str, bytes: &[u8]) -> Result<String, InputError> {
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(InputError::too_large(name)),
+        false => decode::decode(name, bytes),
     }
 }
 
@@ -253,7 +303,9 @@ mod tests {
             let marked = [b"\xEF\xBB\xBF", text.as_bytes()].concat();
             let windows = text.replace('\n', "\r\n");
             for bytes in [text.as_bytes(), &little, &big, &marked, windows.as_bytes()] {
-                prop_assert_eq!(&Document::from_bytes("x", bytes).unwrap().text, &text);
+                let document = Document::from_bytes("x", bytes).unwrap();
+                let read = document.disguised.map_or(document.text, |disguised| disguised.text);
+                prop_assert_eq!(&read, &text);
             }
         }
     }

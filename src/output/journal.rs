@@ -91,7 +91,11 @@ impl Journal {
             Err(TryLockError::WouldBlock) => {
                 bail!("another whowrote is writing `{name}`; wait for it to end, or name another file")
             }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| {
+                    format!("`{state_name}` cannot be locked against a second writer; put the results on a file system that knows locks")
+                });
+            }
         }
         let mut begun = Vec::new();
         state.read_to_end(&mut begun).with_context(cannot)?;

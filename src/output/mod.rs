@@ -1,6 +1,7 @@
 //! A report is printed: one file a format.
 
 mod file;
+mod gate;
 mod journal;
 mod json;
 pub mod sentences;
@@ -8,6 +9,7 @@ mod table;
 mod text;
 
 pub use file::OutFile;
+pub use gate::{GateFormat, write_gate};
 pub use journal::{Finished, Journal, beside};
 pub use json::JsonWriter;
 pub use table::write_table;

@@ -142,8 +142,16 @@ fn unable_reason(report: &ProvenanceReport) -> String {
     format!("{}.", printable(reason))
 }
 
+/// `1 text`, `2 texts`.
+pub fn texts(count: u64) -> String {
+    match count {
+        1 => "1 text".to_owned(),
+        count => format!("{count} texts"),
+    }
+}
+
 /// `x`, `x or y`, `x, y or z`.
-fn list(names: &[String], joint: &str) -> String {
+pub(super) fn list(names: &[String], joint: &str) -> String {
     match names {
         [] => "nobody".to_owned(),
         [one] => one.clone(),
@@ -184,7 +192,7 @@ pub fn strength(hypothesis: &Hypothesis) -> String {
 }
 
 /// `p = 0.04`, or a bound where the number itself is too small for a 64-bit float.
-fn p_value(p: f64) -> String {
+pub(super) fn p_value(p: f64) -> String {
     match p {
         p if p <= 0.0 => "p < 1e-300".to_owned(),
         p if p < 1e-3 => format!("p = {p:.1e}"),
@@ -294,9 +302,12 @@ pub fn level(report: &ProvenanceReport) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
-    // Two digits are enough, and hide that 0.07 * 100 is not 7.
-    format!("{}%", significant(share * 100.0, 2))
+pub(super) fn percent(share: f64) -> String {
+    match share < 1e-5 {
+        true => format!("{:.1e}%", share * 100.0),
+        // Two digits are enough, and hide that 0.07 * 100 is not 7.
+        false => format!("{}%", significant(share * 100.0, 2)),
+    }
 }
 
 /// One test in one line.
@@ -444,6 +455,7 @@ pub(super) mod tests {
                 (SMOLLM.to_owned(), figures(213, 3.71, 3.69)),
                 (GEMMA.to_owned(), figures(1207, 3.02, 3.517)),
             ]),
+            disguises: None,
             warnings: vec![],
             timing: Timing { score_ms: 431.0 },
         }
@@ -590,6 +602,7 @@ pub(super) mod tests {
             hypothesis.basis = Basis::Calibration;
             hypothesis.evidence[0].calibration = Some(CalibrationFigures {
                 texts: 200,
+                least_p_value: 1.0 / 101.0,
                 words,
                 group: "news".to_owned(),
             });

@@ -30,6 +30,26 @@ pub enum Detail {
     Verbose,
 }
 
+/// Text in lines of at most `width` columns, each with so many spaces before it.
+pub(super) fn wrapped(out: &mut dyn Write, width: usize, indent: usize, style: Style, text: &str) -> io::Result<()> {
+    let indent = " ".repeat(indent);
+    let options = textwrap::Options::new(width)
+        .initial_indent(&indent)
+        .subsequent_indent(&indent)
+        // Names of models hold hyphens and must not be torn.
+        .word_splitter(WordSplitter::NoHyphenation);
+    for line in textwrap::wrap(text, options) {
+        // The style surrounds each line, so that a pager shows every line right.
+        writeln!(out, "{style}{line}{style:#}")?;
+    }
+    Ok(())
+}
+
+/// A width within what is readable.
+pub(super) fn readable(width: usize) -> usize {
+    width.clamp(MIN_WIDTH, MAX_WIDTH)
+}
+
 /// Prints reports for reading. The text carries ANSI styles; a stream that is no terminal has to strip them.
 #[derive(Clone, Copy, Debug)]
 pub struct TextWriter {
@@ -44,23 +64,13 @@ impl TextWriter {
     pub fn new(detail: Detail, width: usize) -> Self {
         TextWriter {
             detail,
-            width: width.clamp(MIN_WIDTH, MAX_WIDTH),
+            width: readable(width),
             first: true,
         }
     }
 
     fn wrapped(&self, out: &mut dyn Write, indent: usize, style: Style, text: &str) -> io::Result<()> {
-        let indent = " ".repeat(indent);
-        let options = textwrap::Options::new(self.width)
-            .initial_indent(&indent)
-            .subsequent_indent(&indent)
-            // Names of models hold hyphens and must not be torn.
-            .word_splitter(WordSplitter::NoHyphenation);
-        for line in textwrap::wrap(text, options) {
-            // The style surrounds each line, so that a pager shows every line right.
-            writeln!(out, "{style}{line}{style:#}")?;
-        }
-        Ok(())
+        wrapped(out, self.width, indent, style, text)
     }
 
     fn heading(&self, out: &mut dyn Write, text: &str) -> io::Result<()> {

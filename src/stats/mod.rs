@@ -39,6 +39,7 @@
 //! - W. Hoeffding, *Probability inequalities for sums of bounded random variables*, J. Amer. Statist. Assoc. 58, 1963.
 //! - K. Azuma, *Weighted sums of certain dependent random variables*, Tohoku Math. J. 19, 1967.
 //! - Y. J. Choe, A. Ramdas, *Combining evidence across filtrations*, arXiv 2402.09698.
+//! - R. Wang, A. Ramdas, *False discovery rate control with e-values*, J. R. Statist. Soc. B 84(3), 2022.
 //! - C. J. Clopper, E. S. Pearson, Biometrika 26(4), 1934.
 
 pub mod attribution;
@@ -53,6 +54,7 @@ pub mod family_ratio;
 pub mod interval;
 pub mod likelihood_ratio;
 pub mod mixture;
+pub mod multiple;
 pub mod varentropy_bound;
 pub mod words;
 
@@ -63,3 +65,4 @@ pub use entropy_gap::{GapEvidence, GapProcess};
 pub use interval::clopper_pearson;
 pub use likelihood_ratio::{Outcome, RatioEvidence, RatioVoid, Scored};
 pub use mixture::{FixedShare, Mixture, SHARE};
+pub use multiple::e_bh;

@@ -2,7 +2,7 @@
 
 use super::report::*;
 use super::scope::Scope;
-use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_texts};
+use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_p_value, least_texts};
 use crate::model::Family;
 use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
 use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
@@ -61,6 +61,9 @@ pub struct Policy {
     pub alpha: f64,
     /// The level at which a person is.
     pub alpha_human: f64,
+    /// The level that texts are to reach where they are judged together with others: a text is read on so many words as there are
+    /// calibration texts for it, if there are at any length. None where each is judged by itself, at the levels above.
+    pub alpha_together: Option<f64>,
     /// The tests that may speak against a model whose prompt is known, each once.
     pub tests: Vec<Test>,
     /// What is known of the prompt.
@@ -71,6 +74,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The level that decides on how many words an author is judged.
+    fn level_of_length(&self, author: &str) -> f64 {
+        self.alpha_together.unwrap_or_else(|| self.level(author))
+    }
+
     /// The level at which an author is ruled out.
     fn level(&self, author: &str) -> f64 {
         match author {
@@ -417,7 +425,7 @@ impl<'a> Case<'a> {
         let of_length = |found: &Calibrated| {
             found
                 .calibration
-                .length_class(text.len(), policy.level(&found.calibration.author))
+                .length_class(text.len(), policy.level_of_length(&found.calibration.author))
         };
         let classes = found.iter().map(of_length);
         let class = classes.min()??;
@@ -471,7 +479,8 @@ impl<'a> Case<'a> {
         let others = self.others_known(&found).unwrap_or_default();
         let own = own.and_then(|own| found.place(own));
         let level = policy.level(&judged.hypothesis.author);
-        let Some(found) = found.calibration.judge(&columns, &text, own, &others, level) else {
+        let of_length = policy.level_of_length(&judged.hypothesis.author);
+        let Some(found) = found.calibration.judge(&columns, &text, own, &others, of_length) else {
             // A text of fewer words than any calibration has is told to be too short.
             judged.too_few_known = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
             return;
@@ -493,6 +502,7 @@ impl<'a> Case<'a> {
             },
             calibration: Some(CalibrationFigures {
                 texts: found.texts,
+                least_p_value: least_p_value(found.fewest),
                 words: found.words,
                 group: found.group,
             }),

@@ -1,5 +1,6 @@
 //! The verdict on one text, as a plain value that every output format prints.
 
+use crate::input::disguise::{Disguise, DisguiseKind};
 pub use crate::model::catalogue::AuthorSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -98,6 +99,8 @@ pub struct Evidence {
 pub struct CalibrationFigures {
     /// How many there are.
     pub texts: usize,
+    /// The least p-value that a text can have, for the group of them that has fewest.
+    pub least_p_value: f64,
     /// The words that each of them, and the text itself, was cut to.
     pub words: usize,
     /// The group that the text is least unlike.
@@ -204,6 +207,8 @@ pub enum WarningCode {
     OutsideCalibration,
     /// The text, or a part of it, is so predictable that it may be a known text.
     Memorised,
+    /// Characters that hide a text from a model were taken off it.
+    Disguised,
     /// The text is longer than the model's context; a sliding window was used.
     LongText,
     /// The input could not be judged.
@@ -217,6 +222,29 @@ pub enum WarningCode {
 pub struct Timing {
     /// Scoring under all models, milliseconds.
     pub score_ms: f64,
+}
+
+/// What a text was disguised with, and what it would have been taken for with it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DisguiseReport {
+    /// How many disguises of each kind were taken off.
+    pub kinds: BTreeMap<DisguiseKind, usize>,
+    /// The first of them, with their places in the text as it came.
+    pub first: Vec<Disguise>,
+    /// The verdict on the text as it came; none where nothing but the marks of typesetting were taken off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<RawReading>,
+}
+
+/// The verdict on a text as it came.
+#[derive(Clone, Debug, Serialize)]
+pub struct RawReading {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The authors that would have been left.
+    pub authors: Vec<String>,
+    /// Figures by model name.
+    pub models: BTreeMap<String, ModelFigures>,
 }
 
 /// The verdict on one text.
@@ -238,6 +266,9 @@ pub struct ProvenanceReport {
     pub hypotheses: Vec<Hypothesis>,
     /// Figures by model name.
     pub models: BTreeMap<String, ModelFigures>,
+    /// What the text was disguised with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disguises: Option<DisguiseReport>,
     /// Warnings.
     pub warnings: Vec<Warning>,
     /// Timing.
@@ -268,6 +299,7 @@ impl ProvenanceReport {
             alpha_human,
             hypotheses: Vec::new(),
             models: BTreeMap::new(),
+            disguises: None,
             warnings: vec![Warning { code, message }],
             timing: Timing::default(),
         }

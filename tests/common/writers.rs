@@ -22,6 +22,7 @@ pub fn policy(prompt: PromptKnowledge, tests: &[Test], calibrations: Vec<Calibra
     Policy {
         alpha: ALPHA,
         alpha_human: ALPHA / HUMAN_DIVISOR,
+        alpha_together: None,
         tests: tests.to_vec(),
         prompt,
         calibrations,

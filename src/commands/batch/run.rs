@@ -6,7 +6,7 @@ use crate::calibration::HUMAN;
 use crate::commands::detect::Judge;
 use crate::commands::{ExitStatus, OutputError, write_sentence};
 use crate::input::{Corpus, Document, Finding, Record, Root, printable};
-use crate::output::{Finished, Journal, OutFile, write_table};
+use crate::output::{Finished, Journal, OutFile, sentences, write_table};
 use crate::verdict::{InputSummary, ProvenanceReport};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -103,14 +103,14 @@ pub fn run(
     if stopped {
         let told = match &config.output {
             Some(Output { lines, .. }) => format!(
-                "stopped after {} texts, which are in `{}`; run the same command again{} to go on",
-                tally.texts,
+                "stopped after {}, written to `{}`; run the same command again{} to go on",
+                sentences::texts(tally.texts),
                 printable(&lines.to_string_lossy()),
                 if config.overwrite { ", without --overwrite," } else { "" }
             ),
             None => format!(
-                "stopped after {} texts; only results that go to a file (-o) can be gone on with",
-                tally.texts
+                "stopped after {}; only results that go to a file (-o) can be gone on with",
+                sentences::texts(tally.texts)
             ),
         };
         let _ = write_sentence(err, &told);

@@ -1,7 +1,7 @@
 //! What the summary says.
 
 use crate::input::printable;
-use crate::output::Finished;
+use crate::output::{Finished, sentences};
 use crate::verdict::ProvenanceReport;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -63,8 +63,8 @@ impl Tally {
         };
         writeln!(
             out,
-            "{} texts{earlier}; {now} in {seconds:.1} s, {}",
-            self.texts,
+            "{}{earlier}; {now} in {seconds:.1} s, {}",
+            sentences::texts(self.texts),
             self.rate()
         )?;
         for (verdict, count) in &self.verdicts {

@@ -1,0 +1,398 @@
+//! What is judged of a file: its new prose, in pieces as long as calibrations speak of.
+//!
+//! A sentence is new unless most of its words stand in runs of [`RUN`] words that were there before, in whatever file of the
+//! change: text that was moved or wrapped anew is not. New sentences that follow one another are a passage, which is cut into
+//! pieces of [`PIECE`] words; passages too short to be judged alone are judged together.
+
+use crate::input::lower_hex;
+use crate::input::prose::{Block, BlockKind, Prose};
+use crate::stats::attribution::{LENGTHS, word_ends};
+use ahash::{AHashSet, RandomState};
+use sha2::{Digest, Sha256};
+use std::ops::{Range, RangeInclusive};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Words in a row that make text the same as before. Shorter runs stand in any two texts of one subject.
+const RUN: usize = 5;
+
+/// Words of a piece: as many as are ever read of a text whose prompt is not known.
+const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
+
+/// A text to be judged, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The text: blocks with an empty line between them, or none between the items of a list.
+    pub text: String,
+    /// The lines that it stands on, counted from 1, in their order and without overlap.
+    pub lines: Vec<RangeInclusive<usize>>,
+    /// The number of its words.
+    pub words: usize,
+}
+
+/// What there is to be judged of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passages {
+    /// The texts that are long enough.
+    pub judged: Vec<Passage>,
+    /// New words that are in no text, because there are too few of them in the file.
+    pub too_few: usize,
+    /// New words that marks in the file exempt.
+    pub ignored: usize,
+}
+
+/// The words that were there before a change.
+pub struct Before {
+    runs: AHashSet<u64>,
+    /// Whole blocks that are shorter than a run.
+    short: AHashSet<u64>,
+    state: RandomState,
+}
+
+impl Default for Before {
+    fn default() -> Self {
+        Self {
+            runs: AHashSet::new(),
+            short: AHashSet::new(),
+            state: RandomState::new(),
+        }
+    }
+}
+
+/// A word without what markup, capitals and punctuation do to it.
+struct Word {
+    block: usize,
+    span: Range<usize>,
+    plain: String,
+}
+
+impl Before {
+    /// Adds a file as it was.
+    pub fn add(&mut self, prose: &Prose) {
+        let words = plain_words(&prose.blocks);
+        for run in words.windows(RUN) {
+            let digest = self.digest(run);
+            self.runs.insert(digest);
+        }
+        for block in short_blocks(&words) {
+            let digest = self.digest(&words[block]);
+            self.short.insert(digest);
+        }
+    }
+
+    fn digest(&self, words: &[Word]) -> u64 {
+        let plain: Vec<&str> = words.iter().map(|word| word.plain.as_str()).collect();
+        self.state.hash_one(plain)
+    }
+
+    /// For each of these words whether it was there before.
+    fn old(&self, words: &[Word]) -> Vec<bool> {
+        let mut old = vec![false; words.len()];
+        for (i, run) in words.windows(RUN).enumerate() {
+            if self.runs.contains(&self.digest(run)) {
+                old[i..i + RUN].fill(true);
+            }
+        }
+        for block in short_blocks(words) {
+            if self.short.contains(&self.digest(&words[block.clone()])) {
+                old[block].fill(true);
+            }
+        }
+        old
+    }
+}
+
+/// The words of all blocks, one after the other.
+fn plain_words(blocks: &[Block]) -> Vec<Word> {
+    let of_block = |(block, found): (usize, &Block)| {
+        let words = found.text.split_word_bound_indices();
+        let words = words.filter_map(move |(start, word)| {
+            let plain: String = word
+                .chars()
+                .filter(|c| c.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect();
+            let span = start..start + word.len();
+            (!plain.is_empty()).then_some(Word { block, span, plain })
+        });
+        words.collect::<Vec<_>>()
+    };
+    blocks.iter().enumerate().flat_map(of_block).collect()
+}
+
+/// The blocks of fewer words than a run, as ranges of their words.
+fn short_blocks(words: &[Word]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    let blocks = words.chunk_by(|a, b| a.block == b.block).map(move |block| {
+        let range = start..start + block.len();
+        start = range.end;
+        range
+    });
+    blocks.filter(|block| block.len() < RUN)
+}
+
+/// A new sentence.
+struct Sentence {
+    block: usize,
+    span: Range<usize>,
+    words: usize,
+    /// Whether the sentence before it is new as well.
+    follows: bool,
+}
+
+/// The texts of a file that are judged: of what was not there before, pieces of at least `least_words`.
+pub fn passages(prose: &Prose, before: &Before, least_words: usize) -> Passages {
+    let mut found = Passages::default();
+    let mut runs: Vec<Vec<Sentence>> = Vec::new();
+    for sentence in new_sentences(prose, before, &mut found.ignored) {
+        match runs.last_mut() {
+            Some(run) if sentence.follows => run.push(sentence),
+            _ => runs.push(vec![sentence]),
+        }
+    }
+    let words = |run: &[Sentence]| run.iter().map(|sentence| sentence.words).sum::<usize>();
+    let (long, short): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| words(run) >= least_words);
+    let together: Vec<Sentence> = short.into_iter().flatten().collect();
+    let mut pieces = Vec::new();
+    for run in long {
+        cut(run, least_words, &mut pieces);
+    }
+    match words(&together) >= least_words {
+        true => cut(together, least_words, &mut pieces),
+        false => found.too_few = words(&together),
+    }
+    found.judged = pieces.iter().map(|piece| passage(prose, piece)).collect();
+    found
+        .judged
+        .sort_by_key(|passage| passage.lines.first().map(|lines| *lines.start()));
+    found
+}
+
+fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sentence> {
+    let words = plain_words(&prose.blocks);
+    let old = before.old(&words);
+    let mut sentences = Vec::new();
+    let mut next = 0;
+    let mut follows = false;
+    for (block, found) in prose.blocks.iter().enumerate() {
+        for (start, text) in found.text.split_sentence_bound_indices() {
+            let span = start..start + text.trim_end().len();
+            let first = next;
+            while words
+                .get(next)
+                .is_some_and(|word| word.block == block && word.span.start < span.end)
+            {
+                next += 1;
+            }
+            let known = old[first..next].iter().filter(|old| **old).count();
+            let count = word_ends(&found.text[span.clone()]).len();
+            // What has no words, such as a rule, neither is new nor parts what is.
+            if first == next {
+                continue;
+            }
+            match 2 * known > next - first {
+                true => follows = false,
+                false if found.ignored => *ignored += count,
+                false => {
+                    sentences.push(Sentence {
+                        block,
+                        span,
+                        words: count,
+                        follows,
+                    });
+                    follows = true;
+                }
+            }
+        }
+    }
+    sentences
+}
+
+/// Cuts a passage into pieces of at least [`PIECE`] words, the last of at least `least_words`.
+fn cut(run: Vec<Sentence>, least_words: usize, pieces: &mut Vec<Vec<Sentence>>) {
+    let mut left: usize = run.iter().map(|sentence| sentence.words).sum();
+    let mut piece = Vec::new();
+    let mut words = 0;
+    for sentence in run {
+        left -= sentence.words;
+        words += sentence.words;
+        piece.push(sentence);
+        if words >= PIECE && left >= least_words {
+            pieces.push(std::mem::take(&mut piece));
+            words = 0;
+        }
+    }
+    pieces.push(piece);
+}
+
+/// Sentences as one text.
+fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
+    let mut text = String::new();
+    let mut lines: Vec<RangeInclusive<usize>> = Vec::new();
+    let mut previous: Option<&Sentence> = None;
+    for sentence in sentences {
+        let block = &prose.blocks[sentence.block];
+        if let Some(previous) = previous {
+            let of_list = |block: &Block| block.kind == BlockKind::Item;
+            text.push_str(match previous.block == sentence.block {
+                true => " ",
+                false if of_list(block) && of_list(&prose.blocks[previous.block]) => "\n",
+                false => "\n\n",
+            });
+        }
+        text.push_str(&block.text[sentence.span.clone()]);
+        let inside = |piece: &&crate::input::prose::Piece| {
+            piece.span.start < sentence.span.end && sentence.span.start < piece.span.end
+        };
+        let on = block.pieces.iter().filter(inside).map(|piece| piece.line);
+        let (Some(first), Some(last)) = (on.clone().min(), on.max()) else {
+            continue;
+        };
+        match lines.last_mut() {
+            // A sentence begins where the last one ended; blank lines and code between new ones are nobody's prose.
+            Some(range) if sentence.follows || first <= *range.end() => {
+                *range = (*range.start()).min(first)..=(*range.end()).max(last);
+            }
+            _ => lines.push(first..=last),
+        }
+        previous = Some(sentence);
+    }
+    Passage {
+        words: word_ends(&text).len(),
+        text,
+        lines,
+    }
+}
+
+impl Passage {
+    /// SHA-256 of the words with single spaces between them, lower-case hexadecimal: the same however the text is wrapped.
+    pub fn sha256(&self) -> String {
+        let words: Vec<&str> = self.text.split_whitespace().collect();
+        lower_hex(&Sha256::digest(words.join(" ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::prose::{Markup, of_file};
+    use proptest::prelude::*;
+
+    /// Sentences of eight words, each unlike all others.
+    fn sentences(from: usize, count: usize) -> Vec<String> {
+        let word = |i: usize, j: usize| format!("w{}x{j}", i * 31 % 977);
+        let sentence = |i: usize| {
+            let words: Vec<String> = (0..8).map(|j| word(i, j)).collect();
+            format!("The {}.", words.join(" "))
+        };
+        (from..from + count).map(sentence).collect()
+    }
+
+    fn prose(text: &str) -> Prose {
+        // An empty file is refused before its prose is looked for.
+        of_file("x", Markup::Plain, format!("{text}\n\n.").as_bytes()).unwrap()
+    }
+
+    fn found(text: &str, before: &[&str], least: usize) -> Passages {
+        let mut known = Before::default();
+        for text in before {
+            known.add(&prose(text));
+        }
+        passages(&prose(text), &known, least)
+    }
+
+    fn lines(passages: &Passages) -> Vec<Vec<RangeInclusive<usize>>> {
+        passages.judged.iter().map(|passage| passage.lines.clone()).collect()
+    }
+
+    #[test]
+    fn without_a_past_all_of_a_file_is_one_text() {
+        let text = format!("{}\n\n{}\n", sentences(0, 3).join("\n"), sentences(3, 2).join(" "));
+        let found = found(&text, &[], 20);
+        assert_eq!(lines(&found), [[1..=5]]);
+        assert_eq!(found.judged[0].words, 45);
+        assert_eq!(
+            found.judged[0].text,
+            format!("{}\n\n{}", sentences(0, 3).join(" "), sentences(3, 2).join(" "))
+        );
+    }
+
+    #[test]
+    fn what_was_moved_or_wrapped_anew_is_not_new() {
+        let old = format!("{}\n\n{}", sentences(0, 6).join("\n"), sentences(6, 6).join(" "));
+        let moved = format!(
+            "{}\n\n{}",
+            sentences(6, 6).join("\n"),
+            sentences(0, 6).join(" ").replace("w0x3", "W0X3,")
+        );
+        assert_eq!(found(&moved, &[&old], 5), Passages::default());
+        // Into another file, beside new text.
+        let new = sentences(50, 4).join(" ");
+        let mixed = format!(
+            "{}\n\n{new}\n\n{}",
+            sentences(0, 6).join(" "),
+            sentences(6, 6).join("\n")
+        );
+        let found = found(&mixed, &[&old], 20);
+        assert_eq!(lines(&found), [[3..=3]]);
+        assert_eq!(found.judged[0].text, new);
+    }
+
+    #[test]
+    fn a_changed_word_is_no_new_sentence_and_a_new_sentence_is() {
+        let old = sentences(0, 10).join(" ");
+        let edited = old.replace("w0x4", "changed");
+        assert!(found(&edited, &[&old], 1).judged.is_empty());
+        let mut with_one_more = sentences(0, 10);
+        with_one_more.insert(5, sentences(70, 1).remove(0));
+        let found = found(&with_one_more.join("\n"), &[&old], 5);
+        assert_eq!(lines(&found), [[6..=6]]);
+    }
+
+    #[test]
+    fn short_passages_are_judged_together_and_too_few_words_are_counted() {
+        let old = sentences(0, 9);
+        let mut new = old.clone();
+        new.insert(3, sentences(60, 1).remove(0));
+        new.insert(7, sentences(70, 1).remove(0));
+        let (old, new) = (old.join("\n"), new.join("\n"));
+        let together = found(&new, &[&old], 15);
+        assert_eq!(lines(&together), [[4..=4, 8..=8]]);
+        assert_eq!(together.judged[0].words, 18);
+        let few = found(&new, &[&old], 19);
+        assert_eq!((few.judged.len(), few.too_few), (0, 18));
+    }
+
+    #[test]
+    fn a_long_passage_is_judged_in_pieces_and_nothing_of_it_is_lost() {
+        let text = sentences(0, 40).join("\n");
+        let found = found(&text, &[], 40);
+        let words: Vec<usize> = found.judged.iter().map(|passage| passage.words).collect();
+        assert_eq!(words, [153, 153, 54]);
+        assert_eq!(lines(&found), [[1..=17], [18..=34], [35..=40]]);
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_words() {
+        let wrapped = |with: &str| found(&sentences(0, 5).join(with), &[], 5).judged[0].sha256();
+        assert_eq!(wrapped(" "), wrapped("\n"));
+        assert_ne!(
+            wrapped(" "),
+            found(&sentences(1, 5).join(" "), &[], 5).judged[0].sha256()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_new_against_itself_and_every_word_is_counted_against_nothing(
+            text in "([a-c]{1,4}[ .\n]{1,2}|é |\u{200b}|- ){0,60}", least in 1..30usize,
+        ) {
+            let same = found(&text, &[&text], least);
+            prop_assert!(same.judged.is_empty());
+            prop_assert_eq!(same.too_few, 0);
+            let all = found(&text, &[], least);
+            for passage in &all.judged {
+                prop_assert!(passage.words >= least && !passage.lines.is_empty());
+            }
+        }
+    }
+}

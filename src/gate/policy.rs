@@ -1,0 +1,498 @@
+//! Which authors may write what: the file `whowrote.toml`.
+//!
+//! Paths are told by patterns as in a .gitignore, relative to the folder of the file, and of several rules the last that names
+//! a path holds. A path that no rule names is not judged.
+
+use crate::input::printable;
+use crate::verdict::{ALPHA, AuthorSet};
+use chrono::NaiveDate;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use serde::{Deserialize, Serialize};
+use std::path::{Component, Path, PathBuf};
+
+/// The name that the file is looked for under.
+pub const POLICY_FILE: &str = "whowrote.toml";
+
+/// What `whowrote gate init` writes: the default policy, with what can be said instead.
+pub const TEMPLATE: &str = include_str!("whowrote.toml");
+
+/// The largest file that is read, in bytes.
+const MAX_POLICY: u64 = 1 << 20;
+
+/// Words that a text has at least to be judged, where the policy does not say.
+const LEAST_WORDS: usize = 40;
+
+/// What becomes of a text whose author the evidence does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undecided {
+    /// Nothing: a forbidden author may have written it, and an allowed one too.
+    #[default]
+    Pass,
+    /// It is told.
+    Warn,
+    /// It fails, without any promise of how often wrongly.
+    Fail,
+}
+
+/// Which authors may write what, at which error.
+#[derive(Clone, Debug)]
+pub struct GatePolicy {
+    /// The file; none for the default policy.
+    pub file: Option<PathBuf>,
+    /// The folder that patterns are relative to, from the root.
+    pub root: PathBuf,
+    /// The share of runs, at most, that fail although allowed authors wrote all their texts.
+    pub alpha: f64,
+    /// Words that a text has at least to be judged.
+    pub least_words: usize,
+    /// Set A, as `--a` takes it; empty for the catalogue's.
+    pub a: Vec<String>,
+    /// Set B, as `--b` takes it; empty for the catalogue's.
+    pub b: Vec<String>,
+    /// The catalogue of models and authors.
+    pub models: Option<PathBuf>,
+    /// Calibrations of the user's own.
+    pub calibrations: Vec<PathBuf>,
+    /// The rules; of several that name a path the last holds.
+    pub rules: Vec<Rule>,
+    /// Texts that pass whoever wrote them.
+    pub exceptions: Vec<Exception>,
+}
+
+/// Who may write the files of some paths.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The patterns, as in a .gitignore.
+    pub paths: Vec<String>,
+    /// Whether these files are judged at all.
+    pub judge: bool,
+    /// Who may write them: names of authors, or `a`, `b` and `human` for a set.
+    pub allow: Vec<String>,
+    /// What becomes of texts whose author the evidence does not tell.
+    pub undecided: Undecided,
+    matcher: Gitignore,
+}
+
+/// A text that passes whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// SHA-256 of its words, lower-case hexadecimal, as the gate prints it.
+    pub sha256: String,
+    /// Why it passes.
+    pub reason: String,
+    /// The last day on which it does; none for ever.
+    pub expires: Option<NaiveDate>,
+}
+
+/// Why a policy cannot be used. The names are already safe to print.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file is not there, or may not be read.
+    #[error("the policy `{file}` could not be read ({reason}); check the path given with --policy")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file is no TOML, or says something else than a policy does.
+    #[error("the policy `{file}` is wrong: {reason}; `whowrote gate init` writes one to begin with")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Form {
+    #[serde(default = "default_alpha")]
+    alpha: f64,
+    #[serde(default = "default_least_words")]
+    least_words: usize,
+    #[serde(default)]
+    undecided: Undecided,
+    #[serde(default)]
+    a: Vec<String>,
+    #[serde(default)]
+    b: Vec<String>,
+    models: Option<PathBuf>,
+    #[serde(default)]
+    calibrations: Vec<PathBuf>,
+    #[serde(default, rename = "rule")]
+    rules: Vec<RuleForm>,
+    #[serde(default, rename = "exception")]
+    exceptions: Vec<ExceptionForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RuleForm {
+    paths: Vec<String>,
+    #[serde(default = "yes")]
+    judge: bool,
+    #[serde(default)]
+    allow: Vec<String>,
+    undecided: Option<Undecided>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ExceptionForm {
+    sha256: String,
+    reason: String,
+    expires: Option<toml::value::Datetime>,
+}
+
+fn default_alpha() -> f64 {
+    ALPHA
+}
+
+fn default_least_words() -> usize {
+    LEAST_WORDS
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl GatePolicy {
+    /// The policy of a folder: its `whowrote.toml`, or that of the nearest folder above it up to the top of the repository; the
+    /// default policy where there is none.
+    ///
+    /// # Errors
+    /// When there is one that cannot be used.
+    pub fn find(folder: &Path) -> Result<Self, PolicyError> {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        for above in folder.ancestors() {
+            let file = above.join(POLICY_FILE);
+            if file.is_file() {
+                return Self::read(&file);
+            }
+            if above.join(".git").exists() {
+                return Self::parse(TEMPLATE, None, above);
+            }
+        }
+        Self::parse(TEMPLATE, None, &folder)
+    }
+
+    /// The policy in a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no policy.
+    pub fn read(file: &Path) -> Result<Self, PolicyError> {
+        use std::io::Read;
+        let unreadable = |reason: String| PolicyError::Unreadable {
+            file: printable(&file.to_string_lossy()),
+            reason,
+        };
+        // A pipe would be waited for.
+        if file.exists() && !file.is_file() {
+            return Err(unreadable("it is no file".to_owned()));
+        }
+        let mut text = String::new();
+        let opened = std::fs::File::open(file).map_err(|error| unreadable(error.to_string()))?;
+        let read = opened.take(MAX_POLICY + 1).read_to_string(&mut text);
+        read.map_err(|error| unreadable(error.to_string()))?;
+        if text.len() as u64 > MAX_POLICY {
+            return Err(unreadable("it is larger than 1 MiB".to_owned()));
+        }
+        let full = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let root = full.parent().unwrap_or(Path::new("/"));
+        Self::parse(&text, Some(file), root)
+    }
+
+    /// A policy that was read from `file`, for paths under `root`.
+    ///
+    /// # Errors
+    /// When the text is no policy.
+    pub fn parse(text: &str, file: Option<&Path>, root: &Path) -> Result<Self, PolicyError> {
+        let malformed = |reason: String| PolicyError::Malformed {
+            file: printable(&file.unwrap_or(Path::new(POLICY_FILE)).to_string_lossy()),
+            reason,
+        };
+        let form: Form = toml::from_str(text).map_err(|error| {
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            malformed(format!("{place}{}", printable(error.message().trim())))
+        })?;
+        if !(form.alpha > 0.0 && form.alpha < 1.0) {
+            return Err(malformed(
+                "alpha is a share above 0 and below 1, such as 0.05".to_owned(),
+            ));
+        }
+        let rules = form.rules.into_iter().map(|rule| Rule::new(rule, form.undecided));
+        let rules = rules.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+        let exceptions = form.exceptions.into_iter().map(Exception::new);
+        let exceptions = exceptions.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+        let beside = |path: PathBuf| root.join(path);
+        let author = |name: String| match name.contains(std::path::is_separator) || name.ends_with(".gguf") {
+            true => root.join(&name).to_string_lossy().into_owned(),
+            false => name,
+        };
+        Ok(Self {
+            file: file.map(Path::to_owned),
+            root: root.to_owned(),
+            alpha: form.alpha,
+            least_words: form.least_words.max(1),
+            a: form.a.into_iter().map(author).collect(),
+            b: form.b.into_iter().map(author).collect(),
+            models: form.models.map(beside),
+            calibrations: form.calibrations.into_iter().map(beside).collect(),
+            rules,
+            exceptions,
+        })
+    }
+
+    /// The rule for a path from the root, with its number counted from 1; none where it is not under the policy's folder or no
+    /// rule names it.
+    pub fn rule_for(&self, path: &Path) -> Option<(usize, &Rule)> {
+        let relative = path.strip_prefix(&self.root).ok()?;
+        // Patterns speak of what lies below, and the matcher of nothing else.
+        let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        if !plain || relative.as_os_str().is_empty() {
+            return None;
+        }
+        let rules = self.rules.iter().enumerate().rev();
+        rules
+            .map(|(i, rule)| (i + 1, rule))
+            .find(|(_, rule)| rule.names(relative))
+    }
+
+    /// What is said of a text by its words' digest: the exception that lets it pass, or the one that did and has expired.
+    pub fn exception(&self, sha256: &str, today: NaiveDate) -> Option<Excepted<'_>> {
+        let of_text = || self.exceptions.iter().filter(|exception| exception.sha256 == sha256);
+        let holds = |exception: &&Exception| exception.expires.is_none_or(|last| today <= last);
+        let holding = of_text().find(holds).map(Excepted::Holds);
+        holding.or_else(|| of_text().next().map(Excepted::Expired))
+    }
+}
+
+/// Whether an exception still lets its text pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Excepted<'a> {
+    /// It does.
+    Holds(&'a Exception),
+    /// It did.
+    Expired(&'a Exception),
+}
+
+impl Rule {
+    fn new(form: RuleForm, undecided: Undecided) -> Result<Self, String> {
+        if form.paths.is_empty() {
+            return Err("a rule has no paths; give it some, such as paths = [\"*.md\"]".to_owned());
+        }
+        if form.judge && form.allow.is_empty() {
+            return Err(format!(
+                "the rule for {} allows nobody; give it allow = [\"a\", \"human\"], or judge = false",
+                printable(&form.paths.join(", "))
+            ));
+        }
+        let mut matcher = GitignoreBuilder::new("");
+        for pattern in &form.paths {
+            let added = matcher.add_line(None, pattern);
+            added.map_err(|error| format!("`{}` is no pattern ({error})", printable(pattern)))?;
+        }
+        let matcher = matcher.build().map_err(|error| error.to_string())?;
+        Ok(Self {
+            undecided: form.undecided.unwrap_or(undecided),
+            paths: form.paths,
+            judge: form.judge,
+            allow: form.allow,
+            matcher,
+        })
+    }
+
+    /// Whether a relative path is one of the rule's.
+    fn names(&self, path: &Path) -> bool {
+        self.matcher.matched_path_or_any_parents(path, false).is_ignore()
+    }
+
+    /// Whether an author may write these files.
+    pub fn allows(&self, author: &str, set: AuthorSet) -> bool {
+        allows(&self.allow, author, set)
+    }
+}
+
+/// Whether an author is one of these names, or of the sets that they name.
+pub(super) fn allows(names: &[String], author: &str, set: AuthorSet) -> bool {
+    let set = match set {
+        AuthorSet::A => "a",
+        AuthorSet::B => "b",
+        AuthorSet::Human => "human",
+    };
+    names.iter().any(|name| name == set || name == author)
+}
+
+impl Exception {
+    fn new(form: ExceptionForm) -> Result<Self, String> {
+        let sha256 = form.sha256.to_lowercase();
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!(
+                "`{}` is no SHA-256; copy the one that the gate printed for the text",
+                printable(&form.sha256)
+            ));
+        }
+        if form.reason.trim().is_empty() {
+            return Err(format!("the exception {sha256} has no reason; say why it passes"));
+        }
+        let expires = form.expires.map(|given| {
+            let date = given.date.filter(|_| given.time.is_none());
+            let day = |date: toml::value::Date| {
+                NaiveDate::from_ymd_opt(i32::from(date.year), u32::from(date.month), u32::from(date.day))
+            };
+            let wrong = || format!("`{given}` is no day; write one as 2030-12-31");
+            date.and_then(day).ok_or_else(wrong)
+        });
+        Ok(Self {
+            sha256,
+            reason: form.reason,
+            expires: expires.transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Result<GatePolicy, String> {
+        GatePolicy::parse(text, None, Path::new("/repository")).map_err(|error| error.to_string())
+    }
+
+    fn rule_of(policy: &GatePolicy, path: &str) -> Option<usize> {
+        let rule = policy.rule_for(&Path::new("/repository").join(path));
+        rule.map(|(number, _)| number)
+    }
+
+    #[test]
+    fn the_template_is_the_default_policy_and_judges_prose() {
+        let policy = policy(TEMPLATE).unwrap();
+        assert_eq!((policy.alpha, policy.least_words), (0.05, 40));
+        assert!(policy.a.is_empty() && policy.models.is_none() && policy.exceptions.is_empty());
+        for path in [
+            "README.md",
+            "docs/deep/a.rst",
+            "a.TXT",
+            "x/y.html",
+            "paper.tex",
+            "letter.docx",
+        ] {
+            let lower = path.to_lowercase();
+            assert!(rule_of(&policy, &lower).is_some(), "{path}");
+        }
+        for path in ["src/main.rs", "a.png", "md", "LICENSE"] {
+            assert_eq!(rule_of(&policy, path), None, "{path}");
+        }
+        assert!(policy.rules.iter().all(|rule| rule.undecided == Undecided::Pass));
+    }
+
+    #[test]
+    fn the_last_rule_that_names_a_path_holds() {
+        let policy = policy(
+            r#"
+            undecided = "warn"
+            [[rule]]
+            paths = ["*.md"]
+            allow = ["a", "human"]
+            [[rule]]
+            paths = ["/press/"]
+            allow = ["human"]
+            undecided = "fail"
+            [[rule]]
+            paths = ["vendor/", "!vendor/ours.md"]
+            judge = false
+            "#,
+        )
+        .unwrap();
+        assert_eq!(rule_of(&policy, "a/b/c.md"), Some(1));
+        assert_eq!(rule_of(&policy, "press/2030/x.md"), Some(2));
+        assert_eq!(rule_of(&policy, "a/press/x.md"), Some(1));
+        assert_eq!(rule_of(&policy, "a/vendor/x.md"), Some(3));
+        assert_eq!(rule_of(&policy, "x.txt"), None);
+        assert_eq!(rule_of(&policy, "../x.md"), None);
+        assert_eq!(policy.rule_for(Path::new("/elsewhere/x.md")).map(|(n, _)| n), None);
+        assert_eq!(policy.rule_for(Path::new("/repository")).map(|(n, _)| n), None);
+        let undecided: Vec<Undecided> = policy.rules.iter().map(|rule| rule.undecided).collect();
+        assert_eq!(undecided, [Undecided::Warn, Undecided::Fail, Undecided::Warn]);
+    }
+
+    #[test]
+    fn an_exception_holds_to_its_last_day() {
+        let hash = "ab".repeat(32);
+        let policy = policy(&format!(
+            "[[exception]]\nsha256 = \"{}\"\nreason = \"quoted\"\nexpires = 2030-01-31",
+            hash.to_uppercase()
+        ))
+        .unwrap();
+        let on = |day: u32| policy.exception(&hash, NaiveDate::from_ymd_opt(2030, day / 100, day % 100).unwrap());
+        assert!(matches!(on(131), Some(Excepted::Holds(_))));
+        assert!(matches!(on(201), Some(Excepted::Expired(_))));
+        assert_eq!(policy.exception(&"cd".repeat(32), NaiveDate::MIN), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (text, said) in [
+            ("alpha = 2", "alpha is a share"),
+            ("alpha = nan", "alpha is a share"),
+            ("\nbeta = 1", "line 2: unknown field `beta`"),
+            ("alpha = [", "line 1: "),
+            ("[[rule]]\npaths = []\nallow = [\"a\"]", "no paths"),
+            ("[[rule]]\npaths = [\"*.md\"]", "the rule for *.md allows nobody"),
+            ("[[rule]]\npaths = [\"[z-a]\"]\nallow = [\"a\"]", "is no pattern"),
+            (
+                "[[rule]]\npaths = [\"*\"]\nallow = [\"a\"]\nundecided = \"maybe\"",
+                "unknown variant `maybe`",
+            ),
+            ("[[exception]]\nsha256 = \"1\"\nreason = \"r\"", "is no SHA-256"),
+            ("[[exception]]\nsha256 = \"HASH\"\nreason = \" \"", "has no reason"),
+            (
+                "[[exception]]\nsha256 = \"HASH\"\nreason = \"r\"\nexpires = 2030-02-31",
+                "line 4: invalid date",
+            ),
+            (
+                "[[exception]]\nsha256 = \"HASH\"\nreason = \"r\"\nexpires = 10:00:00",
+                "is no day",
+            ),
+        ] {
+            let error = policy(&text.replace("HASH", &"0".repeat(64))).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains("whowrote.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_policy_up_to_the_top_of_the_repository_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let deep = top.join("repo/a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::create_dir(top.join("repo/.git")).unwrap();
+        std::fs::write(top.join(POLICY_FILE), "alpha = 0.5").unwrap();
+        let found = GatePolicy::find(&deep).unwrap();
+        assert_eq!((found.file, found.root), (None, top.join("repo")));
+        std::fs::write(
+            top.join("repo/a").join(POLICY_FILE),
+            "alpha = 0.25\nmodels = \"m.toml\"",
+        )
+        .unwrap();
+        let found = GatePolicy::find(&deep).unwrap();
+        assert_eq!((found.alpha, found.root.clone()), (0.25, top.join("repo/a")));
+        assert_eq!(found.models, Some(top.join("repo/a/m.toml")));
+        std::fs::write(deep.join(POLICY_FILE), "alpha = [").unwrap();
+        assert!(GatePolicy::find(&deep).is_err());
+        let missing = GatePolicy::read(&deep.join("none.toml")).unwrap_err().to_string();
+        assert!(
+            missing.contains("none.toml") && missing.contains("--policy"),
+            "{missing}"
+        );
+        assert!(GatePolicy::read(&deep).unwrap_err().to_string().contains("no file"));
+    }
+}

@@ -1,0 +1,425 @@
+//! What changed between two states of a git repository, by the git program.
+//!
+//! Only plumbing is asked for, with everything off that a repository could have set up to be run: diff drivers, text converters,
+//! a file system monitor. Renames are not looked for: a file under another name is one that went and one that came.
+
+use super::{InputError, MAX_BYTES, printable, read_file};
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// Which two states are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Two revisions, as `git diff` reads them (`main...HEAD`, `A..B`), or one and the files as they lie (`HEAD`).
+    Range(String),
+    /// The last commit, and what the next one would hold.
+    Staged,
+}
+
+/// Why a change cannot be read. Everything in it is already safe to print.
+#[derive(Debug, thiserror::Error)]
+pub enum RevisionError {
+    /// There is no git program.
+    #[error("the program git could not be started ({0}); install it, or name the files to judge instead of --diff")]
+    NoGit(io::Error),
+    /// The folder is in no repository.
+    #[error("`{folder}` lies in no git repository ({reason}); run the gate in one, or name the files to judge instead")]
+    NoRepository {
+        /// The folder.
+        folder: String,
+        /// What git said.
+        reason: String,
+    },
+    /// Something that git would take for a flag.
+    #[error("`{0}` is no range of revisions; write one as main...HEAD, or a revision such as HEAD")]
+    NoRange(String),
+    /// git knows no such revisions.
+    #[error(
+        "git cannot compare `{range}` ({reason}); name revisions that this clone has, or fetch its whole history \
+         (`git fetch --unshallow`, or fetch-depth: 0 in a workflow)"
+    )]
+    Range {
+        /// What was asked for.
+        range: String,
+        /// What git said.
+        reason: String,
+    },
+    /// git answered otherwise than it is known to.
+    #[error("git could not read what changed ({0}); check the repository with `git fsck`")]
+    Broken(String),
+}
+
+/// A file that came, went, or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its path from the top of the repository.
+    pub path: PathBuf,
+    /// Where its bytes were before; none for one that came.
+    pub old: Option<Version>,
+    /// Where they are now; none for one that went.
+    pub new: Option<Version>,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// In the repository, under this name.
+    Stored(String),
+    /// On disk.
+    Lying,
+}
+
+/// A git repository.
+#[derive(Debug)]
+pub struct Repository {
+    top: PathBuf,
+    reader: Option<ObjectReader>,
+}
+
+impl Repository {
+    /// The repository that a folder lies in.
+    ///
+    /// # Errors
+    /// When there is none, or no git.
+    pub fn find(folder: &Path) -> Result<Self, RevisionError> {
+        let mut command = git(folder);
+        let output = command.args(["rev-parse", "--show-toplevel"]).output();
+        let output = output.map_err(RevisionError::NoGit)?;
+        if !output.status.success() {
+            return Err(RevisionError::NoRepository {
+                folder: printable(&folder.to_string_lossy()),
+                reason: said(&output.stderr),
+            });
+        }
+        let mut line = output.stdout;
+        line.pop_if(|last| *last == b'\n');
+        let top = path_of(&line);
+        Ok(Self {
+            top: top.canonicalize().unwrap_or(top),
+            reader: None,
+        })
+    }
+
+    /// The folder that paths are relative to, from the root.
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// The files that changed, in the order of their paths; of `paths` (from the root, empty for all) only those that lie there.
+    /// Links and submodules are no files.
+    ///
+    /// # Errors
+    /// When git knows no such revisions.
+    pub fn changes(&self, comparison: &Comparison, paths: &[PathBuf]) -> Result<Vec<Change>, RevisionError> {
+        let mut command = git(&self.top);
+        command.args([
+            "diff",
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+        ]);
+        command.args(["--ignore-submodules=all", "--no-color"]);
+        let range = match comparison {
+            Comparison::Staged => {
+                command.arg("--cached");
+                "the last commit"
+            }
+            Comparison::Range(range) if range.starts_with('-') || range.trim().is_empty() => {
+                return Err(RevisionError::NoRange(printable(range)));
+            }
+            Comparison::Range(range) => {
+                command.arg(range);
+                range
+            }
+        };
+        let output = command.arg("--").args(paths).output().map_err(RevisionError::NoGit)?;
+        if !output.status.success() {
+            return Err(RevisionError::Range {
+                range: printable(range),
+                reason: said(&output.stderr),
+            });
+        }
+        parse(&output.stdout).ok_or_else(|| RevisionError::Broken("its list of files was cut".to_owned()))
+    }
+
+    /// The bytes of a version of a file.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are more than [`MAX_BYTES`].
+    pub fn read(&mut self, path: &Path, version: &Version) -> Result<Vec<u8>, InputError> {
+        let name = path.to_string_lossy();
+        match version {
+            Version::Lying => read_file(&self.top.join(path)),
+            Version::Stored(object) => {
+                let reader = match &mut self.reader {
+                    Some(reader) => reader,
+                    none => {
+                        let started = ObjectReader::start(&self.top);
+                        none.insert(started.map_err(|error| InputError::from_io(&name, error))?)
+                    }
+                };
+                let read = reader.read(object).map_err(|error| InputError::from_io(&name, error))?;
+                read.ok_or_else(|| InputError::too_large(&name))
+            }
+        }
+    }
+}
+
+/// git in a folder, in a language that is known, taking paths for paths and changing nothing.
+fn git(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command
+        .arg("-C")
+        .arg(folder)
+        .args(["-c", "core.fsmonitor=false"])
+        .env("LC_ALL", "C")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The first line of what git said, without its own name for it.
+fn said(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("it said nothing");
+    printable(line.trim_start_matches("fatal: ").trim())
+}
+
+/// What `git diff --raw -z` wrote: `:mode mode name name status NUL path NUL` for each file.
+fn parse(listing: &[u8]) -> Option<Vec<Change>> {
+    let mut fields = listing.split(|byte| *byte == 0);
+    let mut changes = Vec::new();
+    loop {
+        let head = fields.next()?;
+        // What follows the last NUL.
+        if head.is_empty() {
+            return Some(changes);
+        }
+        let path = path_of(fields.next()?);
+        let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
+        let [old_mode, new_mode, old, new, status] = head.split(' ').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let is_file = |mode: &str| mode.starts_with("100");
+        let version = |name: &str| match name.bytes().all(|byte| byte == b'0') {
+            true => Version::Lying,
+            false => Version::Stored(name.to_owned()),
+        };
+        // A file in the middle of a merge has no version yet that could be judged.
+        if status != "U" {
+            let change = Change {
+                old: is_file(old_mode).then(|| version(old)),
+                new: is_file(new_mode).then(|| version(new)),
+                path,
+            };
+            if change.old.is_some() || change.new.is_some() {
+                changes.push(change);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::new(&*String::from_utf8_lossy(bytes)))
+}
+
+/// `git cat-file --batch`, asked for one object after the other.
+#[derive(Debug)]
+struct ObjectReader {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl ObjectReader {
+    fn start(top: &Path) -> io::Result<Self> {
+        let mut command = git(top);
+        command.args(["cat-file", "--batch"]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (Some(stdin), Some(stdout)) = (stdin, stdout) else {
+            return Err(io::Error::other("git has no pipes"));
+        };
+        Ok(Self {
+            child,
+            stdin,
+            stdout: BufReader::new(stdout),
+        })
+    }
+
+    /// The bytes of an object; none where there are too many.
+    fn read(&mut self, object: &str) -> io::Result<Option<Vec<u8>>> {
+        writeln!(self.stdin, "{object}").and_then(|()| self.stdin.flush())?;
+        let mut head = String::new();
+        self.stdout.by_ref().take(1024).read_line(&mut head)?;
+        let missing = || io::Error::other(format!("the repository lacks its object {object}"));
+        let size = head
+            .trim_end()
+            .rsplit_once(' ')
+            .and_then(|(_, size)| size.parse::<u64>().ok());
+        let size = size.ok_or_else(missing)?;
+        if size > MAX_BYTES {
+            io::copy(&mut self.stdout.by_ref().take(size + 1), &mut io::sink())?;
+            return Ok(None);
+        }
+        let mut bytes = vec![0; size as usize];
+        self.stdout.read_exact(&mut bytes)?;
+        self.stdout.read_exact(&mut [0])?;
+        Ok(Some(bytes))
+    }
+}
+
+impl Drop for ObjectReader {
+    fn drop(&mut self) {
+        // It may be in the middle of an answer that nobody waits for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository with one commit of these files.
+    fn repository(files: &[(&str, &str)]) -> (tempfile::TempDir, Repository) {
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path(), &["init", "-q", "-b", "main"]);
+        commit(folder.path(), files);
+        let repository = Repository::find(folder.path()).unwrap();
+        (folder, repository)
+    }
+
+    fn run(folder: &Path, arguments: &[&str]) {
+        let identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"];
+        let status = git(folder).args(identity).args(arguments).output().unwrap();
+        assert!(status.status.success(), "{arguments:?}: {}", said(&status.stderr));
+    }
+
+    fn commit(folder: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        run(folder, &["add", "-A"]);
+        run(folder, &["commit", "-q", "-m", "m"]);
+    }
+
+    #[test]
+    fn files_that_came_went_or_changed_are_read_as_they_were_and_are() {
+        let (folder, mut repository) = repository(&[("a.md", "one"), ("b.md", "two"), ("c.md", "three")]);
+        std::fs::remove_file(folder.path().join("b.md")).unwrap();
+        commit(
+            folder.path(),
+            &[("a.md", "one and a half"), ("sp ace\n\u{e9}.md", "new")],
+        );
+        let range = Comparison::Range("HEAD~1..HEAD".to_owned());
+        let changes = repository.changes(&range, &[]).unwrap();
+        let mut texts = Vec::new();
+        for change in &changes {
+            let mut text = |version: &Option<Version>| {
+                let bytes = version
+                    .as_ref()
+                    .map(|version| repository.read(&change.path, version).unwrap());
+                bytes.map(|bytes| String::from_utf8(bytes).unwrap())
+            };
+            texts.push((change.path.to_str().unwrap(), text(&change.old), text(&change.new)));
+        }
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            texts,
+            [
+                ("a.md", text("one"), text("one and a half")),
+                ("b.md", text("two"), None),
+                ("sp ace\n\u{e9}.md", None, text("new")),
+            ]
+        );
+        let only = repository.changes(&range, &[repository.top().join("a.md")]).unwrap();
+        assert_eq!(only.len(), 1);
+    }
+
+    #[test]
+    fn what_lies_there_and_what_is_staged_are_told_apart() {
+        let (folder, mut repository) = repository(&[("a.md", "one")]);
+        std::fs::write(folder.path().join("a.md"), "staged").unwrap();
+        run(folder.path(), &["add", "a.md"]);
+        std::fs::write(folder.path().join("a.md"), "lying").unwrap();
+        let mut new = |comparison| {
+            let changes = repository.changes(&comparison, &[]).unwrap();
+            let bytes = repository
+                .read(&changes[0].path, changes[0].new.as_ref().unwrap())
+                .unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(new(Comparison::Staged), "staged");
+        assert_eq!(new(Comparison::Range("HEAD".to_owned())), "lying");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_no_files_and_nothing_that_a_repository_sets_up_is_run() {
+        let (folder, repository) = repository(&[("a.md", "one"), (".gitattributes", "*.md diff=evil\n")]);
+        let touched = folder.path().join("touched");
+        let evil = format!("touch {}; cat", touched.display());
+        for key in [
+            "diff.evil.textconv",
+            "diff.evil.command",
+            "diff.external",
+            "core.fsmonitor",
+        ] {
+            run(folder.path(), &["config", key, &evil]);
+        }
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link.md")).unwrap();
+        std::fs::write(folder.path().join("a.md"), "two").unwrap();
+        run(folder.path(), &["add", "-A"]);
+        let _ = std::fs::remove_file(&touched);
+        let changes = repository.changes(&Comparison::Staged, &[]).unwrap();
+        assert_eq!(changes.len(), 1);
+        assert!(!touched.exists());
+    }
+
+    #[test]
+    fn what_is_no_range_and_what_is_no_repository_is_said() {
+        let (_folder, repository) = repository(&[("a.md", "one")]);
+        let failed = |range: &str| {
+            let range = Comparison::Range(range.to_owned());
+            repository.changes(&range, &[]).unwrap_err().to_string()
+        };
+        assert!(failed("--output=x").contains("is no range"));
+        assert!(failed(" ").contains("is no range"));
+        assert!(failed("main...nowhere").contains("fetch-depth"));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let error = Repository::find(elsewhere.path()).unwrap_err().to_string();
+        assert!(error.contains("no git repository"), "{error}");
+    }
+
+    #[test]
+    fn a_listing_that_is_cut_is_none() {
+        let line = b":100644 100644 aa bb M\0a.md\0";
+        assert_eq!(parse(line).unwrap().len(), 1);
+        assert_eq!(parse(b"").map(|changes| changes.len()), Some(0));
+        for cut in [&line[..5], &line[..24], b"no\0a\0", b":1 2 3\0a\0"] {
+            assert_eq!(parse(cut), None);
+        }
+    }
+}

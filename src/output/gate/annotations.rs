@@ -1,0 +1,67 @@
+//! Workflow commands of GitHub Actions, which show as annotations on the lines of a pull request ("Workflow commands for GitHub
+//! Actions" in its documentation).
+
+use super::sentences;
+use crate::gate::{GateReport, Outcome};
+use crate::input::prose::LineUnit;
+use std::io::{self, Write};
+
+pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+    for text in &report.texts {
+        let command = match text.outcome {
+            Outcome::Fail => "error",
+            Outcome::Warn => "warning",
+            Outcome::Pass => continue,
+        };
+        let title = "whowrote";
+        let basis = sentences::basis(report, text).unwrap_or_default();
+        let message = format!("{} {basis} Digest: {}", sentences::finding(text), text.sha256);
+        for [first, last] in &text.lines {
+            let lines = match text.unit {
+                LineUnit::Line => format!(",line={first},endLine={last}"),
+                LineUnit::Paragraph => String::new(),
+            };
+            let path = property(&text.path);
+            writeln!(out, "::{command} file={path}{lines},title={title}::{}", value(&message))?;
+        }
+    }
+    for (command, notes) in [("notice", &report.notes), ("error", &report.unreadable)] {
+        for note in notes {
+            let line = note.line.map(|line| format!(",line={line}")).unwrap_or_default();
+            let path = property(&note.path);
+            writeln!(
+                out,
+                "::{command} file={path}{line},title=whowrote::{}",
+                value(&note.message)
+            )?;
+        }
+    }
+    writeln!(out, "{}", value(&sentences::summary(report)))
+}
+
+/// A message: a line feed in it would end it, and begin whatever command stands behind.
+fn value(text: &str) -> String {
+    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    // A summary that began so would be a command.
+    match escaped.trim_start().starts_with("::") {
+        true => format!("%20{escaped}"),
+        false => escaped,
+    }
+}
+
+/// A value of a property, which ends at a comma or a colon.
+fn property(text: &str) -> String {
+    value(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_becomes_a_command_or_a_property() {
+        assert_eq!(property("a,b:c%\r\nd"), "a%2Cb%3Ac%25%0D%0Ad");
+        assert_eq!(value("50%\n::error::x"), "50%25%0A::error::x");
+        assert_eq!(value("::error::x"), "%20::error::x");
+    }
+}

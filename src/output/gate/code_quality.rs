@@ -1,0 +1,56 @@
+//! GitLab's code quality report: the fields of "Code Quality" in its documentation, a subset of Code Climate's.
+
+use super::sentences;
+use crate::gate::{GateReport, Outcome};
+use crate::input::lower_hex;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+
+pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+    let of_texts = report.texts.iter().filter_map(|text| {
+        let (check, severity) = match text.outcome {
+            Outcome::Fail => ("forbidden-author", "major"),
+            Outcome::Warn => ("author-undecided", "minor"),
+            Outcome::Pass => return None,
+        };
+        let issues = text.lines.iter().map(move |[first, last]| {
+            let place = format!("{}\0{}\0{first}", text.path, text.sha256);
+            issue(
+                check,
+                severity,
+                &sentences::finding(text),
+                &place,
+                &text.path,
+                *first,
+                *last,
+            )
+        });
+        Some(issues.collect::<Vec<_>>())
+    });
+    let of_notes = [
+        ("note", "info", &report.notes),
+        ("unreadable", "major", &report.unreadable),
+    ];
+    let of_notes = of_notes.into_iter().flat_map(|(check, severity, notes)| {
+        notes.iter().map(move |note| {
+            let line = note.line.unwrap_or(1);
+            let place = format!("{}\0{}", note.path, note.message);
+            issue(check, severity, &note.message, &place, &note.path, line, line)
+        })
+    });
+    let issues: Vec<Value> = of_texts.flatten().chain(of_notes).collect();
+    serde_json::to_writer_pretty(&mut *out, &issues)?;
+    writeln!(out)
+}
+
+fn issue(check: &str, severity: &str, description: &str, place: &str, path: &str, first: usize, last: usize) -> Value {
+    json!({
+        "description": description,
+        "check_name": format!("whowrote/{check}"),
+        // The same finding in the same place is known again in the next run.
+        "fingerprint": lower_hex(&Sha256::digest(place)),
+        "severity": severity,
+        "location": {"path": path, "lines": {"begin": first, "end": last}},
+    })
+}

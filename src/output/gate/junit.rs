@@ -1,0 +1,46 @@
+//! JUnit XML: a test suite with one test a text.
+
+use super::sentences;
+use crate::gate::{GateReport, Outcome};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::io::{self, Write};
+
+pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut suite = TestSuite::new("whowrote gate");
+    for text in &report.texts {
+        let finding = sentences::finding(text);
+        let status = match text.outcome {
+            Outcome::Fail => {
+                let mut failed = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                failed.set_message(finding.as_str()).set_type("forbidden-author");
+                let basis = sentences::basis(report, text).unwrap_or_default();
+                failed.set_description(format!("{finding} {basis} Digest: {}", text.sha256));
+                failed
+            }
+            Outcome::Warn | Outcome::Pass => TestCaseStatus::success(),
+        };
+        let mut case = TestCase::new(sentences::place(text), status);
+        case.set_classname(text.path.as_str());
+        if text.outcome == Outcome::Warn {
+            case.set_system_out(finding);
+        }
+        suite.add_test_case(case);
+    }
+    for note in &report.unreadable {
+        let mut failed = TestCaseStatus::non_success(NonSuccessKind::Error);
+        failed.set_message(note.message.as_str()).set_type("unreadable");
+        let mut case = TestCase::new(note.path.as_str(), failed);
+        case.set_classname(note.path.as_str());
+        suite.add_test_case(case);
+    }
+    let notes = report
+        .notes
+        .iter()
+        .map(|note| format!("{}: {}", note.path, note.message));
+    let said: Vec<String> = notes.chain([sentences::summary(report)]).collect();
+    suite.set_system_out(said.join("\n"));
+    let mut run = Report::new("whowrote gate");
+    run.add_test_suite(suite);
+    let xml = run.to_string().map_err(io::Error::other)?;
+    writeln!(out, "{}", xml.trim_end())
+}

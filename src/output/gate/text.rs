@@ -1,0 +1,64 @@
+//! For reading: what failed, where and why, and one sentence on the run.
+
+use super::super::text::{readable, wrapped};
+use super::sentences;
+use crate::gate::{GateReport, GateText, Outcome};
+use crate::input::printable;
+use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
+
+const FAIL: Style = AnsiColor::Red.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default().bold();
+const PASS: Style = AnsiColor::Green.on_default();
+const BOLD: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let width = readable(width);
+    for text in &report.texts {
+        if verbose || text.outcome != Outcome::Pass {
+            self::text(report, text, width, out)?;
+        }
+    }
+    for (style, name, notes) in [(WARN, "note", &report.notes), (FAIL, "unread", &report.unreadable)] {
+        for note in notes {
+            let line = note.line.map(|line| format!(":{line}")).unwrap_or_default();
+            writeln!(
+                out,
+                "{style}{name:<6}{style:#} {BOLD}{}{line}{BOLD:#}",
+                printable(&note.path)
+            )?;
+            wrapped(out, width, 7, Style::new(), &printable(&note.message))?;
+        }
+    }
+    if verbose {
+        if let Some(policy) = &report.policy {
+            writeln!(out, "{FAINT}policy: {}{FAINT:#}", printable(policy))?;
+        }
+        for line in sentences::skipped(report) {
+            writeln!(out, "{FAINT}{line}{FAINT:#}")?;
+        }
+    }
+    wrapped(out, width, 0, BOLD, &sentences::summary(report))
+}
+
+fn text(report: &GateReport, text: &GateText, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let (style, name) = match text.outcome {
+        Outcome::Fail => (FAIL, "FAILED"),
+        Outcome::Warn => (WARN, "open"),
+        Outcome::Pass => (PASS, "passed"),
+    };
+    let (place, words) = (sentences::place(text), text.words);
+    writeln!(out, "{style}{name:<6}{style:#} {BOLD}{place}{BOLD:#} ({words} words)")?;
+    wrapped(out, width, 7, Style::new(), &sentences::finding(text))?;
+    if let Some(basis) = sentences::basis(report, text) {
+        wrapped(out, width, 7, FAINT, &basis)?;
+    }
+    for warning in sentences::warnings(text) {
+        wrapped(out, width, 7, FAINT, &printable(warning))?;
+    }
+    if text.outcome == Outcome::Fail {
+        writeln!(out, "       {FAINT}digest {}{FAINT:#}", text.sha256)?;
+    }
+    Ok(())
+}
