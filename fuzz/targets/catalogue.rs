@@ -1,0 +1,18 @@
+//! A catalogue of models and authors, and a calibration.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::path::Path;
+use whowrote::calibration::Calibration;
+use whowrote::model::catalogue::Catalogue;
+
+fuzz_target!(|text: &str| {
+    if let Ok(catalogue) = Catalogue::from_toml(text, Path::new("models.toml")) {
+        for author in catalogue.authors() {
+            assert!(catalogue.model(&author.model).is_ok());
+        }
+    }
+    if let Ok(calibration) = Calibration::from_json(text, "fuzz") {
+        assert!(Calibration::from_json(&calibration.to_json(), "again").is_ok());
+    }
+});

@@ -1,0 +1,116 @@
+//! What RAID's mechanical attacks do to verdicts. The measurement takes texts whose authors are known, and is run on demand:
+//! `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test attacks -- --ignored`, with a line `{"author": …, "text": …}`
+//! for each text in FOLDER/attacks.jsonl.
+
+#[path = "common/document.rs"]
+mod document;
+
+use document::{documented, share};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::Command;
+use whowrote::attacks::Attack;
+use whowrote::input::disguise::undisguise;
+
+const PERSON: &str = include_str!("../samples/letter.txt");
+
+#[test]
+fn what_can_be_undone_is_undone_at_the_published_rates() {
+    let plain = undisguise(PERSON).text;
+    for attack in [Attack::Homoglyph, Attack::ZeroWidthSpace, Attack::Whitespace] {
+        let mut rng = StdRng::seed_from_u64(1);
+        let attacked = attack.apply(&plain, attack.rate(), &mut rng);
+        assert_ne!(attacked, plain);
+        assert_eq!(undisguise(&attacked).text, plain, "{}", attack.name());
+    }
+}
+
+#[derive(Default)]
+struct Row {
+    texts: u64,
+    retained: u64,
+    alone: u64,
+    raw_retained: u64,
+    raw_alone: u64,
+    warned: u64,
+}
+
+#[test]
+#[ignore = "takes texts of known authors, and half an hour"]
+fn how_far_attacks_move_verdicts() {
+    let folder = std::env::var_os("VALIDITY_TEXTS").expect("VALIDITY_TEXTS names no folder");
+    let texts = std::fs::read_to_string(std::path::Path::new(&folder).join("attacks.jsonl")).unwrap();
+    let texts: Vec<Value> = texts.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let work = tempfile::tempdir().unwrap();
+    let mut lines = String::new();
+    for (i, text) in texts.iter().enumerate() {
+        let (author, text) = (text["author"].as_str().unwrap(), text["text"].as_str().unwrap());
+        let mut add = |attack: &str, text: String| {
+            writeln!(
+                lines,
+                "{}",
+                json!({"id": format!("{attack}/{author}/{i}"), "text": text})
+            )
+            .unwrap();
+        };
+        add("none", text.to_owned());
+        for attack in Attack::ALL {
+            let mut rng = StdRng::seed_from_u64(i as u64);
+            add(attack.name(), attack.apply(text, attack.rate(), &mut rng));
+        }
+    }
+    let (input, output) = (work.path().join("texts.jsonl"), work.path().join("verdicts.jsonl"));
+    std::fs::write(&input, lines).unwrap();
+    let mut batch = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
+    batch.arg("batch").arg(&input).args(["--id", "id", "-o"]).arg(&output);
+    assert!(batch.status().unwrap().success());
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    for line in std::fs::read_to_string(output).unwrap().lines() {
+        let report: Value = serde_json::from_str(line).unwrap();
+        let id: Vec<&str> = report["input"]["id"].as_str().unwrap().split('/').collect();
+        let left = |of: &Value| {
+            let authors = of["authors"].as_array().unwrap();
+            let there = authors.iter().any(|author| author == id[1]);
+            (u64::from(there), u64::from(there && authors.len() == 1))
+        };
+        let raw = match &report["disguises"]["raw"] {
+            Value::Null => &report,
+            raw => raw,
+        };
+        let row = rows.entry((id[0].to_owned(), id[1].to_owned())).or_default();
+        let ((retained, alone), (raw_retained, raw_alone)) = (left(&report), left(raw));
+        row.texts += 1;
+        row.retained += retained;
+        row.alone += alone;
+        row.raw_retained += raw_retained;
+        row.raw_alone += raw_alone;
+        let warnings = report["warnings"].as_array().unwrap();
+        row.warned += u64::from(
+            warnings
+                .iter()
+                .any(|warning| matches!(warning["code"].as_str(), Some("disguised" | "outside-calibration"))),
+        );
+    }
+    let mut table = String::from(
+        "\n| attack | texts by | n | author kept | as it came | author alone | as it came | warned |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for attack in ["none"].into_iter().chain(Attack::ALL.map(Attack::name)) {
+        for ((_, author), row) in rows.iter().filter(|((name, _), _)| name == attack) {
+            let n = row.texts;
+            writeln!(
+                table,
+                "| {attack} | {author} | {n} | {} | {} | {} | {} | {} |",
+                share(row.retained, n),
+                share(row.raw_retained, n),
+                share(row.alone, n),
+                share(row.raw_alone, n),
+                row.warned
+            )
+            .unwrap();
+        }
+    }
+    documented("attacks", &table);
+}
