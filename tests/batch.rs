@@ -14,27 +14,12 @@ use rand::{Rng, SeedableRng};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-use tiny::{Family, Tiny};
-
-/// Two tiny models, in folders.
-fn models() -> &'static [PathBuf; 2] {
-    static MODELS: OnceLock<(tempfile::TempDir, [PathBuf; 2])> = OnceLock::new();
-    let (_, models) = MODELS.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let models = [("one", Family::Llama, 1), ("two", Family::Gemma3, 2)].map(|(name, family, seed)| {
-            let path = folder.path().join(name);
-            Tiny::new(family, seed).write_folder(&path, DType::F32, 1);
-            path
-        });
-        (folder, models)
-    });
-    models
-}
+use tiny::{Family, Tiny, two_models};
 
 fn batch(arguments: &[&str]) -> Command {
-    let [one, two] = models();
+    let [one, two] = two_models();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
     command.args(["batch", "--offline", "--decoding", "temperature=1", "--no-prompt"]);
     command.arg("--a").arg(one).arg("--b").arg(two).args(arguments);
@@ -157,7 +142,7 @@ fn every_input_has_its_line_in_a_stable_order() {
 #[test]
 fn a_text_gets_the_verdict_that_detect_gives_it_whatever_its_company() {
     let folder = tempfile::tempdir().unwrap();
-    let [one, two] = models();
+    let [one, two] = two_models();
     let texts = texts(12);
     let mut expected = String::new();
     let mut paths = Vec::new();
@@ -489,7 +474,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
         .arg("--a")
         .arg(&other)
         .arg("--b")
-        .arg(&models()[1])
+        .arg(&two_models()[1])
         .args(arguments);
     assert!(said(&mut command, 2).1.contains("models"));
     // The input itself is never written.

@@ -4,13 +4,11 @@
 #[path = "common/tiny.rs"]
 mod tiny;
 
-use candle_core::DType;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
-use tiny::{Family, Tiny};
+use tiny::two_models;
 
 /// Texts that the default models wrote (test prompts, temperature 0.7 with top-p 0.9), and one by a person.
 const OWN: &str = include_str!("gate/own.txt");
@@ -30,21 +28,6 @@ allow = ["a", "human"]
 paths = ["vendor/"]
 judge = false
 "#;
-
-/// Two tiny models, in folders.
-fn models() -> &'static [PathBuf; 2] {
-    static MODELS: OnceLock<(tempfile::TempDir, [PathBuf; 2])> = OnceLock::new();
-    let (_, models) = MODELS.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let models = [("one", Family::Llama, 1), ("two", Family::Gemma3, 2)].map(|(name, family, seed)| {
-            let path = folder.path().join(name);
-            Tiny::new(family, seed).write_folder(&path, DType::F32, 1);
-            path
-        });
-        (folder, models)
-    });
-    models
-}
 
 /// A git repository in a folder of its own.
 struct Repository(tempfile::TempDir);
@@ -94,7 +77,7 @@ impl Repository {
 
     /// The gate with the tiny models, which knows that there was no prompt: without one nothing is calibrated for them.
     fn gate(&self, arguments: &[&str]) -> Command {
-        let [one, two] = models();
+        let [one, two] = two_models();
         let mut command = self.gate_of_defaults(&["--offline", "--decoding", "temperature=1", "--no-prompt"]);
         command.arg("--a").arg(one).arg("--b").arg(two).args(arguments);
         command
@@ -373,7 +356,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
 #[test]
 fn what_the_evidence_does_not_tell_is_as_the_policy_says() {
     // With the prompt unknown nothing tests the tiny models, so that all are left.
-    let [one, two] = models();
+    let [one, two] = two_models();
     for (undecided, code, shown) in [
         ("pass", 0, "1 text judged"),
         ("warn", 0, "open "),
@@ -464,8 +447,8 @@ fn path_with_program() -> std::ffi::OsString {
 }
 
 /// A policy that has the tiny models write.
-fn policy_with_models() -> String {
-    let [one, two] = models();
+fn policy_with_two_models() -> String {
+    let [one, two] = two_models();
     format!("a = [{one:?}]\nb = [{two:?}]\n{}", strict())
 }
 
@@ -486,7 +469,7 @@ fn the_pre_commit_hook_stops_a_commit() {
         revision.trim()
     );
     let repository = Repository::of(&[
-        ("whowrote.toml", &policy_with_models()),
+        ("whowrote.toml", &policy_with_two_models()),
         (".pre-commit-config.yaml", &config),
     ]);
     let cache = tempfile::tempdir().unwrap();
@@ -528,7 +511,7 @@ fn the_steps_of_the_action_judge_a_pull_request() {
     let action: Value = serde_norway::from_str(include_str!("../action.yml")).unwrap();
     assert_eq!(action["runs"]["using"], "composite");
     let steps = action["runs"]["steps"].as_array().unwrap();
-    let repository = changed(&policy_with_models());
+    let repository = changed(&policy_with_two_models());
     repository.git(&["update-ref", "refs/remotes/origin/main", "HEAD~1"]);
     let runner = tempfile::tempdir().unwrap();
     let file = |name: &str| {

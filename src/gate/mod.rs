@@ -1,6 +1,6 @@
 //! A run of many texts against a policy: which files may be whose, what of them is judged, and what fails.
 //!
-//! [`policy`] says who may write what, [`passages`] what of a file is a text to be judged, [`decide`] which of the judged texts
+//! `policy` says who may write what, `passages` what of a file is a text to be judged, `decide` which of the judged texts
 //! fail, so that the whole run has one error.
 
 mod decide;

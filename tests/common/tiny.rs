@@ -12,7 +12,8 @@ use rand::rngs::StdRng;
 use rand_distr::{Distribution, Normal};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The covered families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,21 @@ pub struct Tiny {
     pub config: serde_json::Value,
     pub tensors: BTreeMap<String, Tensor>,
     pub vocab: usize,
+}
+
+/// Two tiny models in folders, which last as long as the process.
+pub fn two_models() -> &'static [PathBuf; 2] {
+    static MODELS: OnceLock<(tempfile::TempDir, [PathBuf; 2])> = OnceLock::new();
+    let (_, models) = MODELS.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let models = [("one", Family::Llama, 1), ("two", Family::Gemma3, 2)].map(|(name, family, seed)| {
+            let path = folder.path().join(name);
+            Tiny::new(family, seed).write_folder(&path, DType::F32, 1);
+            path
+        });
+        (folder, models)
+    });
+    models
 }
 
 impl Family {

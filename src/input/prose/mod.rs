@@ -2,7 +2,7 @@
 //!
 //! People submit text inside of other things: Markdown, HTML, LaTeX, a word processor's file, the comments of a program. What is
 //! judged is the text that a reader reads, without markup, code, links' addresses or formulas; and what is said of it has to name
-//! the lines of the file that it came from. One module a markup takes the text out; [`Builder`] puts it together.
+//! the lines of the file that it came from. One module a markup takes the text out; `Builder` puts it together.
 
 mod builder;
 mod html;
@@ -165,6 +165,23 @@ pub(crate) mod tests {
             format!("{:?} {lines}: {}", block.kind, block.text)
         };
         prose.blocks.iter().map(block).collect()
+    }
+
+    /// The same, and that words stand on their lines as they are.
+    pub fn check_words(file: &str, prose: &Prose) {
+        check(file, prose);
+        let lines: Vec<&str> = file.lines().collect();
+        for block in &prose.blocks {
+            for piece in &block.pieces {
+                for word in block.text[piece.span.clone()].split(|c: char| !c.is_alphabetic()) {
+                    assert!(
+                        lines[piece.line - 1].contains(word),
+                        "{word} is not on line {}",
+                        piece.line
+                    );
+                }
+            }
+        }
     }
 
     /// Holds what is true of all prose; where the file is given also that its words stand on the lines that are said.
