@@ -45,6 +45,8 @@ pub struct Builder {
     pieces: Vec<Piece>,
     kind: BlockKind,
     ignoring: Ignoring,
+    /// Whether something was left out behind the last word.
+    gap: bool,
 }
 
 impl Default for Builder {
@@ -56,6 +58,7 @@ impl Default for Builder {
             pieces: Vec::new(),
             kind: BlockKind::Paragraph,
             ignoring: Ignoring::Nothing,
+            gap: false,
         }
     }
 }
@@ -78,8 +81,20 @@ impl Builder {
         }
     }
 
+    /// Says that something is left out here: words are parted by it, but a sentence's sign behind it joins the word before.
+    pub fn left_out(&mut self) {
+        self.space();
+        self.gap = true;
+    }
+
     fn add_line(&mut self, text: &str, line: usize) {
-        if text.starts_with(char::is_whitespace) {
+        let is_empty = text.trim_start().is_empty();
+        if !is_empty
+            && std::mem::take(&mut self.gap)
+            && text.trim_start().starts_with(['.', ',', ';', ':', '!', '?', ')'])
+        {
+            self.text.truncate(self.text.trim_end().len());
+        } else if text.starts_with(char::is_whitespace) {
             self.space();
         }
         let start = self.text.len();
@@ -123,6 +138,7 @@ impl Builder {
         let mut text = std::mem::take(&mut self.text);
         let mut pieces = std::mem::take(&mut self.pieces);
         let kind = std::mem::replace(&mut self.kind, BlockKind::Paragraph);
+        self.gap = false;
         if !text.contains(char::is_alphanumeric) {
             return;
         }

@@ -15,13 +15,27 @@ use std::collections::HashMap;
 /// Code, styles, preformatted text, drawings, formulas, attributes and elements with the attribute `hidden` are left out. What
 /// style sheets or scripts hide or show is not known.
 pub fn extract(text: &str) -> Prose {
-    let lines = Lines::of(text);
-    let mut page = Page::new(text, &lines);
+    let mut builder = Builder::default();
+    read(text, 1, false, &mut builder);
+    builder.finish(LineUnit::Line)
+}
+
+/// Adds the prose of a stretch of HTML in a file of another markup. It begins on the line `first` of that file, and its marks
+/// speak of what follows in the file.
+///
+/// An element that is open at the end of the stretch ends there, so that what follows is read again.
+pub fn add(text: &str, first: usize, builder: &mut Builder) {
+    read(text, first, true, builder);
+}
+
+fn read(text: &str, first: usize, fragment: bool, builder: &mut Builder) {
+    builder.end();
+    let mut page = Page::new(text, first, fragment, builder);
     let mut tokens = Tokenizer::new_with_emitter(text, Emitted(DefaultEmitter::new_with_span()));
     while let Some(Ok(token)) = tokens.next() {
         page.take(token, &mut tokens);
     }
-    page.finish()
+    page.finish();
 }
 
 type Tokens<'a> = Tokenizer<StringReader<'a>, Emitted>;
@@ -138,6 +152,9 @@ const INLINE_OUT_OF_FOREIGN: &[&str] = &[
     "sup", "tt", "u", "var",
 ];
 
+/// Elements that Markdown lets reach to their end tag, and so to the end of the file where they have none.
+const TO_THE_END: &[&str] = &["pre", "script", "style", "textarea"];
+
 const HEADINGS: &[&str] = &["h1", "h2", "h3", "h4", "h5", "h6"];
 
 const TABLE_PARTS: &[&str] = &["caption", "table", "tbody", "td", "tfoot", "th", "thead", "tr"];
@@ -181,10 +198,14 @@ struct Open {
 }
 
 /// A page that is read.
-struct Page<'a> {
+struct Page<'a, 'b> {
     text: &'a str,
-    lines: &'a Lines,
-    builder: Builder,
+    lines: Lines,
+    /// The line of the file that the text begins on.
+    first: usize,
+    /// Whether the text is a part of a file of another markup.
+    fragment: bool,
+    builder: &'b mut Builder,
     /// The open elements, after one that stands for the page.
     open: Vec<Open>,
     /// Where in `open` the elements of a name are.
@@ -197,12 +218,14 @@ struct Page<'a> {
     tag_without_end: bool,
 }
 
-impl<'a> Page<'a> {
-    fn new(text: &'a str, lines: &'a Lines) -> Self {
+impl<'a, 'b> Page<'a, 'b> {
+    fn new(text: &'a str, first: usize, fragment: bool, builder: &'b mut Builder) -> Self {
         Self {
             text,
-            lines,
-            builder: Builder::default(),
+            lines: Lines::of(text),
+            first,
+            fragment,
+            builder,
             open: vec![Open {
                 name: String::new(),
                 begins: 0,
@@ -219,6 +242,11 @@ impl<'a> Page<'a> {
             comment_without_end: false,
             tag_without_end: false,
         }
+    }
+
+    /// The line of the file that a byte of the text stands on.
+    fn line(&self, byte: usize) -> usize {
+        self.lines.at(byte) + self.first - 1
     }
 
     fn inner(&self) -> &Open {
@@ -265,7 +293,7 @@ impl<'a> Page<'a> {
         };
         self.heading_has_words |= !text.trim().is_empty();
         let in_title = self.inner().name == "title";
-        let first = self.lines.at(span.start);
+        let first = self.line(span.start);
         for (line, number) in text.split('\n').zip(first..) {
             if number > first {
                 self.builder.space();
@@ -285,7 +313,7 @@ impl<'a> Page<'a> {
         if !self.text.get(begins..).is_some_and(|text| text.starts_with("<!--")) {
             return;
         }
-        let line = self.lines.at(begins);
+        let line = self.line(begins);
         if self.builder.mark(comment, line) {
             let kind = self.inner().kind;
             self.builder.begin(kind);
@@ -417,25 +445,27 @@ impl<'a> Page<'a> {
             }
             let outermost_left_out = open.left_out && !self.inner().left_out;
             let expected = is(END_OMISSIBLE, &open.name) && at < self.text.len();
-            if outermost_left_out && !expected && !(of_its_own && self.open.len() == index) {
+            let at_end = self.fragment && at == self.text.len() && !is(TO_THE_END, &open.name);
+            let closed = of_its_own && self.open.len() == index;
+            if outermost_left_out && !(expected || at_end || closed) {
                 let name: String = open.name.chars().filter(|c| !c.is_control()).take(20).collect();
                 let message = format!(
                     "The <{name}> that begins here has no end tag, so that all up to line {} is left out.",
-                    self.lines.at(at)
+                    self.line(at)
                 );
-                self.builder.note(self.lines.at(open.begins), message);
+                self.builder.note(self.line(open.begins), message);
             }
         }
     }
 
-    fn finish(mut self) -> Prose {
+    fn finish(mut self) {
         let behind = self.text.get(self.read..).unwrap_or_default();
         if self.tag_without_end && behind.contains(char::is_alphanumeric) {
             let message = "The tag that begins here has no end, so that all behind it is left out.";
-            self.builder.note(self.lines.at(self.read), message.to_owned());
+            self.builder.note(self.line(self.read), message.to_owned());
         }
         self.close(1, false, self.text.len());
-        self.builder.finish(LineUnit::Line)
+        self.builder.end();
     }
 }
 

@@ -7,6 +7,7 @@
 mod builder;
 mod html;
 mod latex;
+mod lexical;
 mod markdown;
 mod office;
 mod plain;
@@ -46,7 +47,10 @@ pub enum Markup {
 impl Markup {
     /// What the name of a file says; none for a file that no prose is taken from.
     pub fn of_path(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?.to_lowercase();
+        let Some(ending) = path.extension() else {
+            return Self::of_name(path.file_name()?.to_str()?);
+        };
+        let ending = ending.to_str()?.to_lowercase();
         Some(match ending.as_str() {
             "md" | "markdown" | "mdown" | "mkd" | "mdx" => Self::Markdown,
             "rst" | "rest" => Self::ReStructuredText,
@@ -57,6 +61,17 @@ impl Markup {
             "odt" | "ott" => Self::Odt,
             ending => Self::Source(Language::of_extension(ending)?),
         })
+    }
+
+    /// What a name without an ending says, by custom.
+    fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "CHANGELOG" | "CHANGES" | "CONTRIBUTING" | "HACKING" | "INSTALL" | "NEWS" | "README" | "TODO" => {
+                Some(Self::Plain)
+            }
+            "Gemfile" | "Rakefile" | "Vagrantfile" => Some(Self::Source(Language::Ruby)),
+            _ => None,
+        }
     }
 
     /// What it is called.
@@ -152,6 +167,20 @@ pub struct Prose {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_files_say_what_they_are() {
+        let of = |name: &str| Markup::of_path(Path::new(name));
+        assert_eq!(of("docs/README"), Some(Markup::Plain));
+        assert_eq!(of("a/README.MD"), Some(Markup::Markdown));
+        assert_eq!(of("Rakefile"), Some(Markup::Source(Language::Ruby)));
+        assert_eq!(of("a.docx"), Some(Markup::Docx));
+        assert_eq!(of("x.SH"), Some(Markup::Source(Language::Bash)));
+        assert_eq!(
+            (of("LICENSE"), of(".gitignore"), of("a.png"), of("..")),
+            (None, None, None, None)
+        );
+    }
 
     /// Each block in one line: what it is, its lines, and its text.
     pub fn shown(prose: &Prose) -> Vec<String> {
