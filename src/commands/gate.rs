@@ -209,9 +209,10 @@ pub fn init(out: &mut dyn Write) -> anyhow::Result<ExitStatus> {
 /// # Errors
 /// When the work as a whole cannot be done, or the results cannot be written.
 pub fn run(config: &GateConfig, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<ExitStatus> {
-    check_names(config)?;
+    let considered = considered(&config.judging)?;
+    check_names(config, &considered)?;
     if let Submission::Explain(paths) = &config.submission {
-        return explain(config, paths, out);
+        return explain(config, paths, &considered, out);
     }
     // Where results cannot go is known before the work is done.
     let targets = config.reports.iter().map(|report| {
@@ -260,8 +261,7 @@ pub fn run(config: &GateConfig, out: &mut dyn Write, err: &mut dyn Write) -> any
 }
 
 /// Refuses rules for authors that are not considered: they could never be ruled out, and nothing would ever fail.
-fn check_names(config: &GateConfig) -> anyhow::Result<()> {
-    let considered = considered(&config.judging)?;
+fn check_names(config: &GateConfig, considered: &[(String, AuthorSet)]) -> anyhow::Result<()> {
     for (rule, number) in config.policy.rules.iter().zip(1..) {
         for name in &rule.allow {
             let set = matches!(name.as_str(), "a" | "b" | "human");
@@ -298,35 +298,43 @@ struct Gathered<'a> {
     unreadable: Vec<Note>,
 }
 
-/// A file that the policy has judged.
-struct File<'a> {
-    name: String,
-    markup: Markup,
-    rule: (usize, &'a Rule),
-}
-
 impl<'a> Gathered<'a> {
-    /// The file, if it is to be judged.
-    fn file(&mut self, policy: &'a GatePolicy, full: &Path, name: String) -> Option<File<'a>> {
-        let Some((number, rule)) = policy.rule_for(full).filter(|(_, rule)| rule.judge) else {
+    /// Reads a file, if the policy has it judged, and adds what is new in it.
+    fn take(
+        &mut self,
+        policy: &'a GatePolicy,
+        full: &Path,
+        name: &str,
+        read: impl FnOnce() -> Result<Vec<u8>, InputError>,
+        before: &Before,
+        today: NaiveDate,
+    ) {
+        let Some(rule) = policy.rule_for(full).filter(|(_, rule)| rule.judge) else {
             self.skipped.unnamed += 1;
-            return None;
+            return;
         };
         let Some(markup) = Markup::of_path(full) else {
             self.skipped.no_prose += 1;
-            return None;
+            return;
         };
-        Some(File {
-            name,
-            markup,
-            rule: (number, rule),
-        })
+        match read().and_then(|bytes| prose::of_file(name, markup, &bytes)) {
+            Ok(prose) => self.add(policy, rule, name, &prose, before, today),
+            Err(error) => self.failed(name, &error),
+        }
     }
 
     /// Adds the new texts of a file.
-    fn add(&mut self, policy: &GatePolicy, file: &File<'a>, prose: &Prose, before: &Before, today: NaiveDate) {
+    fn add(
+        &mut self,
+        policy: &GatePolicy,
+        rule: (usize, &'a Rule),
+        name: &str,
+        prose: &Prose,
+        before: &Before,
+        today: NaiveDate,
+    ) {
         for (line, message) in &prose.notes {
-            self.note(&file.name, Some(*line), message.clone());
+            self.note(name, Some(*line), message.clone());
         }
         let found = passages(prose, before, policy.least_words);
         self.skipped.ignored_words += found.ignored;
@@ -345,16 +353,16 @@ impl<'a> Gathered<'a> {
                 Some(Excepted::Expired(exception)) => {
                     let day = exception.expires.map(|day| day.to_string()).unwrap_or_default();
                     let message = format!("The exception for this text ended on {day}, so it is judged again.");
-                    self.note(&file.name, first, message);
+                    self.note(name, first, message);
                 }
                 None => {}
             }
             self.texts.push(Text {
-                path: file.name.clone(),
+                path: name.to_owned(),
                 unit: prose.line_unit,
                 passage,
                 sha256,
-                rule: file.rule,
+                rule,
             });
         }
     }
@@ -404,10 +412,11 @@ fn of_changes<'a>(
             before.add(&prose);
         }
     }
+    let policy_file = config.policy.file.as_ref().and_then(|file| file.canonicalize().ok());
     for Change { path, new, .. } in &changes {
         let full = repository.top().join(path);
         let name = shown(path);
-        if Some(full.as_path()) == policy_file(&config.policy).as_deref() {
+        if Some(&full) == policy_file.as_ref() {
             gathered.note(
                 &name,
                 None,
@@ -415,20 +424,10 @@ fn of_changes<'a>(
             );
         }
         let Some(new) = new else { continue };
-        let Some(file) = gathered.file(&config.policy, &full, name) else {
-            continue;
-        };
-        let bytes = repository.read(path, new);
-        match bytes.and_then(|bytes| prose::of_file(&file.name, file.markup, &bytes)) {
-            Ok(prose) => gathered.add(&config.policy, &file, &prose, &before, today),
-            Err(error) => gathered.failed(&file.name, &error),
-        }
+        let read = || repository.read(path, new);
+        gathered.take(&config.policy, &full, &name, read, &before, today);
     }
     Ok(gathered)
-}
-
-fn policy_file(policy: &GatePolicy) -> Option<PathBuf> {
-    policy.file.as_ref()?.canonicalize().ok()
 }
 
 fn of_paths<'a>(config: &'a GateConfig, paths: &[PathBuf], today: NaiveDate) -> anyhow::Result<Gathered<'a>> {
@@ -454,14 +453,7 @@ fn of_paths<'a>(config: &'a GateConfig, paths: &[PathBuf], today: NaiveDate) -> 
                 continue;
             };
             let name = shown(full.strip_prefix(&top).unwrap_or(&path));
-            let Some(file) = gathered.file(&config.policy, &full, name) else {
-                continue;
-            };
-            let prose = read_file(&path).and_then(|bytes| prose::of_file(&file.name, file.markup, &bytes));
-            match prose {
-                Ok(prose) => gathered.add(&config.policy, &file, &prose, &before, today),
-                Err(error) => gathered.failed(&file.name, &error),
-            }
+            gathered.take(&config.policy, &full, &name, || read_file(&path), &before, today);
         }
     }
     Ok(gathered)
@@ -529,13 +521,17 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
 }
 
 /// Says which rule holds for each path.
-fn explain(config: &GateConfig, paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitStatus> {
-    let considered = considered(&config.judging)?;
+fn explain(
+    config: &GateConfig,
+    paths: &[PathBuf],
+    considered: &[(String, AuthorSet)],
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitStatus> {
     let mut said = String::new();
     for path in paths {
         let full = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let full = full.canonicalize().unwrap_or(full);
-        said += &explained(config, path, &full, &considered);
+        said += &explained(config, path, &full, considered);
     }
     out.write_all(said.as_bytes()).map_err(OutputError)?;
     Ok(ExitStatus::Done)

@@ -5,10 +5,11 @@
 //! pieces of [`PIECE`] words; passages too short to be judged alone are judged together.
 
 use crate::input::lower_hex;
-use crate::input::prose::{Block, BlockKind, Prose};
+use crate::input::prose::{Block, BlockKind, Piece, Prose};
 use crate::stats::attribution::{LENGTHS, word_ends};
 use ahash::{AHashSet, RandomState};
 use sha2::{Digest, Sha256};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::{Range, RangeInclusive};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -80,8 +81,9 @@ impl Before {
     }
 
     fn digest(&self, words: &[Word]) -> u64 {
-        let plain: Vec<&str> = words.iter().map(|word| word.plain.as_str()).collect();
-        self.state.hash_one(plain)
+        let mut hasher = self.state.build_hasher();
+        words.iter().for_each(|word| word.plain.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// For each of these words whether it was there before.
@@ -240,9 +242,7 @@ fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
             });
         }
         text.push_str(&block.text[sentence.span.clone()]);
-        let inside = |piece: &&crate::input::prose::Piece| {
-            piece.span.start < sentence.span.end && sentence.span.start < piece.span.end
-        };
+        let inside = |piece: &&Piece| piece.span.start < sentence.span.end && sentence.span.start < piece.span.end;
         let on = block.pieces.iter().filter(inside).map(|piece| piece.line);
         let (Some(first), Some(last)) = (on.clone().min(), on.max()) else {
             continue;

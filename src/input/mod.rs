@@ -127,17 +127,19 @@ impl Document {
 
     /// Decodes a document that is already in memory.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, InputError> {
-        Ok(Self::new(name.to_owned(), decoded(name, bytes)?, bytes))
+        let text = decoded(name, bytes)?;
+        let digest = lower_hex(&Sha256::digest(bytes));
+        Ok(Self::new(name.to_owned(), text, digest, bytes.len()))
     }
 
     /// A text that was taken out of something else, as it is.
     pub fn from_text(name: String, text: String) -> Self {
-        let bytes = text.clone().into_bytes();
-        Self::new(name, text, &bytes)
+        let (digest, bytes) = (lower_hex(&Sha256::digest(&text)), text.len());
+        Self::new(name, text, digest, bytes)
     }
 
-    /// The document of a text that was decoded from these bytes.
-    fn new(name: String, text: String, bytes: &[u8]) -> Self {
+    /// The document of a text that was decoded from so many bytes of this digest.
+    fn new(name: String, text: String, sha256: String, bytes: usize) -> Self {
         let chars = text.chars().count();
         let plain = disguise::undisguise(&text);
         let disguised = (!plain.disguises.is_empty()).then_some(Disguised {
@@ -149,8 +151,8 @@ impl Document {
             id: None,
             text: plain.text,
             disguised,
-            sha256: lower_hex(&Sha256::digest(bytes)),
-            bytes: bytes.len(),
+            sha256,
+            bytes,
             chars,
         }
     }

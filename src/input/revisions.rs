@@ -3,8 +3,8 @@
 //! Only plumbing is asked for, with everything off that a repository could have set up to be run: diff drivers, text converters,
 //! a file system monitor. Renames are not looked for: a file under another name is one that went and one that came.
 
+use super::corpus::path_of;
 use super::{InputError, MAX_BYTES, printable, read_file};
-use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -95,7 +95,7 @@ impl Repository {
         }
         let mut line = output.stdout;
         line.pop_if(|last| *last == b'\n');
-        let top = path_of(&line);
+        let top = path_of(line);
         Ok(Self {
             top: top.canonicalize().unwrap_or(top),
             reader: None,
@@ -205,7 +205,7 @@ fn parse(listing: &[u8]) -> Option<Vec<Change>> {
         if head.is_empty() {
             return Some(changes);
         }
-        let path = path_of(fields.next()?);
+        let path = path_of(fields.next()?.to_vec());
         let head = std::str::from_utf8(head).ok()?.strip_prefix(':')?;
         let [old_mode, new_mode, old, new, status] = head.split(' ').collect::<Vec<_>>()[..] else {
             return None;
@@ -227,17 +227,6 @@ fn parse(listing: &[u8]) -> Option<Vec<Change>> {
             }
         }
     }
-}
-
-#[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::new(&*String::from_utf8_lossy(bytes)))
 }
 
 /// `git cat-file --batch`, asked for one object after the other.

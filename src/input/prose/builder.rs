@@ -99,19 +99,18 @@ impl Builder {
         }
         let start = self.text.len();
         for word in text.split_whitespace() {
-            self.space_between(start);
+            if self.text.len() > start {
+                self.space();
+            }
             self.text.push_str(word);
         }
         if self.text.len() > start {
             match self.pieces.last_mut() {
                 Some(piece) if piece.line == line => piece.span.end = self.text.len(),
-                _ => {
-                    let begins = start + usize::from(self.text[start..].starts_with(' '));
-                    self.pieces.push(Piece {
-                        span: begins..self.text.len(),
-                        line,
-                    });
-                }
+                _ => self.pieces.push(Piece {
+                    span: start..self.text.len(),
+                    line,
+                }),
             }
         }
         if text.ends_with(char::is_whitespace) {
@@ -123,13 +122,6 @@ impl Builder {
     pub fn space(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with(' ') {
             self.text.push(' ');
-        }
-    }
-
-    /// The space between two words of one text.
-    fn space_between(&mut self, start: usize) {
-        if self.text.len() > start {
-            self.space();
         }
     }
 

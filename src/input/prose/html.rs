@@ -551,20 +551,17 @@ fn decoded(part: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests;
     use super::*;
     use proptest::prelude::*;
     use std::time::{Duration, Instant};
 
     fn texts(html: &str) -> Vec<String> {
-        extract(html).blocks.into_iter().map(|block| block.text).collect()
+        tests::texts(extract(html))
     }
 
     fn kinds(html: &str) -> Vec<(String, BlockKind)> {
-        extract(html)
-            .blocks
-            .into_iter()
-            .map(|block| (block.text, block.kind))
-            .collect()
+        tests::kinds(extract(html))
     }
 
     /// The pieces of all blocks, each with its line.

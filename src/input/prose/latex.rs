@@ -1155,21 +1155,17 @@ fn accented(accent: char, letter: char, room: &mut [u8; 8]) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check, check_words};
+    use super::super::tests::{self, check, check_words};
     use super::*;
     use proptest::prelude::*;
     use std::time::{Duration, Instant};
 
     fn texts(text: &str) -> Vec<String> {
-        extract(text).blocks.into_iter().map(|block| block.text).collect()
+        tests::texts(extract(text))
     }
 
     fn kinds(text: &str) -> Vec<(String, BlockKind)> {
-        extract(text)
-            .blocks
-            .into_iter()
-            .map(|block| (block.text, block.kind))
-            .collect()
+        tests::kinds(extract(text))
     }
 
     /// What a text without paragraphs becomes.

@@ -182,6 +182,17 @@ pub(crate) mod tests {
         );
     }
 
+    /// The text of each block.
+    pub fn texts(prose: Prose) -> Vec<String> {
+        prose.blocks.into_iter().map(|block| block.text).collect()
+    }
+
+    /// The same, with what each is.
+    pub fn kinds(prose: Prose) -> Vec<(String, BlockKind)> {
+        let blocks = prose.blocks.into_iter();
+        blocks.map(|block| (block.text, block.kind)).collect()
+    }
+
     /// Each block in one line: what it is, its lines, and its text.
     pub fn shown(prose: &Prose) -> Vec<String> {
         let block = |block: &Block| {

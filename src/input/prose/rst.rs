@@ -1051,21 +1051,17 @@ fn shown(text: &str, from: usize, to: usize, has_target: bool) -> (usize, usize)
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check, check_words};
+    use super::super::tests::{self, check, check_words};
     use super::*;
     use proptest::prelude::*;
     use std::time::{Duration, Instant};
 
     fn texts(text: &str) -> Vec<String> {
-        extract(text).blocks.into_iter().map(|block| block.text).collect()
+        tests::texts(extract(text))
     }
 
     fn kinds(text: &str) -> Vec<(String, BlockKind)> {
-        extract(text)
-            .blocks
-            .into_iter()
-            .map(|block| (block.text, block.kind))
-            .collect()
+        tests::kinds(extract(text))
     }
 
     /// What an inline text becomes.

@@ -14,8 +14,7 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
             Outcome::Pass => continue,
         };
         let title = "whowrote";
-        let basis = sentences::basis(report, text).unwrap_or_default();
-        let message = format!("{} {basis} Digest: {}", sentences::finding(text), text.sha256);
+        let message = format!("{} Digest: {}", sentences::message(report, text), text.sha256);
         for [first, last] in &text.lines {
             let lines = match text.unit {
                 LineUnit::Line => format!(",line={first},endLine={last}"),

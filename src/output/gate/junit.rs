@@ -13,8 +13,8 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
             Outcome::Fail => {
                 let mut failed = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 failed.set_message(finding.as_str()).set_type("forbidden-author");
-                let basis = sentences::basis(report, text).unwrap_or_default();
-                failed.set_description(format!("{finding} {basis} Digest: {}", text.sha256));
+                let message = sentences::message(report, text);
+                failed.set_description(format!("{message} Digest: {}", text.sha256));
                 failed
             }
             Outcome::Warn | Outcome::Pass => TestCaseStatus::success(),

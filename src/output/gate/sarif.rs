@@ -69,12 +69,11 @@ fn of_text(report: &GateReport, text: &GateText) -> Option<Value> {
         };
         location(&text.path, region)
     });
-    let basis = sentences::basis(report, text).unwrap_or_default();
     Some(json!({
         "ruleId": RULES[rule].0,
         "ruleIndex": rule,
         "level": level,
-        "message": {"text": format!("{} {basis}", sentences::finding(text)).trim()},
+        "message": {"text": sentences::message(report, text)},
         "locations": locations.collect::<Vec<_>>(),
         "partialFingerprints": {"wordsSha256/v1": text.sha256},
         "properties": {"p_value": text.p_value, "level": text.level, "words": text.words},

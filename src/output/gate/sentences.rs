@@ -91,6 +91,12 @@ pub fn basis(report: &GateReport, text: &GateText) -> Option<String> {
     ))
 }
 
+/// The finding with what it rests on.
+pub fn message(report: &GateReport, text: &GateText) -> String {
+    let sentences = [Some(finding(text)), basis(report, text)];
+    sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 /// A p-value without its name.
 fn number(p: f64) -> String {
     let shown = p_value(p);
