@@ -35,6 +35,8 @@ struct Row {
     alone: u64,
     raw_retained: u64,
     raw_alone: u64,
+    right_retained: u64,
+    right_alone: u64,
     warned: u64,
 }
 
@@ -76,37 +78,44 @@ fn how_far_attacks_move_verdicts() {
             let there = authors.iter().any(|author| author == id[1]);
             (u64::from(there), u64::from(there && authors.len() == 1))
         };
-        let raw = match &report["disguises"]["raw"] {
-            Value::Null => &report,
-            raw => raw,
+        let or_as_it_is = |other: &'_ Value| match other {
+            Value::Null => left(&report),
+            other => left(other),
         };
         let row = rows.entry((id[0].to_owned(), id[1].to_owned())).or_default();
-        let ((retained, alone), (raw_retained, raw_alone)) = (left(&report), left(raw));
+        let (retained, alone) = left(&report);
+        let (raw_retained, raw_alone) = or_as_it_is(&report["disguises"]["raw"]);
+        let (right_retained, right_alone) = or_as_it_is(&report["misspellings"]["corrected"]);
         row.texts += 1;
         row.retained += retained;
         row.alone += alone;
         row.raw_retained += raw_retained;
         row.raw_alone += raw_alone;
+        row.right_retained += right_retained;
+        row.right_alone += right_alone;
         let warnings = report["warnings"].as_array().unwrap();
-        row.warned += u64::from(
-            warnings
-                .iter()
-                .any(|warning| matches!(warning["code"].as_str(), Some("disguised" | "outside-calibration"))),
-        );
+        row.warned += u64::from(warnings.iter().any(|warning| {
+            matches!(
+                warning["code"].as_str(),
+                Some("disguised" | "misspelt" | "outside-calibration")
+            )
+        }));
     }
     let mut table = String::from(
-        "\n| attack | texts by | n | author kept | as it came | author alone | as it came | warned |\n|---|---|---|---|---|---|---|---|\n",
+        "\n| attack | texts by | n | author kept | as it came | put right | author alone | as it came | put right | warned |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for attack in ["none"].into_iter().chain(Attack::ALL.map(Attack::name)) {
         for ((_, author), row) in rows.iter().filter(|((name, _), _)| name == attack) {
             let n = row.texts;
             writeln!(
                 table,
-                "| {attack} | {author} | {n} | {} | {} | {} | {} | {} |",
+                "| {attack} | {author} | {n} | {} | {} | {} | {} | {} | {} | {} |",
                 share(row.retained, n),
                 share(row.raw_retained, n),
+                share(row.right_retained, n),
                 share(row.alone, n),
                 share(row.raw_alone, n),
+                share(row.right_alone, n),
                 row.warned
             )
             .unwrap();

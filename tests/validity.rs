@@ -408,6 +408,7 @@ fn report(calibrations: &[Calibration], places: &[Option<Conformal>]) -> Provena
         hypotheses: calibrations.iter().zip(places).map(hypothesis).collect(),
         models: BTreeMap::new(),
         disguises: None,
+        misspellings: None,
         warnings: Vec::new(),
         timing: Timing::default(),
     }

@@ -16,6 +16,7 @@ mod misspelling;
 mod spelling;
 mod words;
 
+use crate::input::spelling::edited;
 use rand::Rng;
 use rand::seq::index;
 
@@ -94,7 +95,7 @@ impl Attack {
             Attack::InsertParagraphs => words::paragraphs(text, rate, rng),
             Attack::Misspelling => words::misspellings(text, rate, rng),
         };
-        edited(text, &edits)
+        edited(text, edits.iter().map(|edit| (edit.start..edit.end, edit.by.as_str())))
     }
 }
 
@@ -113,19 +114,6 @@ impl Edit {
             by: by.to_owned(),
         }
     }
-}
-
-/// Makes changes that are in the order of the text and do not overlap.
-fn edited(text: &str, edits: &[Edit]) -> String {
-    let mut changed = String::with_capacity(text.len() + edits.iter().map(|edit| edit.by.len()).sum::<usize>());
-    let mut done = 0;
-    for edit in edits {
-        changed.push_str(&text[done..edit.start]);
-        changed.push_str(&edit.by);
-        done = edit.end;
-    }
-    changed.push_str(&text[done..]);
-    changed
 }
 
 /// A share of a number, rounded down as RAID does.

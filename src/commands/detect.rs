@@ -212,6 +212,7 @@ mod tests {
             hypotheses: Vec::new(),
             models: BTreeMap::new(),
             disguises: None,
+            misspellings: None,
             warnings: Vec::new(),
             timing: Timing::default(),
         }

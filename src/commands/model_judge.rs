@@ -5,6 +5,7 @@ use super::detect::Judge;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{JudgeConfig, PromptChoice};
 use crate::calibration::{self, CalibratedModel, Calibration, HUMAN};
+use crate::input::spelling::{Misspelling, corrected, misspellings};
 use crate::input::{Document, Source, lower_hex, printable};
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
@@ -223,26 +224,55 @@ impl Bench {
         }
     }
 
-    /// Reports on documents in their order: on each without its disguises and, where these tell of somebody who put them there, on
-    /// what it would have been taken for with them.
+    /// Reports on documents in their order: on each without its disguises and as it is spelt; where disguises tell of somebody who
+    /// put them there, or many words are misspelt, also on what it would be taken for with the ones or without the others.
     fn judge(&mut self, documents: &[Document]) -> anyhow::Result<Vec<ProvenanceReport>> {
+        let with_text = |document: &Document, text: String| Document {
+            text,
+            disguised: None,
+            ..document.clone()
+        };
         let as_it_came = |document: &Document| {
             let disguised = document.disguised.as_ref()?;
             let words = document.text.split_whitespace().count();
-            verdict::is_telling(&disguised.disguises, words).then(|| Document {
-                text: disguised.text.clone(),
-                disguised: None,
-                ..document.clone()
+            verdict::is_telling(&disguised.kinds, words).then(|| with_text(document, disguised.text.clone()))
+        };
+        let misspelt: Vec<Vec<Misspelling>> = documents
+            .iter()
+            .map(|document| {
+                let read = self.read_of(document);
+                Some(misspellings(read))
+                    .filter(|wrong| verdict::has_many(wrong, read))
+                    .unwrap_or_default()
             })
+            .collect();
+        let put_right = |(document, wrong): (&Document, &Vec<Misspelling>)| {
+            (!wrong.is_empty()).then(|| with_text(document, corrected(&document.text, wrong)))
         };
         let raw: Vec<Option<Document>> = documents.iter().map(as_it_came).collect();
-        let all: Vec<&Document> = documents.iter().chain(raw.iter().flatten()).collect();
+        let right: Vec<Option<Document>> = documents.iter().zip(&misspelt).map(put_right).collect();
+        let all: Vec<&Document> = documents
+            .iter()
+            .chain(raw.iter().flatten())
+            .chain(right.iter().flatten())
+            .collect();
         let mut reports = self.judge_as_they_are(&all)?;
-        let mut of_raw = reports.split_off(documents.len()).into_iter();
-        for ((document, raw), report) in documents.iter().zip(&raw).zip(&mut reports) {
-            let raw = raw.as_ref().and_then(|_| of_raw.next());
+        let mut of_others = reports.split_off(documents.len()).into_iter();
+        let mut reports_on = |others: &[Option<Document>]| -> Vec<Option<ProvenanceReport>> {
+            others
+                .iter()
+                .map(|other| other.as_ref().and_then(|_| of_others.next()))
+                .collect()
+        };
+        let (raw, right) = (reports_on(&raw), reports_on(&right));
+        for ((((report, document), wrong), raw), right) in
+            reports.iter_mut().zip(documents).zip(&misspelt).zip(raw).zip(right)
+        {
+            if let Some(right) = right {
+                verdict::add_misspellings(report, wrong, right);
+            }
             if let Some(disguised) = &document.disguised {
-                verdict::add_disguises(report, &disguised.disguises, raw);
+                verdict::add_disguises(report, disguised, raw);
             }
         }
         Ok(reports)
@@ -358,6 +388,7 @@ impl Bench {
             hypotheses: decision.hypotheses,
             models: figures.collect(),
             disguises: None,
+            misspellings: None,
             warnings: decision.warnings,
             timing: Timing::default(),
         }

@@ -12,6 +12,7 @@ mod printable;
 pub mod prose;
 mod records;
 mod revisions;
+pub mod spelling;
 mod unpack;
 
 pub use corpus::{Corpus, Finding, Holding, Root, Shard, files_of};
@@ -22,8 +23,9 @@ pub use records::{Columns, Record};
 pub use revisions::{Change, Comparison, Repository, RevisionError, Version};
 
 use crate::verdict::InputSummary;
-use disguise::Disguise;
+use disguise::{Disguise, DisguiseKind};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -93,7 +95,9 @@ pub struct Document {
 pub struct Disguised {
     /// The text as it came.
     pub text: String,
-    /// What was taken off, in the order of the text.
+    /// How many disguises of each kind were taken off.
+    pub kinds: BTreeMap<DisguiseKind, usize>,
+    /// The first of them, in the order of the text.
     pub disguises: Vec<Disguise>,
 }
 
@@ -142,8 +146,9 @@ impl Document {
     fn new(name: String, text: String, sha256: String, bytes: usize) -> Self {
         let chars = text.chars().count();
         let plain = disguise::undisguise(&text);
-        let disguised = (!plain.disguises.is_empty()).then_some(Disguised {
+        let disguised = (!plain.kinds.is_empty()).then_some(Disguised {
             text,
+            kinds: plain.kinds,
             disguises: plain.disguises,
         });
         Document {

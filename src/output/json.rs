@@ -101,6 +101,8 @@ mod tests {
             WarningCode::Untested,
             WarningCode::OutsideCalibration,
             WarningCode::Memorised,
+            WarningCode::Disguised,
+            WarningCode::Misspelt,
             WarningCode::RatioVoid,
             WarningCode::HumanUntested,
             WarningCode::LongText,

@@ -456,6 +456,7 @@ pub(super) mod tests {
                 (GEMMA.to_owned(), figures(1207, 3.02, 3.517)),
             ]),
             disguises: None,
+            misspellings: None,
             warnings: vec![],
             timing: Timing { score_ms: 431.0 },
         }

@@ -1,7 +1,7 @@
 //! From evidence to a confidence set.
 
 mod decide;
-mod disguised;
+mod readings;
 mod report;
 mod scope;
 
@@ -9,6 +9,6 @@ pub use decide::{
     ALPHA, Candidate, Decision, HUMAN_DIVISOR, Policy, PromptKnowledge, Reading, cross_betas, decide, figures,
     long_text_warning, scoring,
 };
-pub use disguised::{add_disguises, is_telling};
+pub use readings::{add_disguises, add_misspellings, has_many, is_telling};
 pub use report::*;
 pub use scope::Scope;

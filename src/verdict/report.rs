@@ -1,6 +1,7 @@
 //! The verdict on one text, as a plain value that every output format prints.
 
 use crate::input::disguise::{Disguise, DisguiseKind};
+use crate::input::spelling::Misspelling;
 pub use crate::model::catalogue::AuthorSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -133,7 +134,7 @@ pub struct Hypothesis {
 }
 
 /// One model's figures of the text, at temperature 1.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ModelFigures {
     /// Tokens of the text.
     pub tokens: usize,
@@ -164,7 +165,7 @@ pub struct ModelFigures {
 /// One token's figures, at temperature 1.
 #[derive(Clone, Debug, Serialize)]
 pub struct TokenFigures {
-    /// Byte span in the decoded text.
+    /// Byte span in the decoded text, as it came.
     pub start: usize,
     /// End of the span.
     pub end: usize,
@@ -209,6 +210,8 @@ pub enum WarningCode {
     Memorised,
     /// Characters that hide a text from a model were taken off it.
     Disguised,
+    /// Many words are misspelt.
+    Misspelt,
     /// The text is longer than the model's context; a sliding window was used.
     LongText,
     /// The input could not be judged.
@@ -229,22 +232,43 @@ pub struct Timing {
 pub struct DisguiseReport {
     /// How many disguises of each kind were taken off.
     pub kinds: BTreeMap<DisguiseKind, usize>,
-    /// The first of them, with their places in the text as it came.
+    /// The first of each kind, with their places in the text as it came.
     pub first: Vec<Disguise>,
     /// The verdict on the text as it came; none where nothing but the marks of typesetting were taken off.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub raw: Option<RawReading>,
+    pub raw: Option<OtherReading>,
 }
 
-/// The verdict on a text as it came.
+/// Words of a text that are misspelt, and what it would be taken for without them.
 #[derive(Clone, Debug, Serialize)]
-pub struct RawReading {
+pub struct MisspellingReport {
+    /// How many words of what was read.
+    pub count: usize,
+    /// The first of them, with their places in the text that was read.
+    pub first: Vec<Misspelling>,
+    /// The verdict on the text with them put right.
+    pub corrected: OtherReading,
+}
+
+/// The verdict on a text in another form.
+#[derive(Clone, Debug, Serialize)]
+pub struct OtherReading {
     /// The answer.
     pub verdict: Verdict,
-    /// The authors that would have been left.
+    /// The authors that would be left.
     pub authors: Vec<String>,
     /// Figures by model name.
     pub models: BTreeMap<String, ModelFigures>,
+}
+
+impl From<ProvenanceReport> for OtherReading {
+    fn from(report: ProvenanceReport) -> Self {
+        OtherReading {
+            verdict: report.verdict,
+            authors: report.authors,
+            models: report.models,
+        }
+    }
 }
 
 /// The verdict on one text.
@@ -269,6 +293,9 @@ pub struct ProvenanceReport {
     /// What the text was disguised with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disguises: Option<DisguiseReport>,
+    /// Which of its words are misspelt, where they are many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub misspellings: Option<MisspellingReport>,
     /// Warnings.
     pub warnings: Vec<Warning>,
     /// Timing.
@@ -300,6 +327,7 @@ impl ProvenanceReport {
             hypotheses: Vec::new(),
             models: BTreeMap::new(),
             disguises: None,
+            misspellings: None,
             warnings: vec![Warning { code, message }],
             timing: Timing::default(),
         }

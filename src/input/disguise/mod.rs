@@ -11,15 +11,17 @@
 //! 2. `look_alikes`: ligatures, styled letters, and letters of other scripts, by the confusables of UTS 39;
 //! 3. `spaces`: odd white space and runs of spaces.
 //!
-//! What is not reported is not changed: a text without disguises comes back byte for byte. What comes back holds no
+//! What is not told is not changed: a text without disguises comes back byte for byte. What comes back holds no
 //! disguise any more: every decision rests on things that the passes do not change, and each pass only ever adds to
-//! the side that it decided for.
+//! the side that it decided for. Texts of more than [`BLOCK`] bytes are looked at block by block, so that what a hostile one
+//! takes is bounded: there, what is common in one block may be odd in the next.
 
 mod invisible;
 mod look_alikes;
 mod spaces;
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -71,12 +73,19 @@ pub struct Disguise {
     pub replaced_by: String,
 }
 
+/// Bytes that are looked at as one text, at most.
+pub const BLOCK: usize = 64 << 10;
+/// Disguises of each kind that are told one by one.
+pub const LISTED: usize = 100;
+
 /// A text without its disguises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undisguised {
     /// The text to score.
     pub text: String,
-    /// What was found, in the order of the text. Empty exactly when `text` is the text as read.
+    /// How many disguises of each kind were found. Empty exactly when `text` is the text as read.
+    pub kinds: BTreeMap<DisguiseKind, usize>,
+    /// The first [`LISTED`] of each kind, in the order of the text.
     pub disguises: Vec<Disguise>,
     /// Where the distance between a byte here and its byte in the text as read changes: (here, there), both ascending.
     anchors: Vec<(usize, usize)>,
@@ -99,53 +108,78 @@ impl Undisguised {
         }
     }
 
-    /// The bytes of the text as read that a range of `text` came from.
-    pub fn original_range(&self, range: Range<usize>) -> Range<usize> {
-        self.original_offset(range.start)..self.original_offset(range.end)
+    /// Adds characters that come from this byte of the text as read on.
+    fn push(&mut self, characters: &str, there: usize) {
+        let here = self.text.len();
+        // It wraps inside a ligature of three, whose letters all come from the same place.
+        let distance = |&(here, there): &(usize, usize)| there.wrapping_sub(here);
+        let now = (here, there);
+        if self.anchors.last().map(distance) != Some(distance(&now)) {
+            self.anchors.push(now);
+        }
+        self.text.push_str(characters);
+    }
+
+    /// Tells of disguises that were found in a block that starts here.
+    fn tell(&mut self, mut found: Vec<Disguise>, start: usize) {
+        found.sort_by_key(|disguise| (disguise.start, disguise.end));
+        for mut disguise in found {
+            let count = self.kinds.entry(disguise.kind).or_default();
+            *count += 1;
+            if *count <= LISTED {
+                disguise.start += start;
+                disguise.end += start;
+                self.disguises.push(disguise);
+            }
+        }
     }
 }
 
 /// Finds the disguises of a text and takes them off. Linear in the length of the text.
 pub fn undisguise(text: &str) -> Undisguised {
-    // Most texts need no look: only spaces can be a disguise in ASCII, and only when there are two of them.
-    if text.is_ascii() && !text.contains("  ") {
-        return untouched(text);
+    let mut plain = Undisguised {
+        text: String::with_capacity(text.len()),
+        kinds: BTreeMap::new(),
+        disguises: Vec::new(),
+        anchors: Vec::new(),
+    };
+    let mut start = 0;
+    while start < text.len() {
+        let block = first_block(&text[start..]);
+        undisguise_block(block, start, &mut plain);
+        start += block.len();
     }
-    let mut disguises = Vec::new();
-    let pieces = invisible::remove(text, &mut disguises);
-    let pieces = look_alikes::replace(pieces, &mut disguises);
-    let pieces = spaces::collapse(pieces, &mut disguises);
-    if disguises.is_empty() {
-        return untouched(text);
-    }
-    disguises.sort_by_key(|disguise| (disguise.start, disguise.end));
-    let mut plain = String::with_capacity(text.len());
-    let mut anchors = Vec::new();
-    let mut distance = None;
-    for piece in &pieces {
-        let here = plain.len();
-        // It wraps inside a ligature of three, whose letters all come from the same place.
-        let now = piece.start.wrapping_sub(here);
-        if distance != Some(now) {
-            anchors.push((here, piece.start));
-            distance = Some(now);
-        }
-        plain.push(piece.ch);
-    }
-    anchors.push((plain.len(), text.len()));
-    Undisguised {
-        text: plain,
-        disguises,
-        anchors,
-    }
+    plain.anchors.push((plain.text.len(), text.len()));
+    plain
 }
 
-fn untouched(text: &str) -> Undisguised {
-    Undisguised {
-        text: text.to_owned(),
-        disguises: Vec::new(),
-        anchors: vec![(0, 0), (text.len(), text.len())],
+/// The beginning of a text, up to a line's end if there is one in reach, else up to a space.
+fn first_block(text: &str) -> &str {
+    if text.len() <= BLOCK {
+        return text;
     }
+    let most = &text[..(0..=BLOCK).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)];
+    let behind = |at: usize| at + most[at..].chars().next().map_or(0, char::len_utf8);
+    let end = most
+        .rfind(ends_line)
+        .or_else(|| most.rfind(char::is_whitespace))
+        .map(behind);
+    end.map_or(most, |end| &most[..end])
+}
+
+fn undisguise_block(block: &str, start: usize, plain: &mut Undisguised) {
+    // Most texts need no look: only spaces can be a disguise in ASCII, and only when there are two of them.
+    if block.is_ascii() && !block.contains("  ") {
+        return plain.push(block, start);
+    }
+    let mut found = Vec::new();
+    let pieces = invisible::remove(block, &mut found);
+    let pieces = look_alikes::replace(pieces, &mut found);
+    let pieces = spaces::collapse(pieces, &mut found);
+    for piece in &pieces {
+        plain.push(piece.ch.encode_utf8(&mut [0; 4]), start + piece.start);
+    }
+    plain.tell(found, start);
 }
 
 /// A character and the bytes of the text as read that it stands for.

@@ -249,11 +249,25 @@ fn offsets_lead_back() {
     let result = undisguise(text);
     assert_eq!(result.text, "A word, office");
     assert_eq!(result.original_offset(0), 0);
-    assert_eq!(&text[result.original_range(2..6)], "wоrd");
-    assert_eq!(&text[result.original_range(8..14)], "oﬃce");
+    let original = |range: Range<usize>| result.original_offset(range.start)..result.original_offset(range.end);
+    assert_eq!(&text[original(2..6)], "wоrd");
+    assert_eq!(&text[original(8..14)], "oﬃce");
     assert_eq!(result.original_offset(14), text.len());
-    assert_eq!(undisguise("plain").original_range(1..3), 1..3);
+    assert_eq!(undisguise("plain").original_offset(3), 3);
     assert_eq!(undisguise("\u{200b}").original_offset(0), 3);
+}
+
+#[test]
+fn long_texts_are_looked_at_block_by_block() {
+    let text = "The h\u{435}n had t\u{200b}en hats.\n".repeat(BLOCK / 10);
+    let result = undisguise(&text);
+    assert_eq!(result.text, "The hen had ten hats.\n".repeat(BLOCK / 10));
+    assert_eq!(result.kinds[&DisguiseKind::Homoglyph], BLOCK / 10);
+    assert_eq!(result.disguises.len(), 2 * LISTED);
+    assert_eq!(result.original_offset(result.text.len() - 1), text.len() - 1);
+    // Without a line's end or a space in reach it is cut between characters.
+    let letters = "\u{4e00}".repeat(BLOCK);
+    assert_eq!(undisguise(&letters).text, letters);
 }
 
 /// Sentences of prose with single spaces, as RAID attacks them: long enough that habits show.
@@ -346,7 +360,7 @@ const LINES: [&str; 16] = [
 
 fn holds(text: &str) -> Result<(), TestCaseError> {
     let result = undisguise(text);
-    prop_assert_eq!(result.disguises.is_empty(), result.text == text);
+    prop_assert_eq!(result.kinds.is_empty(), result.text == text);
     let again = undisguise(&result.text);
     prop_assert!(
         again.disguises.is_empty(),
