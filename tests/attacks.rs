@@ -4,14 +4,16 @@
 
 #[path = "common/document.rs"]
 mod document;
+#[path = "common/known.rs"]
+mod known;
 
 use document::{documented, share};
+use known::{known_texts, reports};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::process::Command;
 use whowrote::attacks::Attack;
 use whowrote::input::disguise::undisguise;
 
@@ -43,35 +45,17 @@ struct Row {
 #[test]
 #[ignore = "takes texts of known authors, and half an hour"]
 fn how_far_attacks_move_verdicts() {
-    let folder = std::env::var_os("VALIDITY_TEXTS").expect("VALIDITY_TEXTS names no folder");
-    let texts = std::fs::read_to_string(std::path::Path::new(&folder).join("attacks.jsonl")).unwrap();
-    let texts: Vec<Value> = texts.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let work = tempfile::tempdir().unwrap();
-    let mut lines = String::new();
-    for (i, text) in texts.iter().enumerate() {
-        let (author, text) = (text["author"].as_str().unwrap(), text["text"].as_str().unwrap());
-        let mut add = |attack: &str, text: String| {
-            writeln!(
-                lines,
-                "{}",
-                json!({"id": format!("{attack}/{author}/{i}"), "text": text})
-            )
-            .unwrap();
-        };
-        add("none", text.to_owned());
+    let mut texts = Vec::new();
+    for (i, (author, text)) in known_texts("attacks.jsonl").into_iter().enumerate() {
         for attack in Attack::ALL {
             let mut rng = StdRng::seed_from_u64(i as u64);
-            add(attack.name(), attack.apply(text, attack.rate(), &mut rng));
+            let attacked = attack.apply(&text, attack.rate(), &mut rng);
+            texts.push((format!("{}/{author}/{i}", attack.name()), attacked));
         }
+        texts.push((format!("none/{author}/{i}"), text));
     }
-    let (input, output) = (work.path().join("texts.jsonl"), work.path().join("verdicts.jsonl"));
-    std::fs::write(&input, lines).unwrap();
-    let mut batch = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
-    batch.arg("batch").arg(&input).args(["--id", "id", "-o"]).arg(&output);
-    assert!(batch.status().unwrap().success());
     let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
-    for line in std::fs::read_to_string(output).unwrap().lines() {
-        let report: Value = serde_json::from_str(line).unwrap();
+    for report in reports(&texts) {
         let id: Vec<&str> = report["input"]["id"].as_str().unwrap().split('/').collect();
         let left = |of: &Value| {
             let authors = of["authors"].as_array().unwrap();

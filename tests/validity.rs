@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use whowrote::calibration::{Calibration, Conformal, HUMAN, KnownText, OtherAuthor, built_in, least_p_value};
-use whowrote::gate::{GatePolicy, GateReport, Judged, Skipped, TEMPLATE, decide};
+use whowrote::gate::{GatePolicy, GateReport, Judged, TEMPLATE, decide};
 use whowrote::input::prose::LineUnit;
 use whowrote::stats::attribution::{Account, LENGTHS};
 use whowrote::stats::clopper_pearson;
@@ -425,14 +425,7 @@ fn gated<'a>(policy: &GatePolicy, texts: impl IntoIterator<Item = &'a Provenance
         rule: (1, &policy.rules[0]),
         report: report.clone(),
     });
-    decide(
-        judged.collect(),
-        policy.alpha,
-        None,
-        Skipped::default(),
-        Vec::new(),
-        Vec::new(),
-    )
+    decide(judged.collect(), policy.alpha)
 }
 
 /// The texts of each author that calibrate nothing, cut to a length, as the gate judges them in a run of so many.

@@ -1,15 +1,21 @@
-//! Bytes become a document: decoding, and taking disguises off.
+//! Bytes become a document: decoding, taking disguises off, and finding what is misspelt.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use whowrote::input::Document;
-use whowrote::input::disguise::undisguise;
+use whowrote::input::disguise::{BLOCK, undisguise};
+use whowrote::input::spelling::{corrected, misspellings};
 use whowrote::stats::attribution::beginning;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = Document::from_bytes("fuzz", bytes) else { return };
-    let again = undisguise(&document.text);
-    assert!(again.disguises.is_empty(), "what has no disguise any more has one");
+    let came = document.disguised.as_ref().map_or(&document.text, |disguised| &disguised.text);
+    if came.len() <= BLOCK {
+        let again = undisguise(&document.text);
+        assert!(again.kinds.is_empty(), "what has no disguise any more has one");
+    }
+    let wrong = misspellings(&document.text);
+    assert_eq!(corrected(&document.text, &wrong) == document.text, wrong.is_empty());
     if let Some(disguised) = &document.disguised {
         for disguise in &disguised.disguises {
             assert!(disguised.text.get(disguise.start..disguise.end).is_some());

@@ -511,13 +511,13 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
     });
     let judged = judged.collect::<anyhow::Result<Vec<_>>>()?;
     let file = config.policy.file.as_deref().map(shown);
-    let Gathered {
-        skipped,
-        notes,
-        unreadable,
-        ..
-    } = gathered;
-    Ok(decide(judged, config.policy.alpha, file, skipped, notes, unreadable))
+    Ok(GateReport {
+        policy: file,
+        skipped: gathered.skipped,
+        notes: gathered.notes,
+        unreadable: gathered.unreadable,
+        ..decide(judged, config.policy.alpha)
+    })
 }
 
 /// Says which rule holds for each path.

@@ -142,15 +142,8 @@ pub struct GateReport {
     pub unreadable: Vec<Note>,
 }
 
-/// Decides a run. `notes` and `unreadable` are handed on.
-pub fn decide(
-    judged: Vec<Judged>,
-    alpha: f64,
-    policy: Option<String>,
-    skipped: Skipped,
-    notes: Vec<Note>,
-    unreadable: Vec<Note>,
-) -> GateReport {
+/// Decides a run: the report knows its texts and nothing else of it yet.
+pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
     let evidence: Vec<Against> = judged.iter().map(|text| against(text, judged.len(), alpha)).collect();
     let e_values: Vec<f64> = evidence.iter().map(Against::e_value).collect();
     let rejected = e_bh(&e_values, alpha);
@@ -192,13 +185,13 @@ pub fn decide(
     GateReport {
         schema: GATE_SCHEMA,
         passed: texts.iter().all(|text| text.outcome != Outcome::Fail),
-        policy,
+        policy: None,
         alpha,
         correction: "e-bh",
         texts,
-        skipped,
-        notes,
-        unreadable,
+        skipped: Skipped::default(),
+        notes: Vec::new(),
+        unreadable: Vec::new(),
     }
 }
 
@@ -305,14 +298,7 @@ mod tests {
                 report,
             }
         });
-        decide(
-            judged.collect(),
-            policy.alpha,
-            None,
-            Skipped::default(),
-            Vec::new(),
-            Vec::new(),
-        )
+        decide(judged.collect(), policy.alpha)
     }
 
     fn outcomes(report: &GateReport) -> Vec<Outcome> {

@@ -387,8 +387,17 @@ mod tests {
             let lower = path.to_lowercase();
             assert!(rule_of(&policy, &lower).is_some(), "{path}");
         }
-        for path in ["src/main.rs", "a.png", "md", "LICENSE"] {
+        for path in ["src/main.rs", "a.png", "md"] {
             assert_eq!(rule_of(&policy, path), None, "{path}");
+        }
+        for path in [
+            "LICENSE",
+            "vendor/LICENSE-MIT.md",
+            "docs/CODE_OF_CONDUCT.md",
+            "requirements-dev.txt",
+        ] {
+            let (_, rule) = policy.rule_for(&Path::new("/repository").join(path)).unwrap();
+            assert!(!rule.judge, "{path}");
         }
         assert!(policy.rules.iter().all(|rule| rule.undecided == Undecided::Pass));
     }

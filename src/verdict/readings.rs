@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// Odd spaces come in by accident: fewer than this, or than one in so many words, say nothing.
 const FEW_SPACES: usize = 3;
 const WORDS_A_SPACE: usize = 50;
-/// A text with fewer misspelt words than this, or than one in so many, is as well spelt as most: of the people in
-/// docs/VALIDITY.md 99% write so.
+/// A text with fewer misspelt words than this, or than one in so many, is as well spelt as most: all but 0.5% of
+/// people's texts are (docs/VALIDITY.md).
 const FEW_MISSPELT: usize = 2;
 const WORDS_A_MISSPELLING: usize = 50;
 /// Misspelt words that a report lists one by one.
