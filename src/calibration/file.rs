@@ -64,6 +64,9 @@ struct GroupForm {
     date: String,
     /// What each text is called.
     ids: Vec<String>,
+    /// The number of each text's document or prompt; where it is absent, each has its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    documents: Vec<usize>,
     /// One list a text: for each length that it reaches, for each model, the log-likelihoods `deployed` and `untruncated`
     /// and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
     texts: Vec<Vec<i64>>,
@@ -149,16 +152,24 @@ impl Calibration {
             if form.ids.len() != form.texts.len() {
                 return Err(malformed("a group has not as many names as texts".to_owned()));
             }
-            let texts = form.ids.into_iter().zip(form.texts);
+            let documents = match form.documents.is_empty() {
+                true => (0..form.ids.len()).collect(),
+                false => form.documents,
+            };
+            if documents.len() != form.ids.len() {
+                return Err(malformed("a group has not as many documents as texts".to_owned()));
+            }
+            let texts = form.ids.into_iter().zip(documents).zip(form.texts);
             Ok(Group {
                 name: form.name,
                 source: form.source,
                 licence: form.licence,
                 date: form.date,
                 texts: texts
-                    .map(|(id, numbers)| {
+                    .map(|((id, document), numbers)| {
                         Ok(KnownText {
                             id,
+                            document,
                             accounts: text(numbers)?,
                         })
                     })
@@ -180,6 +191,13 @@ impl Calibration {
             let numbers = accounts.flat_map(|a| [a.deployed, a.untruncated, a.entropy, a.varentropy]);
             numbers.map(|figure| (figure * SCALE).round() as i64).collect()
         };
+        let documents = |group: &Group| -> Vec<usize> {
+            let numbers = group.texts.iter().map(|text| text.document);
+            match numbers.clone().eq(0..group.texts.len()) {
+                true => Vec::new(),
+                false => numbers.collect(),
+            }
+        };
         let form = FileForm {
             schema: SCHEMA,
             author: self.author.clone(),
@@ -199,6 +217,7 @@ impl Calibration {
                     licence: group.licence.clone(),
                     date: group.date.clone(),
                     ids: group.texts.iter().map(|text| text.id.clone()).collect(),
+                    documents: documents(group),
                     texts: group.texts.iter().map(text).collect(),
                 };
                 serde_json::to_string(&form).unwrap_or_default()
@@ -241,9 +260,13 @@ mod tests {
         (1usize..3).prop_flat_map(move |n| {
             let text = (
                 "[a-z/ü\"]{0,8}",
+                0usize..3,
                 prop::collection::vec(prop::collection::vec(account(), n), 0..LENGTHS.len()),
             );
-            let texts = prop::collection::vec(text.prop_map(|(id, accounts)| KnownText { id, accounts }), 1..4);
+            let texts = prop::collection::vec(
+                text.prop_map(|(id, document, accounts)| KnownText { id, document, accounts }),
+                1..4,
+            );
             let group = (texts, "[a-z \n]{0,6}").prop_map(|(texts, name)| Group {
                 name,
                 source: "a source".to_owned(),
@@ -292,6 +315,15 @@ mod tests {
         };
         let error = |json: String| Calibration::from_json(&json, "it").unwrap_err().to_string();
         assert!(Calibration::from_json(&json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]"), "it").is_ok());
+        let documents = |numbers: &str| {
+            let text = json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]");
+            text.replace(r#""texts""#, &format!(r#""documents":{numbers},"texts""#))
+        };
+        assert_eq!(
+            Calibration::from_json(&documents("[7]"), "it").unwrap().groups[0].texts[0].document,
+            7
+        );
+        assert!(error(documents("[7,8]")).contains("not as many documents"));
         assert!(error(json(1, PASSED_OVER, "[]", "[]")).contains("its schema is 1"));
         assert!(error(json(SCHEMA, 9, "[]", "[]")).contains("other parts of a text"));
         assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[[1,2,3,4]]")).contains("not as many names"));

@@ -13,28 +13,30 @@ pub use file::CalibrationError;
 use crate::model::LanguageModel;
 use crate::model::chat::GENERIC_REQUEST;
 use crate::stats::attribution::{Account, LENGTHS, figures, human_scores, own_scores};
-use crate::stats::conformal;
+use crate::stats::conformal::{self, Documents};
 use crate::stats::discriminant::{Discriminant, Moments};
+use crate::stats::together;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 
 /// The author that a calibration of people's texts is for.
 pub const HUMAN: &str = "human";
 
-/// Groups with fewer texts of a length say nothing at that length: with 19 the least p-value is 0.05.
-pub const LEAST_TEXTS: usize = 19;
+/// Groups with texts of a length in fewer documents say nothing at that length: with 19 the least p-value is 0.05.
+pub const LEAST_DOCUMENTS: usize = 19;
 
-/// The least conformal p-value among so many texts.
-pub fn least_p_value(texts: usize) -> f64 {
-    1.0 / (texts as f64 + 1.0)
+/// The least conformal p-value among texts of so many documents.
+pub fn least_p_value(documents: usize) -> f64 {
+    1.0 / (documents as f64 + 1.0)
 }
 
-/// How many texts of a length a group needs for its author to be ruled out at a level, at least [`LEAST_TEXTS`], by
-/// [`least_p_value`].
-pub fn least_texts(alpha: f64) -> usize {
+/// In how many documents a group needs texts of a length for its author to be ruled out at a level, at least
+/// [`LEAST_DOCUMENTS`], by [`least_p_value`].
+pub fn least_documents(alpha: f64) -> usize {
     // 1/0.05 is 20 and perhaps a rounding error.
     let needed = (1.0 / alpha - 1.0 - 1e-9).ceil();
-    (needed as usize).max(LEAST_TEXTS)
+    (needed as usize).max(LEAST_DOCUMENTS)
 }
 
 /// A model whose accounts of texts a calibration holds.
@@ -80,6 +82,8 @@ pub struct Group {
 pub struct KnownText {
     /// What it is called where it comes from.
     pub id: String,
+    /// The number, within its group, of the document that it stands in or the prompt that it answers: texts of one are alike.
+    pub document: usize,
     /// For each of [`LENGTHS`] that it reaches, the accounts of the calibration's models.
     pub accounts: Vec<Vec<Account>>,
 }
@@ -114,7 +118,7 @@ pub struct Conformal {
     pub words: usize,
     /// The calibration texts of that length, all groups together.
     pub texts: usize,
-    /// Those of the group that has fewest.
+    /// The documents that they stand in, or prompts that they answer, in the group that has fewest.
     pub fewest: usize,
     /// The name of the group that comes nearest to the text.
     pub group: String,
@@ -140,21 +144,20 @@ impl Calibration {
         })
     }
 
-    /// The index into [`LENGTHS`] of the greatest length, of those that a text reaches, at which every group still has
-    /// [`least_texts`] for this level. Where there is no such length, the greatest at which every group has [`LEAST_TEXTS`].
-    pub fn length_class(&self, reached: usize, alpha: f64) -> Option<usize> {
-        let with = |least: usize| {
-            let covered = |class: &usize| {
-                !self.groups.is_empty() && self.groups.iter().all(|group| group.reaching(*class) >= least)
-            };
-            (0..reached.min(LENGTHS.len())).rev().find(covered)
-        };
-        with(least_texts(alpha)).or_else(|| with(LEAST_TEXTS))
+    /// The index into [`LENGTHS`] of the length, of those that a text reaches, at which the least p-value is as near to this level as
+    /// can be ([`together`]); the greatest of several. None where every length has a group with texts of fewer than
+    /// [`LEAST_DOCUMENTS`].
+    pub fn length_class(&self, reached: usize, level: f64) -> Option<usize> {
+        let known = (0..reached.min(LENGTHS.len())).map(|class| (class, self.fewest(class)));
+        let known = known.filter(|&(_, documents)| documents >= LEAST_DOCUMENTS);
+        let nearest =
+            known.min_by_key(|&(class, documents)| (together(least_p_value(documents), level), Reverse(class)));
+        nearest.map(|(class, _)| class)
     }
 
-    /// The texts of a length in the group that has fewest of them.
+    /// The documents with texts of a length in the group that has fewest of them.
     pub fn fewest(&self, class: usize) -> usize {
-        let reaching = self.groups.iter().map(|group| group.reaching(class));
+        let reaching = self.groups.iter().map(|group| group.documents(class).count());
         reaching.min().unwrap_or(0)
     }
 
@@ -171,27 +174,29 @@ impl Calibration {
     /// read by the same models: the text's score is how much likelier it is one of the author's than one of theirs
     /// ([`Discriminant`]). Where it is not known how all of them write, it has two scores that need no texts of theirs
     /// ([`own_scores`], [`human_scores`]). Which of the two it is depends on the length of the text, and on nothing else of it.
+    ///
+    /// The length that is compared is [`Self::length_class`] at `of_length`; the threshold is that of `level`.
     pub fn judge(
         &self,
         columns: &[usize],
         text: &[Vec<Account>],
         own: Option<usize>,
         others: &[OtherAuthor],
-        alpha: f64,
+        level: f64,
+        of_length: f64,
     ) -> Option<Conformal> {
-        let class = self.length_class(text.len(), alpha)?;
+        let class = self.length_class(text.len(), of_length)?;
         let text = &text[class];
         let groups: Vec<Vec<Vec<Account>>> = self.groups.iter().map(|group| group.at(class, columns)).collect();
         let rivals = Rivals::new(class, &groups, others);
-        let judged: Vec<GroupJudged> = match &rivals {
-            Some(rivals) => (0..groups.len())
-                .map(|group| rivals.judge(group, text, alpha))
-                .collect(),
-            None => groups
-                .iter()
-                .map(|group| by_fixed_scores(group, text, own, alpha))
-                .collect(),
+        let of_group = |(i, group): (usize, &Group)| {
+            let documents = group.documents(class);
+            match &rivals {
+                Some(rivals) => rivals.judge(i, &documents, text, level),
+                None => by_fixed_scores(&groups[i], &documents, text, own, level),
+            }
         };
+        let judged: Vec<GroupJudged> = self.groups.iter().enumerate().map(of_group).collect();
         let p_values: Vec<f64> = judged.iter().map(|judged| judged.p_value).collect();
         let (p_value, nearest) = conformal::greatest(&p_values);
         let nearest = nearest?;
@@ -251,8 +256,8 @@ impl Rivals {
     }
 
     /// Takes the text for one of this group, fits all authors, and asks how many of the group's texts are as little like the
-    /// author's as the text is. The fit looks at all of them alike, which makes the p-value exact.
-    fn judge(&self, group: usize, text: &[Account], alpha: f64) -> GroupJudged {
+    /// author's as the text is. The fit looks at all of them alike, which makes the p-value exact where each stands in a document of its own.
+    fn judge(&self, group: usize, documents: &Documents, text: &[Account], level: f64) -> GroupJudged {
         let text = figures(text);
         let mut own = self.moments.clone();
         own[group] = own[group].with(&text);
@@ -263,22 +268,28 @@ impl Rivals {
         let known: Vec<f64> = self.groups[group].iter().map(score).collect();
         let score = score(&text);
         GroupJudged {
-            p_value: conformal::p_of_low(&known, score),
+            p_value: conformal::p_of_low(&known, documents, score),
             score,
-            threshold: conformal::threshold_of_low(&known, alpha),
+            threshold: conformal::threshold_of_low(&known, documents, level),
         }
     }
 }
 
 /// The p-value by scores that need no other author's texts.
-fn by_fixed_scores(group: &[Vec<Account>], text: &[Account], own: Option<usize>, alpha: f64) -> GroupJudged {
+fn by_fixed_scores(
+    group: &[Vec<Account>],
+    documents: &Documents,
+    text: &[Account],
+    own: Option<usize>,
+    level: f64,
+) -> GroupJudged {
     let mut texts = group.to_vec();
     texts.push(text.to_vec());
     let scores = match own {
         Some(own) => own_scores(&texts, own),
         None => human_scores(&texts),
     };
-    let p_value = conformal::p_of_low_jointly(&scores);
+    let p_value = conformal::p_of_low_jointly(&scores, documents);
     let (score, known) = match scores.first().and_then(|first| first.split_last()) {
         Some((score, known)) => (*score, known),
         None => (f64::NAN, [].as_slice()),
@@ -286,7 +297,7 @@ fn by_fixed_scores(group: &[Vec<Account>], text: &[Account], own: Option<usize>,
     GroupJudged {
         p_value,
         score,
-        threshold: conformal::threshold_of_low(known, alpha),
+        threshold: conformal::threshold_of_low(known, documents, level),
     }
 }
 
@@ -294,6 +305,12 @@ impl Group {
     /// The number of texts that reach a length.
     pub fn reaching(&self, class: usize) -> usize {
         self.texts.iter().filter(|text| text.accounts.len() > class).count()
+    }
+
+    /// The documents of the texts that reach a length.
+    pub fn documents(&self, class: usize) -> Documents {
+        let reaching = self.texts.iter().filter(|text| text.accounts.len() > class);
+        Documents::new(&reaching.map(|text| text.document).collect::<Vec<_>>())
     }
 
     /// What the models in `columns` make of the texts that reach a length.
@@ -325,8 +342,9 @@ mod tests {
     }
 
     fn calibration(author: &str, groups: Vec<Vec<Vec<Vec<Account>>>>) -> Calibration {
-        let known = |accounts| KnownText {
+        let known = |(document, accounts)| KnownText {
             id: String::new(),
+            document,
             accounts,
         };
         let group = |(i, texts): (usize, Vec<_>)| Group {
@@ -334,7 +352,7 @@ mod tests {
             source: String::new(),
             licence: String::new(),
             date: String::new(),
-            texts: texts.into_iter().map(known).collect(),
+            texts: texts.into_iter().enumerate().map(known).collect(),
         };
         Calibration {
             author: author.to_owned(),
@@ -370,7 +388,8 @@ mod tests {
         let own = calibration("own", vec![texts(0.0, 60, &mut rng), texts(0.3, 40, &mut rng)]);
         let other = calibration("other", vec![texts(3.0, 50, &mut rng)]);
         let others = known(&other);
-        let judge = |numbers, others: &[OtherAuthor]| own.judge(&[0], &text(numbers), Some(0), others, 0.05).unwrap();
+        let judge =
+            |numbers, others: &[OtherAuthor]| own.judge(&[0], &text(numbers), Some(0), others, 0.05, 0.05).unwrap();
         let like_own = judge([0.1, 0.0, 0.1], &others);
         assert!(like_own.compared && like_own.p_value > 0.2 && like_own.score > like_own.threshold);
         assert_eq!((like_own.texts, like_own.words), (100, 20));
@@ -392,7 +411,7 @@ mod tests {
         let alone = both.only("group 1").unwrap();
         assert_eq!((alone.groups.len(), alone.groups[0].texts.len()), (1, 20));
         let judged = text([2.0, 2.1, 1.9]);
-        let found = alone.judge(&[0], &judged, Some(0), &known(&other), 0.05).unwrap();
+        let found = alone.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05).unwrap();
         assert_eq!((found.texts, found.group.as_str()), (20, "group 1"));
         assert_eq!(both.only("group 2"), None);
     }
@@ -409,9 +428,10 @@ mod tests {
         assert_eq!(known.length_class(6, 0.05), Some(5));
         assert_eq!(known.length_class(9, 0.02), Some(4));
         assert_eq!(known.length_class(9, 0.01), Some(1));
-        assert_eq!(known.length_class(9, 0.001), Some(6));
+        // Texts of 130 documents at 30 words cannot tell either, and come nearest.
+        assert_eq!(known.length_class(9, 0.001), Some(1));
         assert_eq!(known.length_class(0, 0.05), None);
-        assert_eq!([0.05, 0.01, 0.5, 0.03].map(least_texts), [19, 99, 19, 33]);
+        assert_eq!([0.05, 0.01, 0.5, 0.03].map(least_documents), [19, 99, 19, 33]);
     }
 
     /// Few texts and a fit to them: were the text at hand not one of those that are fitted, it would look odd too often.
@@ -423,7 +443,10 @@ mod tests {
         let ruled_out = (0..RUNS).filter(|_| {
             let own = calibration("own", vec![texts(0.0, 19, &mut rng)]);
             let judged = text(numbers(0.0, &mut rng));
-            own.judge(&[0], &judged, Some(0), &known(&other), 0.05).unwrap().p_value <= 0.05
+            own.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05)
+                .unwrap()
+                .p_value
+                <= 0.05
         });
         let ruled_out = ruled_out.count() as u64;
         let (low, high) = clopper_pearson(ruled_out, RUNS, 0.999);
@@ -447,7 +470,7 @@ mod tests {
                 let mut rest = all.clone();
                 let judged = rest.remove(i);
                 let own = calibration("own", vec![rest]);
-                let found = own.judge(&[0], &judged, Some(0), &known(&other), 0.05).unwrap();
+                let found = own.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05).unwrap();
                 assert!(found.compared);
                 found.p_value <= alpha
             });

@@ -3,7 +3,7 @@
 use super::config::author;
 use super::lineup::{Lineup, add_model, authors, use_threads};
 use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
-use crate::calibration::{Calibration, Group, HUMAN, KnownText, least_texts};
+use crate::calibration::{Calibration, Group, HUMAN, KnownText, least_documents};
 use crate::input::{Document, Source, printable, with_line_feeds};
 use crate::model::Family;
 use crate::model::catalogue::Catalogue;
@@ -16,6 +16,7 @@ use crate::verdict::{ALPHA, AuthorSet, HUMAN_DIVISOR, Scope};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -123,6 +124,8 @@ struct Piece {
     /// What share of it stands in its prompt.
     copied: f64,
     id: String,
+    /// What it stands in, or the prompt that it answers; none where nothing else does.
+    document: Option<String>,
     text: String,
     group: String,
     source: String,
@@ -216,9 +219,19 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     })?;
     progress.finish_and_clear();
     let mut groups: Vec<Group> = Vec::new();
+    let mut documents: HashMap<(String, String), usize> = HashMap::new();
     for (piece, text) in pieces.into_iter().zip(by_text) {
+        let next = groups
+            .iter()
+            .find(|group| group.name == piece.group)
+            .map_or(0, |group| group.texts.len());
+        let document = match piece.document {
+            Some(document) => *documents.entry((piece.group.clone(), document)).or_insert(next),
+            None => next,
+        };
         let text = KnownText {
             id: piece.id,
+            document,
             accounts: text,
         };
         match groups.iter_mut().find(|group| group.name == piece.group) {
@@ -260,15 +273,20 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
         HUMAN => ALPHA / HUMAN_DIVISOR,
         _ => ALPHA,
     };
-    let least = least_texts(level);
+    let least = least_documents(level);
     for group in &calibration.groups {
-        let reaching = |class: usize| group.reaching(class);
-        let longest = (0..LENGTHS.len()).rev().find(|&class| reaching(class) >= least);
+        let documents = |class: usize| group.documents(class).count();
+        let longest = (0..LENGTHS.len()).rev().find(|&class| documents(class) >= least);
         let use_ = match longest {
-            Some(class) => format!("{} of at least {} words", reaching(class), LENGTHS[class]),
+            Some(class) => format!(
+                "{} of at least {} words in {} documents or answering as many prompts",
+                group.reaching(class),
+                LENGTHS[class],
+                documents(class)
+            ),
             None => format!(
-                "too few: a group needs {least} for the author to be ruled out at the level of {level}, and as long as this one is \
-                 in it, the author is not"
+                "too few: a group needs texts of {least} documents or prompts for the author to be ruled out at the level of {level}, \
+                 and as long as this one is in it, the author is not"
             ),
         };
         let _ = writeln!(out, "{}: {} texts, {use_}", printable(&group.name), group.texts.len());
@@ -330,6 +348,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
             id: path
                 .file_name()
                 .map_or(name, |name| name.to_string_lossy().into_owned()),
+            document: None,
             text: document.text,
             group: group.to_owned(),
             source: args.source.clone(),
@@ -356,6 +375,9 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
         pieces.push(Piece {
             copied: value.get("copied").and_then(serde_json::Value::as_f64).unwrap_or(0.0),
             id: field("id").map_or_else(|| format!("line {}", i + 1), str::to_owned),
+            document: field("document")
+                .or_else(|| value["prompt"]["id"].as_str())
+                .map(str::to_owned),
             text: with_line_feeds(text.into()),
             group: or(&config.group, group),
             source: or("source", &args.source),

@@ -4,8 +4,8 @@ use super::detect::Judge;
 use super::model_judge::{ModelJudge, considered};
 use super::{ExitStatus, JudgeArgs, JudgeConfig, OutputError, Terminal, write_sentence};
 use crate::gate::{
-    Before, Excepted, GatePolicy, GateReport, Judged, Note, POLICY_FILE, Passage, Rule, Skipped, TEMPLATE, Undecided,
-    decide, passages,
+    Before, Excepted, GatePolicy, GateReport, Judged, Note, NoteLevel, POLICY_FILE, Passage, Rule, Skipped, TEMPLATE,
+    Undecided, decide, passages,
 };
 use crate::input::prose::{self, LineUnit, Markup, Prose};
 use crate::input::{Change, Comparison, Document, InputError, Repository, files_of, printable, read_file};
@@ -64,7 +64,7 @@ pub struct GateArgs {
     pub judging: JudgeArgs,
 
     /// Prints no progress
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long)]
     pub quiet: bool,
 
     /// Prints texts that pass, and what was not judged, as well
@@ -153,7 +153,10 @@ impl GateConfig {
             (None, false, _) => Submission::Paths(args.paths),
         };
         let policy = match &args.policy {
-            Some(file) => GatePolicy::read(file)?,
+            Some(file) => match Repository::find(Path::new(".")) {
+                Ok(repository) => GatePolicy::read(file)?.within(repository.top()),
+                Err(_) => GatePolicy::read(file)?,
+            },
             None => GatePolicy::find(Path::new("."))?,
         };
         let mut judging = args.judging;
@@ -334,10 +337,14 @@ impl<'a> Gathered<'a> {
         today: NaiveDate,
     ) {
         for (line, message) in &prose.notes {
-            self.note(name, Some(*line), message.clone());
+            self.note(NoteLevel::Warning, name, Some(*line), message.clone());
         }
         let found = passages(prose, before, policy.least_words);
         self.skipped.ignored_words += found.ignored;
+        if found.ignored > 0 {
+            let message = format!("Marks in this file exempt {} of its new words.", found.ignored);
+            self.note(NoteLevel::Notice, name, None, message);
+        }
         self.skipped.short_words += found.too_few;
         if found.judged.is_empty() {
             self.skipped.too_short += 1;
@@ -346,14 +353,16 @@ impl<'a> Gathered<'a> {
             let sha256 = passage.sha256();
             let first = passage.lines.first().map(|lines| *lines.start());
             match policy.exception(&sha256, today) {
-                Some(Excepted::Holds(_)) => {
+                Some(Excepted::Holds(exception)) => {
                     self.skipped.excepted += 1;
+                    let message = format!("The policy lets this text pass: {}", printable(&exception.reason));
+                    self.note(NoteLevel::Notice, name, first, message);
                     continue;
                 }
                 Some(Excepted::Expired(exception)) => {
                     let day = exception.expires.map(|day| day.to_string()).unwrap_or_default();
                     let message = format!("The exception for this text ended on {day}, so it is judged again.");
-                    self.note(name, first, message);
+                    self.note(NoteLevel::Notice, name, first, message);
                 }
                 None => {}
             }
@@ -367,8 +376,9 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    fn note(&mut self, path: &str, line: Option<usize>, message: String) {
+    fn note(&mut self, level: NoteLevel, path: &str, line: Option<usize>, message: String) {
         self.notes.push(Note {
+            level,
             path: path.to_owned(),
             line,
             message,
@@ -380,6 +390,7 @@ impl<'a> Gathered<'a> {
         match error {
             InputError::Empty { .. } => self.skipped.too_short += 1,
             error => self.unreadable.push(Note {
+                level: NoteLevel::Warning,
                 path: path.to_owned(),
                 line: None,
                 message: error.to_string(),
@@ -416,12 +427,14 @@ fn of_changes<'a>(
     for Change { path, new, .. } in &changes {
         let full = repository.top().join(path);
         let name = shown(path);
-        if Some(&full) == policy_file.as_ref() {
-            gathered.note(
-                &name,
-                None,
-                "This change changes the policy that it is judged by.".to_owned(),
-            );
+        if Some(&full) == policy_file.as_ref() || path.file_name().is_some_and(|name| name == POLICY_FILE) {
+            let message = match new {
+                Some(_) => {
+                    "This change changes a policy of the gate. Whoever can change the policy can let anything pass."
+                }
+                None => "This change removes a policy of the gate, and with it what the policy forbids.",
+            };
+            gathered.note(NoteLevel::Warning, &name, None, message.to_owned());
         }
         let Some(new) = new else { continue };
         let read = || repository.read(path, new);
@@ -581,10 +594,12 @@ fn explained(config: &GateConfig, path: &Path, full: &Path, considered: &[(Strin
                         policy.least_words
                     ));
                     lines.push(format!("  texts whose author the evidence does not tell {undecided}"));
-                    lines.push(format!(
-                        "  of runs whose texts were all written by allowed authors at most {}% fail",
-                        (policy.alpha * 1e4).round() / 1e2
-                    ));
+                    if rule.undecided != Undecided::Fail {
+                        lines.push(format!(
+                            "  of runs whose texts were all written by allowed authors at most {}% fail",
+                            (policy.alpha * 1e4).round() / 1e2
+                        ));
+                    }
                 }
             }
         }

@@ -228,9 +228,13 @@ impl Bench {
     /// put them there, or many words are misspelt, also on what it would be taken for with the ones or without the others.
     fn judge(&mut self, documents: &[Document]) -> anyhow::Result<Vec<ProvenanceReport>> {
         let with_text = |document: &Document, text: String| Document {
+            name: document.name.clone(),
+            id: document.id.clone(),
             text,
             disguised: None,
-            ..document.clone()
+            sha256: document.sha256.clone(),
+            bytes: document.bytes,
+            chars: document.chars,
         };
         let as_it_came = |document: &Document| {
             let disguised = document.disguised.as_ref()?;

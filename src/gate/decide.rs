@@ -10,7 +10,7 @@
 
 use super::policy::{Rule, Undecided, allows};
 use crate::input::prose::LineUnit;
-use crate::stats::e_bh;
+use crate::stats::{ROUNDING, e_bh, together};
 use crate::verdict::{Hypothesis, ProvenanceReport, Verdict};
 use serde::Serialize;
 use std::ops::RangeInclusive;
@@ -64,6 +64,8 @@ pub struct GateText {
     pub sha256: String,
     /// The rule's number, counted from 1.
     pub rule: usize,
+    /// The rule's patterns.
+    pub rule_paths: Vec<String>,
     /// Who may write it, as the rule says.
     pub allow: Vec<String>,
     /// What becomes of it.
@@ -72,7 +74,8 @@ pub struct GateText {
     pub ruled_out: bool,
     /// Whether every allowed author is ruled out at the level that one text alone has.
     pub ruled_out_alone: bool,
-    /// Whether an author that is not allowed is left.
+    /// Whether the evidence does not tell: it is not ruled out that an allowed author wrote it, and an author that is not allowed is
+    /// left, or no allowed author where the text is judged alone or with its misspelt words put right.
     pub undecided: bool,
     /// Probability, at most, of evidence this strong if an allowed author wrote it; none where one of them is not tested.
     pub p_value: Option<f64>,
@@ -85,15 +88,43 @@ pub struct GateText {
 }
 
 impl GateText {
+    /// Whether it fails because the policy has texts fail of which the evidence does not tell, and not because of the evidence.
+    pub fn fails_by_choice(&self) -> bool {
+        self.outcome == Outcome::Fail && !self.ruled_out
+    }
+
+    /// Whether a reader wants to see it, whatever the policy makes of it: judged in another way, no allowed author could have written
+    /// it.
+    pub fn is_suspect(&self) -> bool {
+        self.ruled_out_alone || self.ruled_out_corrected()
+    }
+
+    /// Whether no allowed author is left once misspelt words are put right.
+    pub fn ruled_out_corrected(&self) -> bool {
+        ruled_out_corrected(&self.report, |hypothesis| self.allows(hypothesis))
+    }
+
     /// Whether the rule allows an author.
     pub fn allows(&self, hypothesis: &Hypothesis) -> bool {
         allows(&self.allow, &hypothesis.author, hypothesis.set)
     }
 }
 
+/// How much a note asks for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteLevel {
+    /// Something that was let pass as the policy or the file says.
+    Notice,
+    /// Something that can let anything pass.
+    Warning,
+}
+
 /// Something about a file that is no text to be judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
+    /// How much it asks for a look.
+    pub level: NoteLevel,
     /// The file.
     pub path: String,
     /// The line, where it is about one.
@@ -130,6 +161,8 @@ pub struct GateReport {
     pub policy: Option<String>,
     /// The share of runs, at most, that fail although allowed authors wrote all their texts.
     pub alpha: f64,
+    /// Whether that is promised: not where the policy has texts fail of which the evidence does not tell.
+    pub promised: bool,
     /// How the error is shared out among the texts.
     pub correction: &'static str,
     /// The texts, in the order of files and lines.
@@ -144,6 +177,7 @@ pub struct GateReport {
 
 /// Decides a run: the report knows its texts and nothing else of it yet.
 pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
+    let promised = judged.iter().all(|text| text.rule.1.undecided != Undecided::Fail);
     let evidence: Vec<Against> = judged.iter().map(|text| against(text, judged.len(), alpha)).collect();
     let e_values: Vec<f64> = evidence.iter().map(Against::e_value).collect();
     let rejected = e_bh(&e_values, alpha);
@@ -156,9 +190,11 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
             let allowed = |h: &&Hypothesis| rule.allows(&h.author, h.set);
             let hypotheses = &text.report.hypotheses;
             let ruled_out_alone = found.p_value.is_some() && hypotheses.iter().filter(allowed).all(|h| !h.retained);
-            let undecided = text.report.verdict == Verdict::Unable
-                || hypotheses.iter().any(|h| h.retained && !rule.allows(&h.author, h.set))
-                || ruled_out_alone;
+            let undecided = !ruled_out
+                && (text.report.verdict == Verdict::Unable
+                    || hypotheses.iter().any(|h| h.retained && !rule.allows(&h.author, h.set))
+                    || ruled_out_alone
+                    || ruled_out_corrected(&text.report, |h| rule.allows(&h.author, h.set)));
             GateText {
                 outcome: match (ruled_out, undecided, rule.undecided) {
                     (true, ..) | (_, true, Undecided::Fail) => Outcome::Fail,
@@ -171,6 +207,7 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
                 words: text.words,
                 sha256: text.sha256,
                 rule: number,
+                rule_paths: rule.paths.clone(),
                 allow: rule.allow.clone(),
                 ruled_out,
                 ruled_out_alone,
@@ -187,12 +224,22 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
         passed: texts.iter().all(|text| text.outcome != Outcome::Fail),
         policy: None,
         alpha,
+        promised,
         correction: "e-bh",
         texts,
         skipped: Skipped::default(),
         notes: Vec::new(),
         unreadable: Vec::new(),
     }
+}
+
+/// Whether no allowed author is left of a text with its misspelt words put right, where it has many.
+fn ruled_out_corrected(report: &ProvenanceReport, allows: impl Fn(&Hypothesis) -> bool) -> bool {
+    let corrected = report.misspellings.as_ref().map(|misspellings| &misspellings.corrected);
+    corrected.is_some_and(|corrected| {
+        let left = |h: &Hypothesis| allows(h) && corrected.authors.contains(&h.author);
+        corrected.verdict != Verdict::Unable && !report.hypotheses.iter().any(left)
+    })
 }
 
 /// What speaks against all allowed authors of a text.
@@ -206,7 +253,7 @@ impl Against {
     /// The inverse of the level where the p-value reaches it, which is an e-value.
     fn e_value(&self) -> f64 {
         match self.p_value {
-            Some(p) if p <= self.level => 1.0 / self.level,
+            Some(p) if p <= self.level * (1.0 + ROUNDING) => 1.0 / self.level,
             _ => 0.0,
         }
     }
@@ -224,8 +271,7 @@ fn against(text: &Judged, of: usize, alpha: f64) -> Against {
         false => 1.0,
     };
     let single = alpha / of.max(1) as f64;
-    // A p-value that equals a level is one that it reaches, whatever rounding makes of their quotient.
-    let together = ((least / single - 1e-9).ceil() as usize).max(1);
+    let together = together(least, single);
     Against {
         p_value: tested.then(|| greatest(&mut allowed.iter().filter_map(|h| h.p_value))),
         level: single * together as f64,
@@ -299,6 +345,31 @@ mod tests {
             }
         });
         decide(judged.collect(), policy.alpha)
+    }
+
+    /// Whatever doubles make of their quotients.
+    #[test]
+    fn a_p_value_that_equals_its_level_counts() {
+        for (texts, known) in [
+            (45u32, 299u32),
+            (45, 149),
+            (90, 599),
+            (91, 90),
+            (99, 395),
+            (38, 39),
+            (123, 491),
+        ] {
+            for rank in 1..=texts {
+                let p = f64::from(rank) / f64::from(known + 1);
+                let least = 1.0 / f64::from(known + 1);
+                let text = [Some(p), Some(0.9), Some(p)];
+                let report = decided(TEMPLATE, &vec![text; texts as usize], least);
+                let found = report.texts[0].ruled_out;
+                let together = (20 * texts).div_ceil(known + 1);
+                let counts = rank * 20 * texts <= together * (known + 1) && together <= texts;
+                assert_eq!(found, counts, "{texts} texts, {rank} of {known} + 1");
+            }
+        }
     }
 
     fn outcomes(report: &GateReport) -> Vec<Outcome> {

@@ -250,6 +250,14 @@ impl GatePolicy {
         })
     }
 
+    /// The same for a repository of this top folder: where the policy's own folder lies outside of it, patterns are relative to the top.
+    pub fn within(mut self, top: &Path) -> Self {
+        if !self.root.starts_with(top) {
+            self.root = top.to_owned();
+        }
+        self
+    }
+
     /// The rule for a path from the root, with its number counted from 1; none where it is not under the policy's folder or no
     /// rule names it.
     pub fn rule_for(&self, path: &Path) -> Option<(usize, &Rule)> {
@@ -295,6 +303,8 @@ impl Rule {
             ));
         }
         let mut matcher = GitignoreBuilder::new("");
+        // A file must not escape its rule by capitals in its name.
+        matcher.case_insensitive(true).map_err(|error| error.to_string())?;
         for pattern in &form.paths {
             let added = matcher.add_line(None, pattern);
             added.map_err(|error| format!("`{}` is no pattern ({error})", printable(pattern)))?;
@@ -383,9 +393,10 @@ mod tests {
             "x/y.html",
             "paper.tex",
             "letter.docx",
+            "README",
+            "docs/Page.MDX",
         ] {
-            let lower = path.to_lowercase();
-            assert!(rule_of(&policy, &lower).is_some(), "{path}");
+            assert!(rule_of(&policy, path).is_some(), "{path}");
         }
         for path in ["src/main.rs", "a.png", "md"] {
             assert_eq!(rule_of(&policy, path), None, "{path}");
@@ -400,6 +411,15 @@ mod tests {
             assert!(!rule.judge, "{path}");
         }
         assert!(policy.rules.iter().all(|rule| rule.undecided == Undecided::Pass));
+    }
+
+    #[test]
+    fn a_policy_that_lies_elsewhere_speaks_of_the_repository() {
+        let parsed = |root: &str| GatePolicy::parse(TEMPLATE, None, Path::new(root)).unwrap();
+        let within = |root: &str| parsed(root).within(Path::new("/repository")).root;
+        assert_eq!(within("/elsewhere"), Path::new("/repository"));
+        assert_eq!(within("/"), Path::new("/repository"));
+        assert_eq!(within("/repository/docs"), Path::new("/repository/docs"));
     }
 
     #[test]

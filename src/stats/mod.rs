@@ -65,4 +65,4 @@ pub use entropy_gap::{GapEvidence, GapProcess};
 pub use interval::clopper_pearson;
 pub use likelihood_ratio::{Outcome, RatioEvidence, RatioVoid, Scored};
 pub use mixture::{FixedShare, Mixture, SHARE};
-pub use multiple::e_bh;
+pub use multiple::{ROUNDING, e_bh, together};

@@ -15,7 +15,7 @@ pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
     order.sort_by(|&i, &j| e(j).total_cmp(&e(i)));
     let m = e_values.len() as f64;
     // The bounds are quotients of the same numbers as the e-values are made from: a rounding error must not decide.
-    let enough = |k: usize| e(order[k - 1]) * (1.0 + 1e-9) >= m / (k as f64 * alpha);
+    let enough = |k: usize| e(order[k - 1]) * (1.0 + ROUNDING) >= m / (k as f64 * alpha);
     let k = (1..=order.len()).rev().find(|&k| enough(k)).unwrap_or(0);
     let mut rejected = vec![false; e_values.len()];
     for &i in &order[..k] {
@@ -23,6 +23,16 @@ pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
     }
     rejected
 }
+
+/// The least k for which evidence can reach k times a level, where no p-value is below `least_p_value`: so many hypotheses have to be
+/// found at once for any to be.
+pub fn together(least_p_value: f64, level: f64) -> usize {
+    // A p-value that equals a level is one that it reaches, whatever rounding makes of their quotient.
+    ((least_p_value / level - ROUNDING).ceil() as usize).max(1)
+}
+
+/// What a quotient of the same two numbers may be off by, computed one way and another.
+pub const ROUNDING: f64 = 1e-9;
 
 #[cfg(test)]
 mod tests {

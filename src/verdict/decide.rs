@@ -2,7 +2,7 @@
 
 use super::report::*;
 use super::scope::Scope;
-use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_p_value, least_texts};
+use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_documents, least_p_value};
 use crate::model::Family;
 use crate::scoring::{CrossScores, LADDER, Scoring, TextScores};
 use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
@@ -235,13 +235,13 @@ pub fn decide(
         warnings.push(Warning {
             code: WarningCode::Uncalibrated,
             message: format!(
-                "Nothing can rule out {} at the level of {level}: that takes {} texts as long as this one in each group of its \
-                 calibration, and one has {fewest}. Take a greater level, or add texts to it with `whowrote calibrate`.",
+                "Nothing can rule out {} at the level of {level}: that takes texts as long as this one of {} documents or prompts in \
+                 each group of its calibration, and one has {fewest}. Take a greater level, or add texts to it with `whowrote calibrate`.",
                 match author.as_str() {
                     HUMAN => "a person",
                     model => model,
                 },
-                least_texts(level),
+                least_documents(level),
             ),
         });
     }
@@ -480,12 +480,12 @@ impl<'a> Case<'a> {
         let own = own.and_then(|own| found.place(own));
         let level = policy.level(&judged.hypothesis.author);
         let of_length = policy.level_of_length(&judged.hypothesis.author);
-        let Some(found) = found.calibration.judge(&columns, &text, own, &others, of_length) else {
+        let Some(found) = found.calibration.judge(&columns, &text, own, &others, level, of_length) else {
             // A text of fewer words than any calibration has is told to be too short.
             judged.too_few_known = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
             return;
         };
-        judged.too_few_known = Some(found.fewest).filter(|&fewest| fewest < least_texts(level));
+        judged.too_few_known = Some(found.fewest).filter(|&fewest| fewest < least_documents(level));
         let hypothesis = &mut judged.hypothesis;
         hypothesis.basis = Basis::Calibration;
         hypothesis.p_value = Some(found.p_value);

@@ -65,11 +65,11 @@ impl Markup {
 
     /// What a name without an ending says, by custom.
     fn of_name(name: &str) -> Option<Self> {
-        match name {
+        match name.to_uppercase().as_str() {
             "CHANGELOG" | "CHANGES" | "CONTRIBUTING" | "HACKING" | "INSTALL" | "NEWS" | "README" | "TODO" => {
                 Some(Self::Plain)
             }
-            "Gemfile" | "Rakefile" | "Vagrantfile" => Some(Self::Source(Language::Ruby)),
+            "GEMFILE" | "RAKEFILE" | "VAGRANTFILE" => Some(Self::Source(Language::Ruby)),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 //! Actions" in its documentation).
 
 use super::sentences;
-use crate::gate::{GateReport, Outcome};
+use crate::gate::{GateReport, NoteLevel, Outcome};
 use crate::input::prose::LineUnit;
 use std::io::{self, Write};
 
@@ -11,10 +11,16 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
         let command = match text.outcome {
             Outcome::Fail => "error",
             Outcome::Warn => "warning",
+            Outcome::Pass if text.is_suspect() => "notice",
             Outcome::Pass => continue,
         };
         let title = "whowrote";
-        let message = format!("{} Digest: {}", sentences::message(report, text), text.sha256);
+        let remedy = if text.outcome == Outcome::Fail {
+            sentences::REMEDY
+        } else {
+            ""
+        };
+        let message = format!("{} Digest: {}. {remedy}", sentences::message(report, text), text.sha256);
         for [first, last] in &text.lines {
             let lines = match text.unit {
                 LineUnit::Line => format!(",line={first},endLine={last}"),
@@ -24,8 +30,13 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
             writeln!(out, "::{command} file={path}{lines},title={title}::{}", value(&message))?;
         }
     }
-    for (command, notes) in [("notice", &report.notes), ("error", &report.unreadable)] {
+    for (unread, notes) in [(false, &report.notes), (true, &report.unreadable)] {
         for note in notes {
+            let command = match (unread, note.level) {
+                (true, _) => "error",
+                (false, NoteLevel::Warning) => "warning",
+                (false, NoteLevel::Notice) => "notice",
+            };
             let line = note.line.map(|line| format!(",line={line}")).unwrap_or_default();
             let path = property(&note.path);
             writeln!(
@@ -35,17 +46,13 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
             )?;
         }
     }
-    writeln!(out, "{}", value(&sentences::summary(report)))
+    // This line is no command, and percent signs stand in it as they are.
+    writeln!(out, "{}", sentences::summary(report))
 }
 
 /// A message: a line feed in it would end it, and begin whatever command stands behind.
 fn value(text: &str) -> String {
-    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    // A summary that began so would be a command.
-    match escaped.trim_start().starts_with("::") {
-        true => format!("%20{escaped}"),
-        false => escaped,
-    }
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A value of a property, which ends at a comma or a colon.
@@ -61,6 +68,5 @@ mod tests {
     fn no_name_becomes_a_command_or_a_property() {
         assert_eq!(property("a,b:c%\r\nd"), "a%2Cb%3Ac%25%0D%0Ad");
         assert_eq!(value("50%\n::error::x"), "50%25%0A::error::x");
-        assert_eq!(value("::error::x"), "%20::error::x");
     }
 }

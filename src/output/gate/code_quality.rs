@@ -9,17 +9,18 @@ use std::io::{self, Write};
 
 pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
     let of_texts = report.texts.iter().filter_map(|text| {
-        let (check, severity) = match text.outcome {
-            Outcome::Fail => ("forbidden-author", "major"),
-            Outcome::Warn => ("author-undecided", "minor"),
+        let severity = match text.outcome {
+            Outcome::Fail => "major",
+            Outcome::Warn => "minor",
             Outcome::Pass => return None,
         };
+        let description = format!("{} Digest: {}", sentences::message(report, text), text.sha256);
         let issues = text.lines.iter().map(move |[first, last]| {
             let place = format!("{}\0{}\0{first}", text.path, text.sha256);
             issue(
-                check,
+                sentences::kind(text),
                 severity,
-                &sentences::finding(text),
+                &description,
                 &place,
                 &text.path,
                 *first,

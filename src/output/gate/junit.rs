@@ -12,9 +12,9 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
         let status = match text.outcome {
             Outcome::Fail => {
                 let mut failed = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                failed.set_message(finding.as_str()).set_type("forbidden-author");
+                failed.set_message(finding.as_str()).set_type(sentences::kind(text));
                 let message = sentences::message(report, text);
-                failed.set_description(format!("{message} Digest: {}", text.sha256));
+                failed.set_description(format!("{message} Digest: {}. {}", text.sha256, sentences::REMEDY));
                 failed
             }
             Outcome::Warn | Outcome::Pass => TestCaseStatus::success(),

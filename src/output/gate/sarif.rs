@@ -1,7 +1,7 @@
 //! SARIF 2.1.0 (OASIS, *Static Analysis Results Interchange Format Version 2.1.0*), which code scanning reads.
 
 use super::sentences;
-use crate::gate::{GateReport, GateText, Note, Outcome};
+use crate::gate::{GateReport, GateText, Note, NoteLevel, Outcome};
 use crate::input::prose::LineUnit;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -29,7 +29,9 @@ const RULES: [(&str, &str); 3] = [
 ];
 
 pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
-    let rules = RULES.map(|(id, text)| json!({"id": id, "shortDescription": {"text": text}}));
+    let rules = RULES.map(|(id, text)| {
+        json!({"id": id, "shortDescription": {"text": text}, "fullDescription": {"text": text}, "help": {"text": sentences::REMEDY}})
+    });
     let of_texts = report.texts.iter().filter_map(|text| of_text(report, text));
     let of_notes = report.notes.iter().map(of_note);
     let notifications: Vec<Value> = report.unreadable.iter().map(unread).collect();
@@ -57,11 +59,15 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
 
 /// None for a text that passes.
 fn of_text(report: &GateReport, text: &GateText) -> Option<Value> {
-    let (rule, level) = match text.outcome {
-        Outcome::Fail => (0, "error"),
-        Outcome::Warn => (1, "warning"),
+    let level = match text.outcome {
+        Outcome::Fail => "error",
+        Outcome::Warn => "warning",
         Outcome::Pass => return None,
     };
+    let rule = RULES
+        .iter()
+        .position(|(id, _)| *id == sentences::kind(text))
+        .unwrap_or_default();
     let locations = text.lines.iter().map(|[first, last]| {
         let region = match text.unit {
             LineUnit::Line => Some((*first, *last)),
@@ -84,7 +90,10 @@ fn of_note(note: &Note) -> Value {
     json!({
         "ruleId": RULES[2].0,
         "ruleIndex": 2,
-        "level": "note",
+        "level": match note.level {
+            NoteLevel::Warning => "warning",
+            NoteLevel::Notice => "note",
+        },
         "message": {"text": note.message},
         "locations": [location(&note.path, note.line.map(|line| (line, line)))],
     })

@@ -1,6 +1,6 @@
 //! What is said of the texts of a run. The author of a text may read these sentences, so each has to be true as it stands.
 
-use super::super::sentences::{author_and_set, list, p_value, percent, texts};
+use super::super::sentences::{author_and_set, list, percent, texts};
 use crate::gate::{GateReport, GateText, Outcome};
 use crate::input::printable;
 use crate::input::prose::LineUnit;
@@ -56,6 +56,13 @@ pub fn finding(text: &GateText) -> String {
             }
         );
     }
+    if text.ruled_out_corrected() {
+        return format!(
+            "With its misspelt words put right no author that is allowed here could have written this; as it is spelt the evidence does \
+             not tell. As it is spelt, {} may have written it.",
+            list(&[left_allowed, left_others].concat(), "or")
+        );
+    }
     if text.undecided {
         return format!(
             "{} may have written this, and so may {}: the evidence does not tell.",
@@ -71,36 +78,74 @@ pub fn finding(text: &GateText) -> String {
 
 /// What the finding rests on.
 pub fn basis(report: &GateReport, text: &GateText) -> Option<String> {
+    if text.fails_by_choice() {
+        return Some(format!(
+            "It fails because rule {} of the policy says undecided = \"fail\".",
+            text.rule
+        ));
+    }
     let p = text.p_value?;
     let run = report.texts.len();
     let together = match text.together {
         1 => String::new(),
         // A calibration that tells so little can never count.
         many if many > run => ", which the calibration is too small for".to_owned(),
-        many => format!(" and at least {many} texts of the run do (the calibration is too small for fewer)"),
+        many => format!(", where {many} texts of the run reach it (the calibration is too small for fewer)"),
     };
     let of = match run {
         1 => String::new(),
         _ => format!(" in a run of {} (e-BH)", texts(run as u64)),
     };
     Some(format!(
-        "Evidence this strong comes up in at most this share of the texts that an allowed author writes: {}. A text fails where it is \
-         at most {}{together}{of}.",
-        number(p),
-        number(text.level.min(1.0))
+        "Of the texts that an allowed author writes at most {} look as little like the author's; the limit is {}{of}{together}.",
+        share(p),
+        share(text.level.min(1.0))
     ))
 }
 
-/// The finding with what it rests on.
-pub fn message(report: &GateReport, text: &GateText) -> String {
-    let sentences = [Some(finding(text)), basis(report, text)];
-    sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
+/// Who may write the text, as the policy says.
+pub fn rule(text: &GateText) -> String {
+    let hypotheses = text.report.hypotheses.iter();
+    let allowed: Vec<String> = hypotheses.filter(|h| text.allows(h)).map(author_and_set).collect();
+    let who = match allowed.is_empty() {
+        // Of what could not be judged nobody was considered.
+        true => text.allow.join(", "),
+        false => list(&allowed, "or"),
+    };
+    format!(
+        "Rule {} ({}) lets it be written by {who}.",
+        text.rule,
+        text.rule_paths.join(", ")
+    )
 }
 
-/// A p-value without its name.
-fn number(p: f64) -> String {
-    let shown = p_value(p);
-    shown.trim_start_matches("p = ").trim_start_matches("p < ").to_owned()
+/// What can be done about a text that failed.
+pub const REMEDY: &str = "What can be done: have an allowed author write it; or, where it is quoted or was judged wrongly, have the policy let it pass by its \
+                          digest ([[exception]]), or mark it in the file (whowrote: ignore).";
+
+/// The finding with what it rests on.
+pub fn message(report: &GateReport, text: &GateText) -> String {
+    let mut sentences = vec![finding(text)];
+    sentences.extend(basis(report, text));
+    if text.outcome == Outcome::Fail {
+        sentences.push(rule(text));
+    }
+    sentences.join(" ")
+}
+
+/// The kind of a finding, by the names that the formats for programs share.
+pub fn kind(text: &GateText) -> &'static str {
+    match text.ruled_out {
+        true => "forbidden-author",
+        false => "author-undecided",
+    }
+}
+
+/// A probability in percent, with two figures that count.
+fn share(p: f64) -> String {
+    let percent = 100.0 * p;
+    let digits = (1.0 - percent.log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{percent:.digits$}%")
 }
 
 /// What a reader must know before acting on the finding.
@@ -114,10 +159,20 @@ pub fn summary(report: &GateReport) -> String {
     let (failed, warned) = (count(Outcome::Fail), count(Outcome::Warn));
     let texts = |n: usize| texts(n as u64);
     let judged = report.texts.len();
+    let unread = report.unreadable.len();
     let mut said = match (judged, failed) {
-        (0, _) => "No text to judge: passed.".to_owned(),
-        (_, 0) => format!("{} judged: passed.", texts(judged)),
-        (_, _) => format!("{} judged, {failed} failed.", texts(judged)),
+        (0, _) => match skipped(report) {
+            skipped if skipped.is_empty() => "No text to judge".to_owned(),
+            skipped => format!("No text to judge ({})", skipped.join("; ")),
+        },
+        (_, 0) => format!("{} judged", texts(judged)),
+        (_, _) => format!("{} judged, {failed} failed", texts(judged)),
+    };
+    said += &match (failed, unread) {
+        (0, 0) => ": passed.".to_owned(),
+        (_, 0) => ".".to_owned(),
+        (_, 1) => "; 1 file could not be read.".to_owned(),
+        (_, unread) => format!("; {unread} files could not be read."),
     };
     if warned > 0 {
         said += &format!(" {} left open.", texts(warned));
@@ -131,16 +186,12 @@ pub fn summary(report: &GateReport) -> String {
         said += &format!(" Of {open} that passed the evidence does not tell who wrote them.");
     }
     if judged > 0 {
-        let by_choice = report
-            .texts
-            .iter()
-            .any(|text| text.outcome == Outcome::Fail && !text.ruled_out);
-        said += &match by_choice {
-            false => format!(
+        said += &match report.promised {
+            true => format!(
                 " Of runs whose texts were all written by allowed authors at most {} fail.",
                 percent(report.alpha),
             ),
-            true => " Texts whose author the evidence does not tell fail by the policy; nothing is promised of how often that is wrong."
+            false => " Texts whose author the evidence does not tell fail by the policy; nothing is promised of how often that is wrong."
                 .to_owned(),
         };
     }

@@ -16,7 +16,7 @@ const FAINT: Style = Style::new().dimmed();
 pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let width = readable(width);
     for text in &report.texts {
-        if verbose || text.outcome != Outcome::Pass {
+        if verbose || text.outcome != Outcome::Pass || text.is_suspect() {
             self::text(report, text, width, out)?;
         }
     }
@@ -39,7 +39,11 @@ pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut 
             writeln!(out, "{FAINT}{line}{FAINT:#}")?;
         }
     }
-    wrapped(out, width, 0, BOLD, &sentences::summary(report))
+    wrapped(out, width, 0, BOLD, &sentences::summary(report))?;
+    match report.texts.iter().any(|text| text.outcome == Outcome::Fail) {
+        true => wrapped(out, width, 0, Style::new(), sentences::REMEDY),
+        false => Ok(()),
+    }
 }
 
 fn text(report: &GateReport, text: &GateText, width: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -57,7 +61,8 @@ fn text(report: &GateReport, text: &GateText, width: usize, out: &mut dyn Write)
     for warning in sentences::warnings(text) {
         wrapped(out, width, 7, FAINT, &printable(warning))?;
     }
-    if text.outcome == Outcome::Fail {
+    if text.outcome != Outcome::Pass {
+        wrapped(out, width, 7, FAINT, &printable(&sentences::rule(text)))?;
         writeln!(out, "       {FAINT}digest {}{FAINT:#}", text.sha256)?;
     }
     Ok(())
