@@ -357,7 +357,9 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
     // A policy that changes with what it judges is told.
     let (out, _) = said(&mut repository.gate(&["--diff", "HEAD", "--format", "github"]), 0);
     assert!(
-        out.contains("::warning file=whowrote.toml,title=whowrote::This change changes a policy"),
+        out.contains(
+            "::warning file=whowrote.toml,title=whowrote::This change changes a file that the gate decides by"
+        ),
         "{out}"
     );
 
@@ -392,7 +394,9 @@ fn a_policy_from_elsewhere_holds_and_one_that_goes_is_told() {
     let (out, _) = said(command.arg("--policy").arg(&policy), 1);
     assert!(out.contains("::error file=docs/page.md,line=9,"), "{out}");
     assert!(
-        out.contains("::warning file=whowrote.toml,title=whowrote::This change removes a policy"),
+        out.contains(
+            "::warning file=whowrote.toml,title=whowrote::This change removes a file that the gate decides by"
+        ),
         "{out}"
     );
 }

@@ -422,6 +422,7 @@ fn gated<'a>(policy: &GatePolicy, texts: impl IntoIterator<Item = &'a Provenance
         lines: Vec::new(),
         words: 150,
         sha256: String::new(),
+        is_later: false,
         rule: (1, &policy.rules[0]),
         report: report.clone(),
     });

@@ -416,6 +416,11 @@ fn of_changes<'a>(
         let (Some(old), Some(markup)) = (&change.old, Markup::of_path(&change.path)) else {
             continue;
         };
+        // What no rule has judged is not known to be written by anybody who may.
+        let full = repository.top().join(&change.path);
+        if !config.policy.rule_for(&full).is_some_and(|(_, rule)| rule.judge) {
+            continue;
+        }
         // What was no prose before holds nothing that could have been moved.
         let name = change.path.to_string_lossy();
         let bytes = repository.read(&change.path, old);
@@ -423,16 +428,21 @@ fn of_changes<'a>(
             before.add(&prose);
         }
     }
-    let policy_file = config.policy.file.as_ref().and_then(|file| file.canonicalize().ok());
-    for Change { path, new, .. } in &changes {
+    let policy_file = config
+        .policy
+        .file
+        .as_ref()
+        .and_then(|file| std::path::absolute(file).ok());
+    let decisive: Vec<PathBuf> = config.policy.files().chain(policy_file).collect();
+    for Change { path, new, is_link, .. } in &changes {
         let full = repository.top().join(path);
         let name = shown(path);
-        if Some(&full) == policy_file.as_ref() || path.file_name().is_some_and(|name| name == POLICY_FILE) {
-            let message = match new {
-                Some(_) => {
-                    "This change changes a policy of the gate. Whoever can change the policy can let anything pass."
+        if decisive.contains(&full) || path.file_name().is_some_and(|name| name == POLICY_FILE) {
+            let message = match new.is_some() || *is_link {
+                true => {
+                    "This change changes a file that the gate decides by. Whoever can change it can let anything pass."
                 }
-                None => "This change removes a policy of the gate, and with it what the policy forbids.",
+                false => "This change removes a file that the gate decides by, and with it what it forbids.",
             };
             gathered.note(NoteLevel::Warning, &name, None, message.to_owned());
         }
@@ -488,9 +498,13 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
     };
     let documents: Vec<Document> = texts.iter().map(document).collect();
     let mut reports: Vec<Option<ProvenanceReport>> = documents.iter().map(|_| None).collect();
+    let can_fail = texts
+        .iter()
+        .filter(|text| text.rule.1.can_fail(text.passage.is_later))
+        .count();
     if !documents.is_empty() {
         let judging = JudgeConfig {
-            alpha_together: Some(config.policy.alpha / documents.len() as f64),
+            alpha_together: Some(config.policy.alpha / can_fail.max(1) as f64),
             ..config.judging.clone()
         };
         let mut judge = ModelJudge::new(&judging, config.quiet, false);
@@ -518,6 +532,7 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
             lines: text.passage.lines,
             words: text.passage.words,
             sha256: text.sha256,
+            is_later: text.passage.is_later,
             rule: text.rule,
             report: report.context("no verdict was given on some of the texts")?,
         })

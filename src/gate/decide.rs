@@ -4,6 +4,10 @@
 //! greatest of theirs, and [`e_bh`] gives all texts of the run one error: of runs whose texts were all written by allowed
 //! authors at most a share alpha fails (docs/THEORY.md 14.1).
 //!
+//! A later piece of a passage does not fail by the evidence where a model may write it: calibrations of models hold beginnings of
+//! texts, and of what a model goes on to write they rule out more than they promise (docs/VALIDITY.md, "Pieces of long texts"). It is
+//! told.
+//!
 //! A conformal p-value is never below one over the number of texts that it is a place among, and one. Where a calibration is too
 //! small for a single text of the run to fail by itself, several have to be as unlike the allowed authors as it can tell. How many
 //! depends on the number of texts and their lengths, and on nothing else of them.
@@ -31,6 +35,8 @@ pub struct Judged<'a> {
     pub words: usize,
     /// SHA-256 of its words.
     pub sha256: String,
+    /// Whether it goes on where another piece of the same passage ends.
+    pub is_later: bool,
     /// The rule's number, counted from 1, and the rule.
     pub rule: (usize, &'a Rule),
     /// The verdict on the text by itself.
@@ -62,6 +68,8 @@ pub struct GateText {
     pub words: usize,
     /// SHA-256 of its words.
     pub sha256: String,
+    /// Whether it goes on where another piece of the same passage ends.
+    pub is_later: bool,
     /// The rule's number, counted from 1.
     pub rule: usize,
     /// The rule's patterns.
@@ -72,7 +80,7 @@ pub struct GateText {
     pub outcome: Outcome,
     /// Whether every allowed author is ruled out at the level of the run.
     pub ruled_out: bool,
-    /// Whether every allowed author is ruled out at the level that one text alone has.
+    /// Whether every allowed author is ruled out at the level that one text alone has, read as the beginning of one.
     pub ruled_out_alone: bool,
     /// Whether the evidence does not tell: it is not ruled out that an allowed author wrote it, and an author that is not allowed is
     /// left, or no allowed author where the text is judged alone or with its misspelt words put right.
@@ -178,9 +186,17 @@ pub struct GateReport {
 /// Decides a run: the report knows its texts and nothing else of it yet.
 pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
     let promised = judged.iter().all(|text| text.rule.1.undecided != Undecided::Fail);
-    let evidence: Vec<Against> = judged.iter().map(|text| against(text, judged.len(), alpha)).collect();
-    let e_values: Vec<f64> = evidence.iter().map(Against::e_value).collect();
-    let rejected = e_bh(&e_values, alpha);
+    // Which texts can fail depends on the policy and on where they stand, and on nothing that they say.
+    let of = judged.iter().filter(|text| text.rule.1.can_fail(text.is_later)).count();
+    let evidence: Vec<Against> = judged.iter().map(|text| against(text, of, alpha)).collect();
+    let can_fail: Vec<usize> = (0..judged.len())
+        .filter(|&i| judged[i].rule.1.can_fail(judged[i].is_later))
+        .collect();
+    let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value()).collect();
+    let mut rejected = vec![false; judged.len()];
+    for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
+        rejected[i] = is_rejected;
+    }
     let texts = judged
         .into_iter()
         .zip(evidence)
@@ -206,6 +222,7 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
                 unit: text.unit,
                 words: text.words,
                 sha256: text.sha256,
+                is_later: text.is_later,
                 rule: number,
                 rule_paths: rule.paths.clone(),
                 allow: rule.allow.clone(),
@@ -325,8 +342,13 @@ mod tests {
 
     /// Texts with these p-values of the in-house model, the other model and a person, decided by a rule.
     fn decided(policy: &str, p_values: &[[Option<f64>; 3]], least: f64) -> GateReport {
+        decided_of_pieces(policy, p_values, least, 0)
+    }
+
+    /// The same with so many of the last texts later pieces.
+    fn decided_of_pieces(policy: &str, p_values: &[[Option<f64>; 3]], least: f64, later: usize) -> GateReport {
         let policy = GatePolicy::parse(policy, None, Path::new("/")).unwrap();
-        let judged = p_values.iter().map(|&[own, other, person]| {
+        let judged = p_values.iter().enumerate().map(|(i, &[own, other, person])| {
             let mut report = ProvenanceReport::unreadable(String::new(), None, (0.05, 0.01), String::new());
             report.verdict = Verdict::Undecided;
             report.hypotheses = vec![
@@ -340,6 +362,7 @@ mod tests {
                 lines: vec![3..=9],
                 words: 150,
                 sha256: String::new(),
+                is_later: i + later >= p_values.len(),
                 rule: (1, &policy.rules[0]),
                 report,
             }
@@ -387,6 +410,19 @@ mod tests {
         assert_eq!(one(None, p(0.9), p(0.001)), Outcome::Pass);
         // An unknown author is none that is allowed.
         assert_eq!(one(p(0.001), p(0.001), p(0.001)), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_later_piece_fails_only_where_no_model_may_write_it() {
+        let text = [Some(0.01), Some(0.9), Some(0.01)];
+        let report = decided_of_pieces(TEMPLATE, &[text; 3], 0.001, 2);
+        assert_eq!(outcomes(&report), [Outcome::Fail, Outcome::Pass, Outcome::Pass]);
+        // It costs the texts that can fail nothing.
+        assert!((report.texts[0].level - 0.05).abs() < 1e-12);
+        assert!(report.texts[1].ruled_out_alone && report.texts[1].undecided && report.texts[1].is_suspect());
+        let people = "[[rule]]\npaths = [\"*\"]\nallow = [\"human\"]";
+        let report = decided_of_pieces(people, &[text; 3], 0.001, 2);
+        assert_eq!(outcomes(&report), [Outcome::Fail; 3]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Passage {
     pub lines: Vec<RangeInclusive<usize>>,
     /// The number of its words.
     pub words: usize,
+    /// Whether it goes on where another piece of the same passage ends.
+    pub is_later: bool,
 }
 
 /// What there is to be judged of a file.
@@ -59,17 +61,18 @@ impl Default for Before {
     }
 }
 
-/// A word without what markup, capitals and punctuation do to it.
+/// A word, by a digest of it without what markup, capitals and punctuation do to it.
 struct Word {
     block: usize,
     span: Range<usize>,
-    plain: String,
+    plain: u64,
 }
 
 impl Before {
-    /// Adds a file as it was.
+    /// Adds a file as it was, but for what marks in it exempted: that was never judged.
     pub fn add(&mut self, prose: &Prose) {
-        let words = plain_words(&prose.blocks);
+        let mut words = self.plain_words(&prose.blocks);
+        words.retain(|word| !prose.blocks[word.block].ignored);
         for run in words.windows(RUN) {
             let digest = self.digest(run);
             self.runs.insert(digest);
@@ -78,6 +81,30 @@ impl Before {
             let digest = self.digest(&words[block]);
             self.short.insert(digest);
         }
+    }
+
+    /// The words of all blocks, one after the other.
+    fn plain_words(&self, blocks: &[Block]) -> Vec<Word> {
+        let of_block = |(block, found): (usize, &Block)| {
+            let words = found.text.split_word_bound_indices();
+            let words = words.filter_map(move |(start, word)| {
+                let mut plain = word
+                    .chars()
+                    .filter(|c| c.is_alphanumeric())
+                    .flat_map(char::to_lowercase)
+                    .peekable();
+                plain.peek()?;
+                let mut hasher = self.state.build_hasher();
+                plain.for_each(|c| c.hash(&mut hasher));
+                Some(Word {
+                    block,
+                    span: start..start + word.len(),
+                    plain: hasher.finish(),
+                })
+            });
+            words.collect::<Vec<_>>()
+        };
+        blocks.iter().enumerate().flat_map(of_block).collect()
     }
 
     fn digest(&self, words: &[Word]) -> u64 {
@@ -101,24 +128,6 @@ impl Before {
         }
         old
     }
-}
-
-/// The words of all blocks, one after the other.
-fn plain_words(blocks: &[Block]) -> Vec<Word> {
-    let of_block = |(block, found): (usize, &Block)| {
-        let words = found.text.split_word_bound_indices();
-        let words = words.filter_map(move |(start, word)| {
-            let plain: String = word
-                .chars()
-                .filter(|c| c.is_alphanumeric())
-                .flat_map(char::to_lowercase)
-                .collect();
-            let span = start..start + word.len();
-            (!plain.is_empty()).then_some(Word { block, span, plain })
-        });
-        words.collect::<Vec<_>>()
-    };
-    blocks.iter().enumerate().flat_map(of_block).collect()
 }
 
 /// The blocks of fewer words than a run, as ranges of their words.
@@ -154,15 +163,19 @@ pub fn passages(prose: &Prose, before: &Before, least_words: usize) -> Passages 
     let words = |run: &[Sentence]| run.iter().map(|sentence| sentence.words).sum::<usize>();
     let (long, short): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| words(run) >= least_words);
     let together: Vec<Sentence> = short.into_iter().flatten().collect();
-    let mut pieces = Vec::new();
-    for run in long {
-        cut(run, least_words, &mut pieces);
-    }
+    let mut runs = long;
     match words(&together) >= least_words {
-        true => cut(together, least_words, &mut pieces),
+        true => runs.push(together),
         false => found.too_few = words(&together),
     }
-    found.judged = pieces.iter().map(|piece| passage(prose, piece)).collect();
+    for run in runs {
+        let pieces = cut(run, least_words);
+        let pieces = pieces.iter().enumerate();
+        found.judged.extend(pieces.map(|(number, piece)| Passage {
+            is_later: number > 0,
+            ..passage(prose, piece)
+        }));
+    }
     found
         .judged
         .sort_by_key(|passage| passage.lines.first().map(|lines| *lines.start()));
@@ -170,7 +183,7 @@ pub fn passages(prose: &Prose, before: &Before, least_words: usize) -> Passages 
 }
 
 fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sentence> {
-    let words = plain_words(&prose.blocks);
+    let words = before.plain_words(&prose.blocks);
     let old = before.old(&words);
     let mut sentences = Vec::new();
     let mut next = 0;
@@ -186,22 +199,28 @@ fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sen
                 next += 1;
             }
             let known = old[first..next].iter().filter(|old| **old).count();
-            let count = word_ends(&found.text[span.clone()]).len();
+            let ends = word_ends(&found.text[span.clone()]);
             // What has no words, such as a rule, neither is new nor parts what is.
             if first == next {
                 continue;
             }
             match 2 * known > next - first {
                 true => follows = false,
-                false if found.ignored => *ignored += count,
+                false if found.ignored => *ignored += ends.len(),
+                // A sentence without an end would be judged by its beginning alone.
                 false => {
-                    sentences.push(Sentence {
-                        block,
-                        span,
-                        words: count,
-                        follows,
-                    });
-                    follows = true;
+                    let mut start = span.start;
+                    for part in ends.chunks(PIECE) {
+                        let end = span.start + part[part.len() - 1];
+                        let gap = found.text[start..end].len() - found.text[start..end].trim_start().len();
+                        sentences.push(Sentence {
+                            block,
+                            span: start + gap..end,
+                            words: part.len(),
+                            follows,
+                        });
+                        (start, follows) = (end, true);
+                    }
                 }
             }
         }
@@ -210,7 +229,8 @@ fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sen
 }
 
 /// Cuts a passage into pieces of at least [`PIECE`] words, the last of at least `least_words`.
-fn cut(run: Vec<Sentence>, least_words: usize, pieces: &mut Vec<Vec<Sentence>>) {
+fn cut(run: Vec<Sentence>, least_words: usize) -> Vec<Vec<Sentence>> {
+    let mut pieces = Vec::new();
     let mut left: usize = run.iter().map(|sentence| sentence.words).sum();
     let mut piece = Vec::new();
     let mut words = 0;
@@ -224,6 +244,7 @@ fn cut(run: Vec<Sentence>, least_words: usize, pieces: &mut Vec<Vec<Sentence>>) 
         }
     }
     pieces.push(piece);
+    pieces
 }
 
 /// Sentences as one text.
@@ -260,6 +281,7 @@ fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
         words: word_ends(&text).len(),
         text,
         lines,
+        is_later: false,
     }
 }
 
@@ -314,6 +336,30 @@ mod tests {
             found.judged[0].text,
             format!("{}\n\n{}", sentences(0, 3).join(" "), sentences(3, 2).join(" "))
         );
+    }
+
+    #[test]
+    fn a_sentence_that_does_not_end_is_judged_to_its_end() {
+        let text = format!("{} and on", sentences(0, 60).join(" ").replace('.', ",").to_lowercase());
+        let found = found(&text, &[], 20);
+        let words: Vec<usize> = found.judged.iter().map(|passage| passage.words).collect();
+        assert_eq!(words, [PIECE, PIECE, PIECE, 542 - 3 * PIECE]);
+        let later: Vec<bool> = found.judged.iter().map(|passage| passage.is_later).collect();
+        assert_eq!(later, [false, true, true, true]);
+        let all: Vec<&str> = found
+            .judged
+            .iter()
+            .flat_map(|passage| passage.text.split(' '))
+            .collect();
+        assert_eq!(all.join(" "), text);
+    }
+
+    #[test]
+    fn what_marks_exempted_is_not_known_from_before() {
+        let passage = sentences(0, 6).join(" ");
+        let exempt = format!("whowrote: ignore\n\n{passage}");
+        assert!(found(&exempt, &[], 20).judged.is_empty());
+        assert_eq!(found(&passage, &[&exempt], 20).judged.len(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a path holds. A path that no rule names is not judged.
 
 use crate::input::printable;
+use crate::stats::attribution::LENGTHS;
 use crate::verdict::{ALPHA, AuthorSet};
 use chrono::NaiveDate;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -21,6 +22,9 @@ const MAX_POLICY: u64 = 1 << 20;
 
 /// Words that a text has at least to be judged, where the policy does not say.
 const LEAST_WORDS: usize = 40;
+
+/// A text of more words would be judged on so many.
+const MOST_LEAST_WORDS: usize = LENGTHS[LENGTHS.len() - 1];
 
 /// What becomes of a text whose author the evidence does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -201,9 +205,20 @@ impl GatePolicy {
         if text.len() as u64 > MAX_POLICY {
             return Err(unreadable("it is larger than 1 MiB".to_owned()));
         }
-        let full = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let root = full.parent().unwrap_or(Path::new("/"));
-        Self::parse(&text, Some(file), root)
+        // Of a link the folder that it lies in, and not that of what it leads to.
+        let folder = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let policy = Self::parse(&text, Some(file), &root)?;
+        match policy.rules.is_empty() {
+            true => Err(PolicyError::Malformed {
+                file: printable(&file.to_string_lossy()),
+                reason: "it has no [[rule]], so that nothing would be judged".to_owned(),
+            }),
+            false => Ok(policy),
+        }
     }
 
     /// A policy that was read from `file`, for paths under `root`.
@@ -227,6 +242,11 @@ impl GatePolicy {
                 "alpha is a share above 0 and below 1, such as 0.05".to_owned(),
             ));
         }
+        if !(1..=MOST_LEAST_WORDS).contains(&form.least_words) {
+            return Err(malformed(format!(
+                "least-words is a number from 1 to {MOST_LEAST_WORDS}: no text is judged on more words"
+            )));
+        }
         let rules = form.rules.into_iter().map(|rule| Rule::new(rule, form.undecided));
         let rules = rules.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
         let exceptions = form.exceptions.into_iter().map(Exception::new);
@@ -240,7 +260,7 @@ impl GatePolicy {
             file: file.map(Path::to_owned),
             root: root.to_owned(),
             alpha: form.alpha,
-            least_words: form.least_words.max(1),
+            least_words: form.least_words,
             a: form.a.into_iter().map(author).collect(),
             b: form.b.into_iter().map(author).collect(),
             models: form.models.map(beside),
@@ -273,6 +293,18 @@ impl GatePolicy {
             .find(|(_, rule)| rule.names(relative))
     }
 
+    /// The files that the policy names, from the root: whoever can change them can let anything pass too.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let authors = self
+            .a
+            .iter()
+            .chain(&self.b)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute());
+        let named = self.models.iter().chain(&self.calibrations).cloned().chain(authors);
+        named.map(|path| path.canonicalize().unwrap_or(path))
+    }
+
     /// What is said of a text by its words' digest: the exception that lets it pass, or the one that did and has expired.
     pub fn exception(&self, sha256: &str, today: NaiveDate) -> Option<Excepted<'_>> {
         let of_text = || self.exceptions.iter().filter(|exception| exception.sha256 == sha256);
@@ -302,6 +334,17 @@ impl Rule {
                 printable(&form.paths.join(", "))
             ));
         }
+        let names_something = |pattern: &&String| !pattern.trim().is_empty() && !pattern.starts_with(['!', '#']);
+        let leads_out = |pattern: &&String| pattern.split('/').any(|part| part == "..");
+        if let Some(pattern) = form.paths.iter().find(leads_out) {
+            return Err(format!("`{}` leads out of the policy's folder", printable(pattern)));
+        }
+        if !form.paths.iter().any(|pattern| names_something(&pattern)) {
+            return Err(format!(
+                "the rule for {} names no files",
+                printable(&form.paths.join(", "))
+            ));
+        }
         let mut matcher = GitignoreBuilder::new("");
         // A file must not escape its rule by capitals in its name.
         matcher.case_insensitive(true).map_err(|error| error.to_string())?;
@@ -322,6 +365,12 @@ impl Rule {
     /// Whether a relative path is one of the rule's.
     fn names(&self, path: &Path) -> bool {
         self.matcher.matched_path_or_any_parents(path, false).is_ignore()
+    }
+
+    /// Whether the promise of the run can be kept for a text of these files: calibrations of people hold pieces from anywhere in a
+    /// document, those of models beginnings alone.
+    pub fn can_fail(&self, is_later: bool) -> bool {
+        !is_later || self.allow.iter().all(|name| name == "human")
     }
 
     /// Whether an author may write these files.
@@ -398,14 +447,18 @@ mod tests {
         ] {
             assert!(rule_of(&policy, path).is_some(), "{path}");
         }
+        for path in ["NOTICEBOARD.md", "LICENSE-of-my-own.md", "requirements-analysis.txt"] {
+            let (_, rule) = policy.rule_for(&Path::new("/repository").join(path)).unwrap();
+            assert!(rule.judge, "{path}");
+        }
         for path in ["src/main.rs", "a.png", "md"] {
             assert_eq!(rule_of(&policy, path), None, "{path}");
         }
         for path in [
-            "LICENSE",
-            "vendor/LICENSE-MIT.md",
-            "docs/CODE_OF_CONDUCT.md",
-            "requirements-dev.txt",
+            "LICENSE-MIT",
+            "vendor/LICENSE.md",
+            "docs/code_of_conduct.md",
+            "requirements.txt",
         ] {
             let (_, rule) = policy.rule_for(&Path::new("/repository").join(path)).unwrap();
             assert!(!rule.judge, "{path}");
@@ -509,12 +562,16 @@ mod tests {
         assert_eq!((found.file, found.root), (None, top.join("repo")));
         std::fs::write(
             top.join("repo/a").join(POLICY_FILE),
-            "alpha = 0.25\nmodels = \"m.toml\"",
+            "alpha = 0.25\nmodels = \"m.toml\"\n[[rule]]\npaths = [\"*\"]\njudge = false",
         )
         .unwrap();
         let found = GatePolicy::find(&deep).unwrap();
         assert_eq!((found.alpha, found.root.clone()), (0.25, top.join("repo/a")));
         assert_eq!(found.models, Some(top.join("repo/a/m.toml")));
+        assert_eq!(found.files().collect::<Vec<_>>(), [top.join("repo/a/m.toml")]);
+        std::fs::write(top.join("repo/a").join(POLICY_FILE), "alpha = 0.25").unwrap();
+        let empty = GatePolicy::find(&deep).unwrap_err().to_string();
+        assert!(empty.contains("has no [[rule]]"), "{empty}");
         std::fs::write(deep.join(POLICY_FILE), "alpha = [").unwrap();
         assert!(GatePolicy::find(&deep).is_err());
         let missing = GatePolicy::read(&deep.join("none.toml")).unwrap_err().to_string();

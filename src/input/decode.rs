@@ -38,7 +38,7 @@ pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<String, InputError> {
 
 /// Refuses the formats in which people keep texts that are not plain text, by their first bytes.
 fn refuse_wrapped(name: &str, bytes: &[u8]) -> Result<(), InputError> {
-    const FORMATS: [(&[u8], &str, &str); 4] = [
+    const FORMATS: [(&[u8], &str, &str); 5] = [
         (b"%PDF", "a PDF", "`pdftotext`"),
         (
             b"PK\x03\x04",
@@ -49,6 +49,11 @@ fn refuse_wrapped(name: &str, bytes: &[u8]) -> Result<(), InputError> {
             b"\xD0\xCF\x11\xE0",
             "an old Office document",
             "`antiword`, or by saving it as plain text",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/",
+            "a pointer of Git LFS, not the file that it stands for",
+            "`git lfs pull`, and name the file as it lies",
         ),
         (
             b"{\\rtf",

@@ -3,12 +3,21 @@
 /// A name in which nothing can act on the terminal.
 ///
 /// Control characters (an escape sequence can rewrite the screen) and the marks that reverse the direction of
-/// writing (which can make one name look like another) are shown as their code, like `\u{1b}`.
+/// writing (which can make one name look like another) are shown as their code, like `\u{1b}`; so are characters that XML cannot
+/// hold, and the signs that open a command in the logs of CI programs (`##[`, `##vso[`, and `::` behind a space or at the beginning).
 pub fn printable(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for character in name.chars() {
+        let opens_command = match character {
+            '#' => shown.ends_with('#'),
+            ':' => shown == ":" || shown.ends_with(" :"),
+            _ => false,
+        };
         match character {
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(character.escape_unicode()),
+            _ if opens_command => shown.extend(character.escape_unicode()),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => {
+                shown.extend(character.escape_unicode())
+            }
             _ if character.is_control() => shown.extend(character.escape_unicode()),
             _ => shown.push(character),
         }
@@ -25,5 +34,8 @@ mod tests {
         assert_eq!(printable("Aufsatz über Äpfel 😀.txt"), "Aufsatz über Äpfel 😀.txt");
         assert_eq!(printable("a\x1b[31m\n\u{9b}"), r"a\u{1b}[31m\u{a}\u{9b}");
         assert_eq!(printable("gpj\u{202e}txt"), r"gpj\u{202e}txt");
+        assert_eq!(printable("a\u{ffff}"), r"a\u{ffff}");
+        assert_eq!(printable("##[stop] ::error::x"), r"#\u{23}[stop] :\u{3a}error::x");
+        assert_eq!(printable("::error::std::vec # 1"), r":\u{3a}error::std::vec # 1");
     }
 }

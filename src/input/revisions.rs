@@ -60,6 +60,8 @@ pub struct Change {
     pub old: Option<Version>,
     /// Where they are now; none for one that went.
     pub new: Option<Version>,
+    /// Whether it is or was a link or a submodule, which has no bytes of its own that could be judged.
+    pub is_link: bool,
 }
 
 /// Where the bytes of a file are.
@@ -108,7 +110,7 @@ impl Repository {
     }
 
     /// The files that changed, in the order of their paths; of `paths` (from the root, empty for all) only those that lie there.
-    /// Links and submodules are no files.
+    /// Links and submodules have no bytes.
     ///
     /// # Errors
     /// When git knows no such revisions.
@@ -220,11 +222,12 @@ fn parse(listing: &[u8]) -> Option<Vec<Change>> {
             let change = Change {
                 old: is_file(old_mode).then(|| version(old)),
                 new: is_file(new_mode).then(|| version(new)),
+                is_link: [old_mode, new_mode]
+                    .iter()
+                    .any(|mode| !is_file(mode) && *mode != "000000"),
                 path,
             };
-            if change.old.is_some() || change.new.is_some() {
-                changes.push(change);
-            }
+            changes.push(change);
         }
     }
 }
@@ -383,7 +386,11 @@ mod tests {
         run(folder.path(), &["add", "-A"]);
         let _ = std::fs::remove_file(&touched);
         let changes = repository.changes(&Comparison::Staged, &[]).unwrap();
-        assert_eq!(changes.len(), 1);
+        let shape = |change: &Change| (change.is_link, change.old.is_some(), change.new.is_some());
+        assert_eq!(
+            changes.iter().map(shape).collect::<Vec<_>>(),
+            [(false, true, true), (true, false, false)]
+        );
         assert!(!touched.exists());
     }
 

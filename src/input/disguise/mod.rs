@@ -238,7 +238,7 @@ fn lines(pieces: &[Piece]) -> Vec<Range<usize>> {
 /// A character that looks like a wide space and is classed as a letter or symbol.
 ///
 /// Hangul fillers and the empty Braille cell are sown as spaces that no tool takes for white space.
-fn is_blank(c: char) -> bool {
+pub(crate) fn is_blank(c: char) -> bool {
     matches!(c, '\u{115f}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}')
 }
 

@@ -1,6 +1,7 @@
 //! Puts blocks together out of pieces of text as they are found.
 
 use super::{Block, BlockKind, LineUnit, Piece, Prose};
+use crate::input::disguise::is_blank;
 
 /// Where lines begin in a text.
 #[derive(Clone, Debug)]
@@ -88,17 +89,19 @@ impl Builder {
     }
 
     fn add_line(&mut self, text: &str, line: usize) {
-        let is_empty = text.trim_start().is_empty();
+        let is_space = |c: char| c.is_whitespace() || is_blank(c);
+        let is_empty = text.chars().all(is_space);
         if !is_empty
             && std::mem::take(&mut self.gap)
             && text.trim_start().starts_with(['.', ',', ';', ':', '!', '?', ')'])
         {
             self.text.truncate(self.text.trim_end().len());
-        } else if text.starts_with(char::is_whitespace) {
+        } else if text.starts_with(is_space) {
             self.space();
         }
         let start = self.text.len();
-        for word in text.split_whitespace() {
+        // Letters that look like spaces would make one word of all.
+        for word in text.split(is_space).filter(|word| !word.is_empty()) {
             if self.text.len() > start {
                 self.space();
             }
@@ -113,7 +116,7 @@ impl Builder {
                 }),
             }
         }
-        if text.ends_with(char::is_whitespace) {
+        if text.ends_with(is_space) {
             self.space();
         }
     }
@@ -226,6 +229,14 @@ mod tests {
             (prose.blocks[1].text.as_str(), prose.blocks[1].kind),
             ("Next", BlockKind::Item)
         );
+    }
+
+    #[test]
+    fn letters_that_look_like_spaces_part_words() {
+        let mut builder = Builder::default();
+        builder.add("\u{2800}The\u{2800}hen\u{3164}had", 1);
+        builder.add("\u{115f}ten", 1);
+        assert_eq!(builder.finish(LineUnit::Line).blocks[0].text, "The hen had ten");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 
 /// The prose of an HTML file.
 ///
-/// Code, styles, preformatted text, drawings, formulas, attributes and elements with the attribute `hidden` are left out. What
-/// style sheets or scripts hide or show is not known.
+/// Code, styles, preformatted text, drawings, formulas, attributes and elements that are `hidden` or styled not to be seen are left
+/// out. What style sheets or scripts hide or show is not known.
 pub fn extract(text: &str) -> Prose {
     let mut builder = Builder::default();
     read(text, 1, false, &mut builder);
@@ -23,7 +23,8 @@ pub fn extract(text: &str) -> Prose {
 /// Adds the prose of a stretch of HTML in a file of another markup. It begins on the line `first` of that file, and its marks
 /// speak of what follows in the file.
 ///
-/// An element that is open at the end of the stretch ends there, so that what follows is read again.
+/// Only scripts, styles and preformatted text are left out of it: programs that show such files drop other elements and attributes,
+/// and show what stands in them. An element that is open at the end of the stretch ends there, so that what follows is read again.
 pub fn add(text: &str, first: usize, builder: &mut Builder) {
     read(text, first, true, builder);
 }
@@ -133,6 +134,9 @@ const LEFT_OUT: &[&str] = &[
     "textarea",
     "xmp",
 ];
+
+/// The same in a file of another markup.
+const LEFT_OUT_OF_FRAGMENTS: &[&str] = &["listing", "pre", "script", "style", "xmp"];
 
 /// Elements without content, and so without an end tag.
 const VOID: &[&str] = &[
@@ -330,7 +334,7 @@ impl<'a, 'b> Page<'a, 'b> {
         self.close_before(name, tag.span.start);
         let outer = self.inner();
         let (shown, kind) = (!outer.left_out, outer.kind);
-        let foreign_root = matches!(name, "svg" | "math");
+        let foreign_root = !self.fragment && matches!(name, "svg" | "math");
         if outer.foreign || foreign_root {
             if !tag.self_closing {
                 self.open(name, tag);
@@ -342,7 +346,9 @@ impl<'a, 'b> Page<'a, 'b> {
         }
         if !is(VOID, name) {
             self.open(name, tag);
-            if let Some(state) = state_in(name) {
+            // What a fragment shows of an element is read like all of it.
+            let as_html = self.fragment && !is(LEFT_OUT_OF_FRAGMENTS, name);
+            if let Some(state) = state_in(name).filter(|_| !as_html) {
                 tokens.set_state(state);
             }
         }
@@ -390,7 +396,10 @@ impl<'a, 'b> Page<'a, 'b> {
             begins: tag.span.start,
             ..self.inner().clone()
         };
-        open.left_out |= is(LEFT_OUT, name) || tag.attributes.contains_key(b"hidden".as_slice());
+        open.left_out |= match self.fragment {
+            true => is(LEFT_OUT_OF_FRAGMENTS, name),
+            false => is(LEFT_OUT, name) || is_unseen(tag),
+        };
         if open.foreign {
             // Here a drawing or a formula holds HTML.
             if matches!(name, "foreignobject" | "desc" | "title" | "annotation-xml") {
@@ -400,6 +409,7 @@ impl<'a, 'b> Page<'a, 'b> {
         } else {
             self.heading_has_words &= !is(HEADINGS, name);
             open.enter(name, here);
+            open.foreign &= !self.fragment;
         }
         self.by_name.entry(open.name.clone()).or_default().push(here);
         self.open.push(open);
@@ -467,6 +477,17 @@ impl<'a, 'b> Page<'a, 'b> {
         self.close(1, false, self.text.len());
         self.builder.end();
     }
+}
+
+/// Whether the tag itself says that its element is not seen.
+fn is_unseen(tag: &StartTag<usize>) -> bool {
+    let attribute = |name: &[u8]| {
+        tag.attributes
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value).to_lowercase())
+    };
+    let style: String = attribute(b"style").unwrap_or_default().split_whitespace().collect();
+    attribute(b"hidden").is_some() || style.contains("display:none") || style.contains("visibility:hidden")
 }
 
 impl Open {

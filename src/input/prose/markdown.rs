@@ -1,6 +1,7 @@
 //! Markdown (CommonMark with GitHub's tables, footnotes, strikethrough and task lists; YAML and TOML front matter).
 //!
-//! Left out: code blocks, images, formulas, front matter, the addresses of links, and of HTML what [`html`] leaves out. Words of
+//! Left out: code blocks, images, formulas, front matter, the addresses of links, footnotes that nothing refers to, and of HTML what
+//! [`html`] leaves out. Words of
 //! inline code stay: a reader reads them as part of the sentence.
 //!
 //! Limits: words between tags within a line of text are read whatever the tags say, as in `<span hidden>`. So are the words between
@@ -9,6 +10,7 @@
 use super::builder::{Builder, Lines};
 use super::{BlockKind, LineUnit, Prose, html};
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// The prose of a Markdown file.
@@ -33,6 +35,12 @@ pub fn extract(text: &str) -> Prose {
         hidden: 0,
         in_address: false,
         block: None,
+        // Without this sign there is no footnote, and no need to read the file twice.
+        footnotes: match text.contains("[^") {
+            true => footnotes(&text[begins..], options),
+            false => HashSet::new(),
+        },
+        unseen_footnote: false,
     };
     for (event, span) in Parser::new_ext(reader.text, options).into_offset_iter() {
         reader.take(event, span);
@@ -96,6 +104,19 @@ struct Reader<'a> {
     in_address: bool,
     /// A block of HTML, and the line that it begins on.
     block: Option<(String, usize)>,
+    /// The footnotes that the text refers to.
+    footnotes: HashSet<String>,
+    /// Whether the footnote that is open is none of them.
+    unseen_footnote: bool,
+}
+
+/// The footnotes that a text refers to; the others are shown nowhere.
+fn footnotes(text: &str, options: Options) -> HashSet<String> {
+    let label = |event: Event| match event {
+        Event::FootnoteReference(label) => Some(label.into_string()),
+        _ => None,
+    };
+    Parser::new_ext(text, options).filter_map(label).collect()
 }
 
 impl Reader<'_> {
@@ -154,6 +175,11 @@ impl Reader<'_> {
                 self.begin(BlockKind::Item);
             }
             Tag::Heading { .. } => self.begin(BlockKind::Heading),
+            Tag::FootnoteDefinition(label) if !self.footnotes.contains(label.as_ref()) => {
+                self.builder.end();
+                self.hidden += 1;
+                self.unseen_footnote = true;
+            }
             // The first paragraph of an item is its beginning.
             Tag::Paragraph | Tag::TableCell | Tag::FootnoteDefinition(_) | Tag::DefinitionListTitle => {
                 self.begin(match self.items {
@@ -172,6 +198,10 @@ impl Reader<'_> {
     fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::CodeBlock => self.hidden -= 1,
+            TagEnd::FootnoteDefinition if self.unseen_footnote => {
+                self.hidden -= 1;
+                self.unseen_footnote = false;
+            }
             TagEnd::Image => self.show_again(),
             TagEnd::Link if self.in_address => {
                 self.in_address = false;
@@ -246,6 +276,27 @@ mod tests {
                 "Paragraph 30: The footnote.",
                 "Paragraph 33: Some HTML",
             ]
+        );
+    }
+
+    #[test]
+    fn what_programs_drop_around_text_hides_nothing_and_footnotes_of_nothing_are_not_read() {
+        for html in [
+            "div hidden",
+            "svg",
+            "template",
+            "noscript",
+            "textarea",
+            "div style=\"display:none\"",
+        ] {
+            let name = html.split(' ').next().unwrap();
+            let prose = extract(&format!("<{html}>\nIt is shown.\n</{name}>\n"));
+            assert_eq!(shown(&prose), ["Paragraph 2: It is shown."], "{html}");
+        }
+        let prose = extract("One[^a].\n\n[^a]: Seen.\n\n[^b]: Unseen,\n    whatever stands in it.\n\nTwo.\n");
+        assert_eq!(
+            shown(&prose),
+            ["Paragraph 1: One.", "Paragraph 3: Seen.", "Paragraph 8: Two."]
         );
     }
 

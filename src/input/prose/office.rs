@@ -14,8 +14,8 @@
 //! heading whose style is called otherwise (in a German Word `berschrift1`) is a paragraph, and text hidden by a
 //! style counts as seen. Automatic styles of ODT stand in the member that is read, and follow their parent.
 //!
-//! Only members of those names are looked for. A package of DOCX may name another as its main part in `_rels/.rels`; one
-//! that lacks the usual name is refused, and one that holds both is read by the usual name.
+//! Only members of those names are looked for. A package of DOCX may name another as its main part in `_rels/.rels`: it is
+//! refused.
 //!
 //! All of it comes from outside. Nothing here recurses, the XML is streamed, and what is kept is bounded by the
 //! limits below.
@@ -90,6 +90,14 @@ pub enum OfficeError {
         name: String,
         /// The format to save it in.
         format: &'static str,
+    },
+    /// Its text is where only a word processor looks for it.
+    #[error(
+        "`{name}` keeps its text in another part than `word/document.xml`; open it in a word processor and save it again"
+    )]
+    OtherPart {
+        /// The file.
+        name: String,
     },
     /// Protected by a password.
     #[error("`{name}` is protected by a password; open it in a word processor and save it without one")]
@@ -189,6 +197,9 @@ pub fn extract(name: &str, format: Format, bytes: &[u8]) -> Result<Prose, Office
     // LibreOffice can encrypt the whole package, which then is the only member but for its manifest.
     if format == Format::Odt && archive.index_for_name("encrypted-package").is_some() {
         return Err(file.encrypted());
+    }
+    if format == Format::Docx && names_another_part(&mut archive).unwrap_or(true) {
+        return Err(OfficeError::OtherPart { name: name.to_owned() });
     }
     let read = match archive.by_name(format.member()) {
         Ok(member) => {
@@ -306,6 +317,39 @@ fn manifest_tells_of_encryption(archive: &mut ZipArchive<Cursor<&[u8]>>) -> bool
     let _ = member.take(MAX_MANIFEST).read_to_end(&mut manifest);
     let sign = b"encryption-data";
     manifest.windows(sign.len()).any(|window| window == sign)
+}
+
+/// Whether the relations of a package name another main part than the usual one. A word processor opens the one that they name.
+fn names_another_part(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<bool, Failure> {
+    let mut relations = Vec::new();
+    let Ok(member) = archive.by_name("_rels/.rels") else {
+        return Ok(false);
+    };
+    // What is cut or broken names what comes before that.
+    let _ = member.take(MAX_MANIFEST).read_to_end(&mut relations);
+    let mut reader = quick_xml::Reader::from_reader(relations.as_slice());
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(tag) | Event::Empty(tag)) => {
+                let (mut is_main, mut is_usual) = (false, false);
+                for attribute in tag.attributes().with_checks(false).flatten() {
+                    let value = attribute.normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity)?;
+                    match attribute.key.as_ref() {
+                        b"Type" => is_main = value.ends_with("/officeDocument"),
+                        b"Target" => {
+                            is_usual = value.trim_start_matches("./").trim_start_matches('/') == Format::Docx.member()
+                        }
+                        _ => {}
+                    }
+                }
+                if is_main && !is_usual {
+                    return Ok(true);
+                }
+            }
+            Ok(Event::Eof) | Err(_) => return Ok(false),
+            Ok(_) => {}
+        }
+    }
 }
 
 /// A reader that fails behind a limit. The size that the header names is the file's own claim, and so not asked.
@@ -902,6 +946,28 @@ mod tests {
             ("[Content_Types].xml", b"<Types/>"),
             ("word/document.xml", docx_xml(body).as_bytes()),
         ])
+    }
+
+    #[test]
+    fn a_package_whose_text_is_in_another_part_is_refused() {
+        let body = docx_xml("<w:p><w:r><w:t>Decoy.</w:t></w:r></w:p>");
+        let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+        for (target, is_read) in [
+            ("word/document.xml", true),
+            ("/word/document.xml", true),
+            ("word/real.xml", false),
+            ("word/re&#97;l.xml", false),
+            ("&broken;", false),
+        ] {
+            let relations = format!(
+                r#"<Relationships><Relationship Id="a" Type="{kind}/officeDocument" Target="{target}"/></Relationships>"#
+            );
+            let package = archive(&[
+                ("_rels/.rels", relations.as_bytes()),
+                ("word/document.xml", body.as_bytes()),
+            ]);
+            assert_eq!(extract("a.docx", Format::Docx, &package).is_ok(), is_read, "{target}");
+        }
     }
 
     fn odt_xml(styles: &str, body: &str) -> String {

@@ -3,6 +3,7 @@
 
 use super::sentences;
 use crate::gate::{GateReport, NoteLevel, Outcome};
+use crate::input::printable;
 use crate::input::prose::LineUnit;
 use std::io::{self, Write};
 
@@ -26,7 +27,7 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
                 LineUnit::Line => format!(",line={first},endLine={last}"),
                 LineUnit::Paragraph => String::new(),
             };
-            let path = property(&text.path);
+            let path = property(&printable(&text.path));
             writeln!(out, "::{command} file={path}{lines},title={title}::{}", value(&message))?;
         }
     }
@@ -38,7 +39,7 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
                 (false, NoteLevel::Notice) => "notice",
             };
             let line = note.line.map(|line| format!(",line={line}")).unwrap_or_default();
-            let path = property(&note.path);
+            let path = property(&printable(&note.path));
             writeln!(
                 out,
                 "::{command} file={path}{line},title=whowrote::{}",

@@ -2,6 +2,7 @@
 
 use super::sentences;
 use crate::gate::{GateReport, Outcome};
+use crate::input::printable;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
 
@@ -20,7 +21,7 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
             Outcome::Warn | Outcome::Pass => TestCaseStatus::success(),
         };
         let mut case = TestCase::new(sentences::place(text), status);
-        case.set_classname(text.path.as_str());
+        case.set_classname(printable(&text.path));
         if text.outcome == Outcome::Warn {
             case.set_system_out(finding);
         }
@@ -29,14 +30,15 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
     for note in &report.unreadable {
         let mut failed = TestCaseStatus::non_success(NonSuccessKind::Error);
         failed.set_message(note.message.as_str()).set_type("unreadable");
-        let mut case = TestCase::new(note.path.as_str(), failed);
-        case.set_classname(note.path.as_str());
+        let path = printable(&note.path);
+        let mut case = TestCase::new(path.as_str(), failed);
+        case.set_classname(path.as_str());
         suite.add_test_case(case);
     }
     let notes = report
         .notes
         .iter()
-        .map(|note| format!("{}: {}", note.path, note.message));
+        .map(|note| format!("{}: {}", printable(&note.path), note.message));
     let said: Vec<String> = notes.chain([sentences::summary(report)]).collect();
     suite.set_system_out(said.join("\n"));
     let mut run = Report::new("whowrote gate");

@@ -46,14 +46,20 @@ pub fn finding(text: &GateText) -> String {
             why.map(|warning| warning.message.as_str()).unwrap_or_default()
         );
     }
+    let left_out_of_allowed = match left_others.is_empty() {
+        true => "Nobody else that was considered is left either.".to_owned(),
+        false => format!("Not ruled out: {}.", list(&left_others, "and")),
+    };
+    if text.ruled_out_alone && text.is_later {
+        return format!(
+            "Read as the beginning of a text, no author that is allowed here could have written this. It goes on where another piece \
+             ends, and of such pieces the calibrations of models say too little for it to fail: look at it. {left_out_of_allowed}"
+        );
+    }
     if text.ruled_out_alone {
         return format!(
             "Judged alone, no author that is allowed here could have written this; in a run of several texts the evidence is too \
-             weak for that. {}",
-            match left_others.is_empty() {
-                true => "Nobody else that was considered is left either.".to_owned(),
-                false => format!("Not ruled out: {}.", list(&left_others, "and")),
-            }
+             weak for that. {left_out_of_allowed}"
         );
     }
     if text.ruled_out_corrected() {
@@ -85,6 +91,9 @@ pub fn basis(report: &GateReport, text: &GateText) -> Option<String> {
         ));
     }
     let p = text.p_value?;
+    if text.is_later && text.ruled_out_alone && !text.ruled_out {
+        return None;
+    }
     let run = report.texts.len();
     let together = match text.together {
         1 => String::new(),

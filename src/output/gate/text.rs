@@ -55,7 +55,9 @@ fn text(report: &GateReport, text: &GateText, width: usize, out: &mut dyn Write)
     let (place, words) = (sentences::place(text), text.words);
     writeln!(out, "{style}{name:<6}{style:#} {BOLD}{place}{BOLD:#} ({words} words)")?;
     wrapped(out, width, 7, Style::new(), &sentences::finding(text))?;
-    if let Some(basis) = sentences::basis(report, text) {
+    if let Some(basis) = sentences::basis(report, text)
+        && (text.outcome != Outcome::Pass || text.is_suspect())
+    {
         wrapped(out, width, 7, FAINT, &basis)?;
     }
     for warning in sentences::warnings(text) {
