@@ -232,7 +232,7 @@ fn a_level_that_no_calibration_reaches_is_told() {
     for (message, name) in told.iter().zip(NAMES) {
         assert!(
             message.contains(&format!(
-                "Nothing can rule out {name} at the level of 0.001: that takes 999 texts"
+                "Nothing can rule out {name} at the level of 0.001: that takes texts as long as this one of 999 documents or prompts"
             )),
             "{message}"
         );
