@@ -187,11 +187,12 @@ pub struct GateReport {
 pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
     let promised = judged.iter().all(|text| text.rule.1.undecided != Undecided::Fail);
     // Which texts can fail depends on the policy and on where they stand, and on nothing that they say.
-    let of = judged.iter().filter(|text| text.rule.1.can_fail(text.is_later)).count();
-    let evidence: Vec<Against> = judged.iter().map(|text| against(text, of, alpha)).collect();
-    let can_fail: Vec<usize> = (0..judged.len())
-        .filter(|&i| judged[i].rule.1.can_fail(judged[i].is_later))
-        .collect();
+    let can_fail = judged
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| text.rule.1.can_fail(text.is_later));
+    let can_fail: Vec<usize> = can_fail.map(|(i, _)| i).collect();
+    let evidence: Vec<Against> = judged.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
     let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value()).collect();
     let mut rejected = vec![false; judged.len()];
     for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
