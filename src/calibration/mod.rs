@@ -18,7 +18,6 @@ use crate::stats::discriminant::{Discriminant, Moments};
 use crate::stats::together;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
 
 /// The author that a calibration of people's texts is for.
 pub const HUMAN: &str = "human";
@@ -148,10 +147,21 @@ impl Calibration {
     /// can be ([`together`]); the greatest of several. None where every length has a group with texts of fewer than
     /// [`LEAST_DOCUMENTS`].
     pub fn length_class(&self, reached: usize, level: f64) -> Option<usize> {
-        let known = (0..reached.min(LENGTHS.len())).map(|class| (class, self.fewest(class)));
-        let known = known.filter(|&(_, documents)| documents >= LEAST_DOCUMENTS);
-        let nearest =
-            known.min_by_key(|&(class, documents)| (together(least_p_value(documents), level), Reverse(class)));
+        let mut nearest = None;
+        for class in (0..reached.min(LENGTHS.len())).rev() {
+            let documents = self.fewest(class);
+            if documents < LEAST_DOCUMENTS {
+                continue;
+            }
+            let needed = together(least_p_value(documents), level);
+            if nearest.is_none_or(|(_, least)| needed < least) {
+                nearest = Some((class, needed));
+            }
+            // Every text that is judged comes here, and counting documents takes time: none is nearer.
+            if needed == 1 {
+                break;
+            }
+        }
         nearest.map(|(class, _)| class)
     }
 
@@ -189,14 +199,12 @@ impl Calibration {
         let text = &text[class];
         let groups: Vec<Vec<Vec<Account>>> = self.groups.iter().map(|group| group.at(class, columns)).collect();
         let rivals = Rivals::new(class, &groups, others);
-        let of_group = |(i, group): (usize, &Group)| {
-            let documents = group.documents(class);
-            match &rivals {
-                Some(rivals) => rivals.judge(i, &documents, text, level),
-                None => by_fixed_scores(&groups[i], &documents, text, own, level),
-            }
+        let documents: Vec<Documents> = self.groups.iter().map(|group| group.documents(class)).collect();
+        let of_group = |i: usize| match &rivals {
+            Some(rivals) => rivals.judge(i, &documents[i], text, level),
+            None => by_fixed_scores(&groups[i], &documents[i], text, own, level),
         };
-        let judged: Vec<GroupJudged> = self.groups.iter().enumerate().map(of_group).collect();
+        let judged: Vec<GroupJudged> = (0..groups.len()).map(of_group).collect();
         let p_values: Vec<f64> = judged.iter().map(|judged| judged.p_value).collect();
         let (p_value, nearest) = conformal::greatest(&p_values);
         let nearest = nearest?;
@@ -207,7 +215,7 @@ impl Calibration {
             threshold: judged[nearest].threshold,
             words: LENGTHS[class],
             texts: groups.iter().map(Vec::len).sum(),
-            fewest: self.fewest(class),
+            fewest: documents.iter().map(Documents::count).min().unwrap_or(0),
             group: self.groups[nearest].name.clone(),
         })
     }

@@ -153,10 +153,13 @@ impl GateConfig {
             (None, false, _) => Submission::Paths(args.paths),
         };
         let policy = match &args.policy {
-            Some(file) => match Repository::find(Path::new(".")) {
-                Ok(repository) => GatePolicy::read(file)?.within(repository.top()),
-                Err(_) => GatePolicy::read(file)?,
-            },
+            Some(file) => {
+                let policy = GatePolicy::read(file)?;
+                match Repository::find(Path::new(".")) {
+                    Ok(repository) => policy.within(repository.top()),
+                    Err(_) => policy,
+                }
+            }
             None => GatePolicy::find(Path::new("."))?,
         };
         let mut judging = args.judging;

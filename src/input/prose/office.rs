@@ -21,6 +21,7 @@
 //! limits below.
 
 use super::{BlockKind, Builder, LineUnit, Prose};
+use crate::input::printable;
 use quick_xml::XmlVersion;
 use quick_xml::encoding::EncodingError;
 use quick_xml::escape::resolve_xml_entity;
@@ -296,16 +297,7 @@ impl File<'_> {
 
 /// What a library said, safe to print: it may quote the file.
 fn reason(said: impl Display) -> String {
-    let said = said.to_string();
-    let mut shown = String::new();
-    for character in said.chars().take(160) {
-        match character {
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(character.escape_unicode()),
-            _ if character.is_control() => shown.extend(character.escape_unicode()),
-            _ => shown.push(character),
-        }
-    }
-    shown
+    printable(&said.to_string().chars().take(160).collect::<String>())
 }
 
 fn manifest_tells_of_encryption(archive: &mut ZipArchive<Cursor<&[u8]>>) -> bool {
