@@ -1,18 +1,19 @@
 //! Says who wrote a text: a language model of set A, one of set B, or a person.
 //!
-//! The modules lie in the order of the data's way: bytes become a document ([`input`]), a document becomes tokens
-//! and logits ([`model`]), those become figures ([`scoring`]), figures become evidence ([`stats`]), which is held
-//! against texts of known authors ([`calibration`]) and becomes a confidence set ([`verdict`]); of many texts of one run a policy says which may not
-//! stay ([`gate`]); and that is printed ([`output`]). [`attacks`] are what others do to texts, to measure what becomes of verdicts.
+//! The modules lie in the order of the data's way. Bytes become a document ([`input`]), a document becomes tokens and logits
+//! ([`model`]), those become figures ([`scoring`]), figures become evidence and a confidence set of authors ([`stats`]).
+//! [`judge`] does all of it and makes a [`report`]; a policy says which texts of a run may stay ([`gate`]); [`sentences`] puts
+//! reports into words, [`output`] prints them, and [`commands`] is the program.
 
-pub mod attacks;
-pub mod calibration;
 pub mod commands;
-mod fence;
 pub mod gate;
-pub mod input;
+pub mod judge;
 pub mod model;
 pub mod output;
+pub mod report;
 pub mod scoring;
-pub mod stats;
-pub mod verdict;
+pub mod sentences;
+
+pub use judge::{Judge, JudgeError, JudgeSettings};
+pub use whowrote_input as input;
+pub use whowrote_stats as stats;

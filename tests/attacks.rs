@@ -14,8 +14,8 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use whowrote::attacks::Attack;
 use whowrote::input::disguise::undisguise;
+use whowrote_attacks::Attack;
 
 const PERSON: &str = include_str!("../samples/letter.txt");
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tiny::{Family, Tiny, two_models};
+use tiny::{SamplingFamily, Tiny, two_models};
 
 fn batch(arguments: &[&str]) -> Command {
     let [one, two] = two_models();
@@ -467,7 +467,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
     }
     // Another model under the same name.
     let other = folder.path().join("one");
-    Tiny::new(Family::Llama, 3).write_folder(&other, DType::F32, 1);
+    Tiny::new(SamplingFamily::Llama, 3).write_folder(&other, DType::F32, 1);
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
     command.args(["batch", "--offline", "--decoding", "temperature=1", "--no-prompt"]);
     command

@@ -9,13 +9,16 @@ use assert_cmd::Command;
 use candle_core::Device;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use whowrote::calibration::{CalibratedModel, built_in};
+use whowrote::model::LanguageModel;
 use whowrote::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
-use whowrote::model::{Family, LanguageModel};
-use whowrote::scoring::{TextScores, score_after};
+use whowrote::report::WarningCode;
+use whowrote::scoring::score_after;
+use whowrote::stats::calibration::{CalibratedModel, built_in};
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{PromptKnowledge, Reading, Verdict, WarningCode, decide, scoring};
+use whowrote::stats::sampling_params::SamplingFamily;
+use whowrote::stats::token_stats::TextScores;
+use whowrote::stats::verdict::{PromptKnowledge, Reading, Verdict, decide, scoring};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
@@ -65,7 +68,7 @@ fn write(model: &LanguageModel) -> Vec<String> {
 
 #[test]
 fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
-    let candidates = writers::candidates(NAMES, &Family::Deployed);
+    let candidates = writers::candidates(NAMES, &SamplingFamily::Deployed);
     let policy = writers::policy(PromptKnowledge::Unknown, &[], built_in());
     let models: Vec<CalibratedModel> = policy.calibrations[0].models.clone();
     assert_eq!(
@@ -129,7 +132,7 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
 #[test]
 fn what_is_easier_than_every_calibration_text_is_outside() {
     let text = "all work and no play makes Jack a dull boy\n".repeat(20);
-    let candidates = writers::candidates(NAMES, &Family::Deployed);
+    let candidates = writers::candidates(NAMES, &SamplingFamily::Deployed);
     let policy = writers::policy(PromptKnowledge::Unknown, &[], built_in());
     let mut scores = BTreeMap::new();
     for name in NAMES {

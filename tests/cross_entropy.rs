@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use tiny::{Family, Tiny};
+use tiny::{SamplingFamily, Tiny};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
-use whowrote::model::{Decoding, LanguageModel, ModelError, Vocabulary};
-use whowrote::scoring::{
-    CrossScores, CrossTokenStats, Hidden, Prefix, Scoring, TILTS, TextScores, cross, score_keeping,
-};
+use whowrote::model::{LanguageModel, ModelError, Vocabulary};
+use whowrote::scoring::{Hidden, Prefix, Scoring, cross, score_keeping};
 use whowrote::stats::cross_entropy::{exact, tilt};
+use whowrote::stats::sampling_params::SamplingParams;
+use whowrote::stats::token_stats::{CrossScores, CrossTokenStats, TILTS, TextScores};
+use whowrote::stats::verdict::{Decision, PromptKnowledge, Reading, Test, cross_betas, decide, scoring};
 use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, rejects};
-use whowrote::verdict::{Decision, PromptKnowledge, Reading, Test, cross_betas, decide, scoring};
 
 const TEXT: &str = "the hat that the hen had at the heat of the day, and then the thing";
 
@@ -50,15 +50,15 @@ fn test_names(hypothesis: &serde_json::Value) -> Vec<&str> {
 #[test]
 fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     let folder = tempfile::tempdir().unwrap();
-    let folder_of = |name: &str, family: Family, seed: u64, more: usize| {
+    let folder_of = |name: &str, family: SamplingFamily, seed: u64, more: usize| {
         let path = folder.path().join(name);
         let vocab = tiny::pieces().len() + more;
         Tiny::with_vocab(family, seed, vocab).write_folder(&path, DType::F32, 1);
         path
     };
-    let one = folder_of("one", Family::Qwen2, 1, 0);
-    let two = folder_of("two", Family::Llama, 2, 0);
-    let padded = folder_of("padded", Family::Llama, 2, 8);
+    let one = folder_of("one", SamplingFamily::Qwen2, 1, 0);
+    let two = folder_of("two", SamplingFamily::Llama, 2, 0);
+    let padded = folder_of("padded", SamplingFamily::Llama, 2, 8);
     let vocabulary = |path: &Path| Vocabulary::read("tiny", path).unwrap();
     assert_eq!(vocabulary(&one), vocabulary(&two));
     assert_ne!(vocabulary(&one), vocabulary(&padded));
@@ -98,7 +98,7 @@ fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     assert_ne!(figures[0][0], figures[0][1]);
 
     // Three of one vocabulary: each is compared with both others, and each comparison counts as a test.
-    let three = folder_of("three", Family::Qwen3, 3, 0);
+    let three = folder_of("three", SamplingFamily::Qwen3, 3, 0);
     let mut with_third = untruncated.to_vec();
     with_third.extend(["--a", three.to_str().unwrap()]);
     let report = verdict(&one, &two, &with_third);
@@ -260,7 +260,7 @@ fn written(model: &LanguageModel, texts: usize, tokens: usize) -> Vec<(Vec<u32>,
     let jobs: Vec<Job> = (0..texts)
         .map(|i| Job {
             prompt: Arc::new(model.tokenizer().encode(PROMPTS[i % PROMPTS.len()]).unwrap().ids),
-            decoding: Decoding::untruncated(1.0),
+            decoding: SamplingParams::untruncated(1.0),
             seed: 20_261_125 + i as u64,
         })
         .collect();

@@ -7,15 +7,16 @@ use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
-use tiny::{FAMILIES, Family, Tiny};
+use tiny::{FAMILIES, SamplingFamily, Tiny};
 use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::model::decoder::{Decoder, KvCache};
 use whowrote::model::generate::{Finish, Generated, Job, Limits, Listener, generate};
-use whowrote::model::{Decoding, LanguageModel, ModelError};
+use whowrote::model::{LanguageModel, ModelError};
 use whowrote::scoring::{Scoring, score_after};
-use whowrote::stats::decoding::LnLikelihoods;
+use whowrote::stats::sampling_params::SamplingParams;
+use whowrote::stats::truncated_likelihood::LnLikelihoods;
 
-fn model(family: Family) -> LanguageModel {
+fn model(family: SamplingFamily) -> LanguageModel {
     let folder = tempfile::tempdir().unwrap();
     Tiny::new(family, 5).write_folder(folder.path(), DType::F32, 1);
     LanguageModel::load("tiny", folder.path(), &Device::Cpu, u64::MAX).unwrap()
@@ -24,7 +25,7 @@ fn model(family: Family) -> LanguageModel {
 fn with_template(template: &str) -> LanguageModel {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
-    Tiny::new(Family::Llama, 5).write_gguf_with(&path, GgmlDType::F32, |metadata, _| {
+    Tiny::new(SamplingFamily::Llama, 5).write_gguf_with(&path, GgmlDType::F32, |metadata, _| {
         metadata.push(("tokenizer.chat_template".into(), Value::String(template.into())));
     });
     LanguageModel::load("tiny", &path, &Device::Cpu, u64::MAX).unwrap()
@@ -134,7 +135,7 @@ fn jobs(n: usize) -> Vec<Job> {
 
 #[test]
 fn a_text_is_the_same_in_whatever_batch_it_is_written() {
-    let model = model(Family::Gemma3);
+    let model = model(SamplingFamily::Gemma3);
     let limits = Limits { words: 12, tokens: 40 };
     let texts = written(&model, &jobs(13), limits, 1);
     for batch in [2, 5, 64] {
@@ -157,10 +158,10 @@ fn a_text_is_the_same_in_whatever_batch_it_is_written() {
 
 #[test]
 fn a_text_ends_where_the_model_can_read_no_further() {
-    let model = model(Family::Llama);
+    let model = model(SamplingFamily::Llama);
     let job = Job {
         prompt: Arc::new(ids(1, tiny::CONTEXT - 5)),
-        decoding: Decoding::untruncated(1.0),
+        decoding: SamplingParams::untruncated(1.0),
         seed: 1,
     };
     let limits = Limits {
@@ -177,8 +178,8 @@ const TEMPLATE: &str = "{% for message in messages %}<bos>{{ message['role'] }}\
 #[test]
 fn a_text_is_scored_under_the_penalty_that_it_was_written_with() {
     const PENALTY: f64 = 1.3;
-    let model = model(Family::Llama);
-    let decoding: Decoding = format!("temperature=0.8,repetition-penalty={PENALTY}").parse().unwrap();
+    let model = model(SamplingFamily::Llama);
+    let decoding: SamplingParams = format!("temperature=0.8,repetition-penalty={PENALTY}").parse().unwrap();
     let scoring = Scoring::at(vec![1.0, decoding.beta()]).with_penalties_of([&decoding]);
     let context = ids(3, 12);
     let scores = score_after(&model, &context, "a text, and a text once more", &scoring).unwrap();
@@ -259,7 +260,9 @@ fn a_template_that_makes_no_prompt_is_refused_in_words() {
             "{template}: {message}"
         );
     }
-    let message = prompt_ids(&model(Family::Llama), &prompt).unwrap_err().to_string();
+    let message = prompt_ids(&model(SamplingFamily::Llama), &prompt)
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("its file has none"), "{message}");
     let continued = with_template(TEMPLATE).without_chat();
     assert!(continued.chat_template().is_none());

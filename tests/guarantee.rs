@@ -6,9 +6,9 @@
 //! for the cross-entropy.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::scoring::{CrossTokenStats, TILTS, TextScores, TokenStats};
 use whowrote::stats::cross_entropy::tilt;
 use whowrote::stats::likelihood_ratio::likelihood_ratio;
+use whowrote::stats::token_stats::{CrossTokenStats, TILTS, TextScores, TokenStats};
 use whowrote::stats::varentropy_bound::{max_varentropy, threshold};
 use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, ln_union, rejects};
 

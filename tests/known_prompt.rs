@@ -17,13 +17,15 @@ use document::{documented, share};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use whowrote::model::LanguageModel;
 use whowrote::model::chat::{Prompt, prompt_ids};
-use whowrote::model::{Family, LanguageModel};
-use whowrote::scoring::{SPACE, TextScores, score_after};
-use whowrote::stats::attribution::ln_p_at;
+use whowrote::scoring::score_after;
+use whowrote::stats::conformal_scores::ln_p_at;
 use whowrote::stats::mixture::Mixture;
-use whowrote::stats::words::{WordFigures, borders, ln_word_probabilities};
-use whowrote::verdict::{Candidate, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::stats::sampling_params::SamplingFamily;
+use whowrote::stats::token_stats::{SPACE, TextScores};
+use whowrote::stats::verdict::{Candidate, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::stats::word_boundaries::{WordFigures, borders, ln_word_probabilities};
 
 const NAMES: [&str; 2] = ["smollm2-135m-instruct", "gemma-3-270m"];
 const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
@@ -192,8 +194,8 @@ enum Ended {
 }
 
 /// Texts of several nuclei, each held against its own, are counted together as well.
-fn kind(family: &Family) -> Option<String> {
-    let Family::Stated(decoding, _) = family else {
+fn kind(family: &SamplingFamily) -> Option<String> {
+    let SamplingFamily::Stated(decoding, _) = family else {
         return None;
     };
     let nucleus = decoding.top_p.is_some() && decoding.top_k.is_none();
@@ -202,7 +204,7 @@ fn kind(family: &Family) -> Option<String> {
 
 /// What is decided of the beginnings of the texts under each family, of which the stated ones are held against the texts
 /// that were sampled so; and the leads of the mixture, by writer and tokens.
-fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: Ended) -> (Rows, Mixtures) {
+fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], ended: Ended) -> (Rows, Mixtures) {
     let candidates: Vec<Vec<Candidate>> = families
         .iter()
         .map(|family| writers::candidates(NAMES, family))
@@ -243,7 +245,7 @@ fn judged(samples: &[Sample], families: &[Family], lengths: &[usize], ended: End
             }
             for (family, candidates) in families.iter().zip(&candidates) {
                 // Each way of sampling is true of its own texts only.
-                let stated = matches!(family, Family::Stated(..));
+                let stated = matches!(family, SamplingFamily::Stated(..));
                 if stated && sample.author.is_some() && sample.manner != family.to_string() {
                     continue;
                 }
@@ -286,7 +288,7 @@ fn what_is_decided_where_the_prompt_is_known() {
     let Some(folder) = texts() else { return };
     let samples = samples(&folder, "known", "people.jsonl", &GENRES, 100);
     let stated = DECODINGS.iter().map(|decoding| decoding.parse().unwrap());
-    let families: Vec<Family> = stated.chain([Family::Deployed, Family::Any]).collect();
+    let families: Vec<SamplingFamily> = stated.chain([SamplingFamily::Deployed, SamplingFamily::Any]).collect();
     let (rows, _) = judged(&samples, &families, &TOKENS, Ended::Counted);
     let mut table = String::from(
         "\n| hypothesis | tokens | texts by | n | shorter | smollm2-135m-instruct ruled out | gemma-3-270m ruled out | both |\n\
@@ -334,7 +336,7 @@ fn mixture_table(mixtures: &Mixtures) -> String {
 fn what_length_adds_where_any_decoding_is_possible() {
     let Some(folder) = texts() else { return };
     let samples = samples(&folder, "long", "people.long.jsonl", &[], usize::MAX);
-    let families: Vec<Family> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
+    let families: Vec<SamplingFamily> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
     let (rows, mixtures) = judged(&samples, &families, &LONG_TOKENS, Ended::LeftOut);
     let mut table = String::from(
         "\n| hypothesis | texts by | tokens | n | smollm2-135m-instruct ruled out | nats a token | gemma-3-270m ruled out | nats a token |\n\

@@ -11,11 +11,13 @@ mod writers;
 use candle_core::Device;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use std::collections::BTreeMap;
+use whowrote::model::LanguageModel;
 use whowrote::model::decoder::KvCache;
-use whowrote::model::{Decoding, Family, LanguageModel};
-use whowrote::scoring::{TextScores, score};
+use whowrote::scoring::score;
 use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{Decision, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::stats::sampling_params::{SamplingFamily, SamplingParams};
+use whowrote::stats::token_stats::TextScores;
+use whowrote::stats::verdict::{Decision, PromptKnowledge, Reading, Test, decide, scoring};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -74,7 +76,7 @@ fn sample(model: &LanguageModel) -> Vec<String> {
 
 #[test]
 fn own_samples_keep_their_author_and_rule_out_the_other() {
-    let candidates = writers::candidates(NAMES, &Family::Stated(Decoding::untruncated(1.0), 1.0));
+    let candidates = writers::candidates(NAMES, &SamplingFamily::Stated(SamplingParams::untruncated(1.0), 1.0));
     let mut texts: Vec<(usize, String)> = Vec::new();
     let mut scores: Vec<BTreeMap<String, TextScores>> = Vec::new();
     // One model in memory at a time: both write before both score.

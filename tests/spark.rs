@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use tiny::{Family, Tiny};
+use tiny::{SamplingFamily, Tiny};
 
 const TEXTS: usize = 3000;
 
@@ -39,7 +39,7 @@ fn a_killed_worker_neither_loses_nor_doubles_a_text() {
     };
     let folder = tempfile::tempdir().unwrap();
     let inside = |name: &str| folder.path().join(name);
-    for (name, family, seed) in [("one", Family::Llama, 1), ("two", Family::Gemma3, 2)] {
+    for (name, family, seed) in [("one", SamplingFamily::Llama, 1), ("two", SamplingFamily::Gemma3, 2)] {
         Tiny::new(family, seed).write_folder(&inside(name), DType::F32, 1);
     }
     let text = |i: usize| {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 use whowrote::model::gguf::Gguf;
 use whowrote::model::tokenizer::Tokenizer;
-use whowrote::stats::words::borders;
+use whowrote::stats::word_boundaries::borders;
 
 struct Real {
     name: &'static str,

@@ -5,9 +5,9 @@
 //! pseudo-random rows; docs/THEORY.md 6 and 7 refer to these tests by name.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::scoring::{TILT_COUNT, TextScores, TokenStats};
 use whowrote::stats::likelihood_ratio::likelihood_ratio;
-use whowrote::stats::words::{borders, ln_word_probabilities, word_figures};
+use whowrote::stats::token_stats::{TILT_COUNT, TextScores, TokenStats};
+use whowrote::stats::word_boundaries::{borders, ln_word_probabilities, word_figures};
 use whowrote::stats::{Outcome, RatioVoid, clopper_pearson};
 
 const CHARACTERS: &[&str] = &[" ", "a", "b"];

@@ -9,15 +9,16 @@ use document::{documented, share};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use whowrote::calibration::{Calibration, Conformal, Group, HUMAN, KnownText, OtherAuthor, built_in, least_p_value};
 use whowrote::gate::{GatePolicy, GateReport, GateText, Judged, TEMPLATE, decide};
+use whowrote::input::InputSummary;
 use whowrote::input::prose::LineUnit;
-use whowrote::stats::attribution::{Account, LENGTHS};
-use whowrote::stats::clopper_pearson;
-use whowrote::verdict::{
-    AuthorSet, Basis, CalibrationFigures, Evidence, Hypothesis, InputSummary, ProvenanceReport, SCHEMA, Test, Timing,
-    Verdict,
+use whowrote::report::{ProvenanceReport, SCHEMA, Timing};
+use whowrote::stats::calibration::{
+    Calibration, Conformal, Group, HUMAN, KnownText, OtherAuthor, built_in, least_p_value,
 };
+use whowrote::stats::clopper_pearson;
+use whowrote::stats::conformal_scores::{LENGTHS, TextFeatures};
+use whowrote::stats::verdict::{AuthorSet, Basis, CalibrationFigures, Evidence, Hypothesis, Test, Verdict};
 
 /// The level at which models are ruled out.
 const ALPHA: f64 = 0.05;
@@ -45,13 +46,13 @@ fn not_loaded() -> Calibration {
 
 /// The authors as the default settings have them, each with its p-value of a text, in the order of `calibrations`: none
 /// where the text is too short for the author to be tested.
-fn p_values(calibrations: &[Calibration], text: &[Vec<Account>]) -> Vec<Option<f64>> {
+fn p_values(calibrations: &[Calibration], text: &[Vec<TextFeatures>]) -> Vec<Option<f64>> {
     let places = places(calibrations, text, None).into_iter();
     places.map(|place| Some(place?.p_value)).collect()
 }
 
 /// What the calibration of each author says of a text, on as many words as there are texts for a level; none for the author's own.
-fn places(calibrations: &[Calibration], text: &[Vec<Account>], level: Option<f64>) -> Vec<Option<Conformal>> {
+fn places(calibrations: &[Calibration], text: &[Vec<TextFeatures>], level: Option<f64>) -> Vec<Option<Conformal>> {
     let columns = |calibration: &Calibration| (0..calibration.models.len()).collect::<Vec<_>>();
     let judged = |(author, calibration): (usize, &Calibration)| {
         let own = calibration
@@ -72,7 +73,7 @@ fn places(calibrations: &[Calibration], text: &[Vec<Account>], level: Option<f64
 }
 
 /// The text cut to a length of [`LENGTHS`]; none where it is shorter.
-fn cut(text: &KnownText, words: usize) -> Option<&[Vec<Account>]> {
+fn cut(text: &KnownText, words: usize) -> Option<&[Vec<TextFeatures>]> {
     let class = LENGTHS.iter().position(|length| *length == words).unwrap();
     text.accounts.get(..=class)
 }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use whowrote::calibration::Calibration;
+use whowrote::stats::calibration::Calibration;
 use whowrote::model::catalogue::Catalogue;
 
 fuzz_target!(|text: &str| {

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use whowrote::input::Document;
 use whowrote::input::disguise::{BLOCK, undisguise};
 use whowrote::input::spelling::{corrected, misspellings};
-use whowrote::stats::attribution::beginning;
+use whowrote::stats::conformal_scores::beginning;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = Document::from_bytes("fuzz", bytes) else { return };

@@ -1,18 +1,12 @@
 //! `whowrote calibrate`: texts of a known author in, their scores out.
 
 use super::config::author;
-use super::lineup::{Lineup, add_model, authors, use_threads};
-use super::{AuthorChoice, ExitStatus, OutputError, RunArgs, Terminal};
-use crate::calibration::{Calibration, Group, HUMAN, KnownText, least_documents};
-use crate::input::{Document, Source, printable, with_line_feeds};
-use crate::model::Family;
+use super::{ExitStatus, OutputError, RunArgs, Terminal, fetch_progress};
+use crate::judge::{AuthorChoice, JudgeError, ModelPool, add_model, authors, read as read_texts, use_threads};
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
 use crate::output::OutFile;
-use crate::scoring::{Prefix, Scoring, score_all};
-use crate::stats::attribution::{Account, LENGTHS, accounts, beginning, word_ends};
-use crate::stats::decoding::{LnLikelihoods, members};
-use crate::verdict::{ALPHA, AuthorSet, HUMAN_DIVISOR, Scope};
+use crate::scoring::{Prefix, Scoring};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,6 +14,12 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use whowrote_input::{Document, Source, printable, with_line_feeds};
+use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, least_documents};
+use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures, beginning, text_features, word_ends};
+use whowrote_stats::sampling_params::SamplingFamily;
+use whowrote_stats::truncated_likelihood::{LnLikelihoods, members};
+use whowrote_stats::verdict::{ALPHA, AuthorSet, DomainCheck, HUMAN_DIVISOR};
 
 /// A text of which more stands in its prompt is not its author's writing, and does not calibrate.
 const MOST_COPIED: f64 = 0.2;
@@ -62,7 +62,7 @@ pub struct CalibrateArgs {
     /// The family of decodings that the texts will be judged under: deployed, any, or one way of sampling; without it, that of the
     /// author in the catalogue, or deployed
     #[arg(long, value_name = "DECODING")]
-    pub decoding: Option<Family>,
+    pub decoding: Option<SamplingFamily>,
 
     /// Where the texts come from, for those whose line has no "source"
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -175,7 +175,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             add_model(&mut models, model)?;
         }
     }
-    let mut lineup = Lineup::fetch(models, args.run.device, args.run.offline, args.quiet)?;
+    let mut pool = ModelPool::fetch(models, args.run.device, args.run.offline, fetch_progress(args.quiet))?;
     let of_author = || {
         catalogue
             .author(&args.author)
@@ -184,29 +184,31 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let decoding = args.decoding.clone().or_else(of_author).unwrap_or_default();
     let family = members(&decoding);
     let scoring = Scoring::at(vec![1.0]).with_penalties_of(&family);
-    let mut by_text: Vec<Vec<Vec<Account>>> = vec![Vec::new(); pieces.len()];
+    let mut by_text: Vec<Vec<Vec<TextFeatures>>> = vec![Vec::new(); pieces.len()];
     let progress = match config.watched {
-        true => ProgressBar::new((pieces.len() * lineup.models.len()) as u64),
+        true => ProgressBar::new((pieces.len() * pool.models.len()) as u64),
         false => ProgressBar::hidden(),
     };
     if let Ok(style) = ProgressStyle::with_template("{pos} of {len} scorings, {eta} left {bar:30}") {
         progress.set_style(style);
     }
-    let models = lineup.in_turn(|model| {
-        let prefix = Prefix::new(unknown_prompt_ids(model)?);
+    let models = pool.in_turn(|model| {
+        let failed = format!("{} could not read its request", model.name());
+        let prefix = Prefix::new(unknown_prompt_ids(model).map_err(JudgeError::model(failed))?);
         for (pieces, by_text) in pieces.chunks(TOGETHER).zip(by_text.chunks_mut(TOGETHER)) {
             let texts: Vec<&str> = pieces.iter().map(|piece| beginning(&piece.text)).collect();
-            let failed = |piece: &Piece| format!("a text of {} could not be scored with {}", piece.source, model.name());
-            let encode = |(piece, text): (&Piece, &&str)| model.tokenizer().encode(text).with_context(|| failed(piece));
-            let tokens = pieces.iter().zip(&texts).map(encode).collect::<anyhow::Result<_>>()?;
-            let scores = score_all(model, &prefix, tokens, &scoring).with_context(|| failed(&pieces[0]))?;
-            for ((text, scores), lengths) in texts.iter().zip(&scores).zip(by_text) {
-                if let Some(decoding) = family.iter().find(|decoding| !LnLikelihoods::covers(scores, decoding)) {
-                    bail!(
-                        "texts cannot be calibrated for `{decoding}`; take a temperature of the ladder in docs/THEORY.md"
-                    );
+            let reads = read_texts(model, &prefix, &texts, &scoring, false)?;
+            for (((piece, text), read), lengths) in pieces.iter().zip(&texts).zip(reads).zip(by_text) {
+                let scores = read.scores.map_err(|reason| JudgeError::TextRefused {
+                    origin: piece.source.clone(),
+                    model: model.name().to_owned(),
+                    reason,
+                })?;
+                let uncovered = family.iter().find(|decoding| !LnLikelihoods::covers(&scores, decoding));
+                if let Some(decoding) = uncovered {
+                    return Err(JudgeError::NotCovered(decoding.clone()));
                 }
-                let found = accounts(text, scores, &family);
+                let found = text_features(text, &scores, &family);
                 lengths.resize_with(found.len(), Vec::new);
                 lengths
                     .iter_mut()
@@ -232,7 +234,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         let text = KnownText {
             id: piece.id,
             document,
-            accounts: text,
+            features: text,
         };
         match groups.iter_mut().find(|group| group.name == piece.group) {
             Some(group) => group.texts.push(text),
@@ -306,7 +308,7 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<Piece>, Vec<String>)> {
     pieces.retain(|piece: &Piece| word_ends(&piece.text).len() >= LENGTHS[0]);
     let short = before - pieces.len();
     let before = pieces.len();
-    pieces.retain(|piece| Scope::of(beginning(&piece.text)).outside().is_none());
+    pieces.retain(|piece| DomainCheck::of(beginning(&piece.text)).outside().is_none());
     let outside = before - pieces.len();
     let before = pieces.len();
     pieces.retain(|piece| piece.copied <= MOST_COPIED);

@@ -1,20 +1,21 @@
 //! What the user types. Every flag is documented here, where it is defined; the help, the man page and the shell
 //! completions are made from it.
 
-use super::DeviceChoice;
 use super::batch::BatchArgs;
 use super::calibrate::CalibrateArgs;
+use super::choices::choices;
 use super::gate::GateArgs;
 use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
-use crate::model::Family;
+use crate::model::DeviceChoice;
 use crate::output::Format;
-use crate::verdict::Test;
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use whowrote_stats::sampling_params::SamplingFamily;
+use whowrote_stats::verdict::Test;
 
 /// Says which of the authors that you can name could have written a text
 ///
@@ -88,7 +89,7 @@ pub struct DetectArgs {
     pub files: Vec<OsString>,
 
     /// How verdicts are printed
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(long, value_name = "FORMAT", value_parser = choices(&Format::NAMED), default_value = "text")]
     pub format: Format,
 
     /// How texts are judged.
@@ -111,6 +112,30 @@ pub struct DetectArgs {
     #[arg(short, long)]
     pub verbose: bool,
 }
+
+/// The tests that can be chosen.
+const TESTS: [(Test, &str, &str); 4] = [
+    (
+        Test::EntropyGap,
+        "entropy-gap",
+        "Entropy gap, with the exact conditional cumulants of the model (e-process)",
+    ),
+    (
+        Test::EntropyGapVocab,
+        "entropy-gap-vocab",
+        "Entropy gap, with the closed-form bound that needs only the vocabulary's size",
+    ),
+    (
+        Test::CrossEntropy,
+        "cross-entropy",
+        "The surprisal under another model of the same vocabulary, against what the author expects of it (e-process)",
+    ),
+    (
+        Test::LikelihoodRatio,
+        "likelihood-ratio",
+        "Likelihood ratio of the other models, and of the author's own at other temperatures, against the author",
+    ),
+];
 
 /// How texts are judged; the same for every subcommand that gives verdicts.
 #[derive(Clone, Debug, Args)]
@@ -140,10 +165,10 @@ pub struct JudgeArgs {
     /// The tests that may rule a model out where the prompt is known; may be repeated or separated by commas
     #[arg(
         long = "test",
-        value_enum,
         value_name = "TEST",
         value_delimiter = ',',
-        default_values_t = [Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy],
+        value_parser = choices(&TESTS),
+        default_values = ["entropy-gap", "likelihood-ratio", "cross-entropy"],
     )]
     pub tests: Vec<Test>,
 
@@ -154,7 +179,7 @@ pub struct JudgeArgs {
     /// temperature 0.85. `any` is also untruncated up to temperature 1.3. One way reads like
     /// `temperature=0.7,top-p=0.9`, with any of temperature (or a range such as 0.5..1), top-k, top-p and min-p.
     #[arg(long, value_name = "DECODING")]
-    pub decoding: Option<Family>,
+    pub decoding: Option<SamplingFamily>,
 
     /// The prompt that the text answers, in a file; a model with a chat template gets it as the user's turn
     ///

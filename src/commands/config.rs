@@ -1,50 +1,15 @@
 //! From what the user typed to what the program works with. Every contradiction is refused here, before any work
 //! starts.
 
-use super::{DetectArgs, DeviceChoice, JudgeArgs, RunArgs};
-use crate::input::{Source, printable};
-use crate::model::Family;
+use super::{DetectArgs, JudgeArgs, RunArgs};
+use crate::judge::{AuthorChoice, JudgeSettings, PromptChoice};
+use crate::model::DeviceChoice;
 use crate::output::{Detail, Format};
-use crate::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io::IsTerminal;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-
-/// An author that the user asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuthorChoice {
-    /// The name of an author, or of a model, of the catalogue.
-    Named(String),
-    /// A model of the user's own: a GGUF file, or a folder. It exists.
-    Path(PathBuf),
-}
-
-impl fmt::Display for AuthorChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AuthorChoice::Named(name) => f.write_str(&printable(name)),
-            AuthorChoice::Path(path) => f.write_str(&printable(&path.to_string_lossy())),
-        }
-    }
-}
-
-/// What the user knows of the prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PromptChoice {
-    /// Nothing.
-    Unknown,
-    /// There was none.
-    None,
-    /// It is in a file, and so may be the system's turn before it.
-    Given {
-        /// The file of the user's turn.
-        user: PathBuf,
-        /// The file of the system's turn.
-        system: Option<PathBuf>,
-    },
-}
+use whowrote_input::{Source, printable};
+use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 
 /// What `detect` works with. No two of its fields contradict each other.
 #[derive(Clone, Debug)]
@@ -62,42 +27,7 @@ pub struct DetectConfig {
     /// Whether progress is shown on standard error.
     pub progress: bool,
     /// How they are judged.
-    pub judging: JudgeConfig,
-    /// Whether reports carry every token's figures.
-    pub tokens: bool,
-}
-
-/// How texts are judged. No two of its fields contradict each other.
-#[derive(Clone, Debug)]
-pub struct JudgeConfig {
-    /// The level at which models are ruled out, above 0 and below 1.
-    pub alpha: f64,
-    /// The level at which a person is, above 0 and below 1.
-    pub alpha_human: f64,
-    /// The level that texts are to reach where they are judged together; none where each is judged by itself.
-    pub alpha_together: Option<f64>,
-    /// Set A; empty for the authors of the catalogue.
-    pub a: Vec<AuthorChoice>,
-    /// Set B; empty for the authors of the catalogue.
-    pub b: Vec<AuthorChoice>,
-    /// The catalogue, where it is not the user's own or the default.
-    pub catalogue: Option<PathBuf>,
-    /// The tests, each once; at least one.
-    pub tests: Vec<Test>,
-    /// How every author is supposed to have sampled; none for the family of each in the catalogue, or `deployed`.
-    pub decoding: Option<Family>,
-    /// What is known of the prompt.
-    pub prompt: PromptChoice,
-    /// Calibrations of the user's own, in the order in which they are looked at.
-    pub calibrations: Vec<PathBuf>,
-    /// The group of people's texts that the texts belong to, where the user knows it.
-    pub genre: Option<String>,
-    /// Threads to compute with; none for one a core.
-    pub threads: Option<NonZeroUsize>,
-    /// Where the models run; this build can run them there.
-    pub device: DeviceChoice,
-    /// Whether no connection may be opened.
-    pub offline: bool,
+    pub judging: JudgeSettings,
 }
 
 /// What the program knows of the terminal.
@@ -198,7 +128,10 @@ impl DetectConfig {
         if args.tokens && args.format != Format::Json {
             return Err(Contradiction::TokensAsText);
         }
-        let judging = JudgeConfig::new(args.judging)?;
+        let judging = JudgeSettings {
+            tokens: args.tokens,
+            ..judge_settings(args.judging)?
+        };
         Ok(DetectConfig {
             format: args.format,
             detail: match (args.quiet, args.verbose) {
@@ -215,44 +148,42 @@ impl DetectConfig {
             progress: terminal.stderr_is_watched && !args.quiet && sources.len() > 1,
             sources,
             judging,
-            tokens: args.tokens,
         })
     }
 }
 
-impl JudgeConfig {
-    /// Checks what the user typed as a whole.
-    pub fn new(args: JudgeArgs) -> Result<Self, Contradiction> {
-        args.run.check()?;
-        let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
-        if let Some(both) = a.iter().find(|author| b.contains(author)) {
-            return Err(Contradiction::InBothSets(both.to_string()));
-        }
-        let alpha = args.alpha.unwrap_or(ALPHA);
-        Ok(Self {
-            alpha,
-            alpha_human: args.alpha_human.unwrap_or(alpha / HUMAN_DIVISOR),
-            alpha_together: None,
-            a,
-            b,
-            catalogue: args.run.models,
-            tests: each_once(args.tests),
-            decoding: args.decoding,
-            prompt: match args.prompt {
-                Some(user) => PromptChoice::Given {
-                    user,
-                    system: args.system,
-                },
-                None if args.no_prompt => PromptChoice::None,
-                None => PromptChoice::Unknown,
-            },
-            calibrations: args.calibrations,
-            genre: args.genre,
-            threads: args.run.threads,
-            device: args.run.device,
-            offline: args.run.offline,
-        })
+/// Checks what the user typed about judging as a whole.
+pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradiction> {
+    args.run.check()?;
+    let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
+    if let Some(both) = a.iter().find(|author| b.contains(author)) {
+        return Err(Contradiction::InBothSets(both.to_string()));
     }
+    let alpha = args.alpha.unwrap_or(ALPHA);
+    Ok(JudgeSettings {
+        alpha,
+        alpha_human: args.alpha_human.unwrap_or(alpha / HUMAN_DIVISOR),
+        alpha_together: None,
+        a,
+        b,
+        catalogue: args.run.models,
+        tests: each_once(args.tests),
+        decoding: args.decoding,
+        prompt: match args.prompt {
+            Some(user) => PromptChoice::Given {
+                user,
+                system: args.system,
+            },
+            None if args.no_prompt => PromptChoice::None,
+            None => PromptChoice::Unknown,
+        },
+        calibrations: args.calibrations,
+        genre: args.genre,
+        threads: args.run.threads,
+        device: args.run.device,
+        offline: args.run.offline,
+        tokens: false,
+    })
 }
 
 /// To average a test with itself would give it a double weight that nobody asked for.

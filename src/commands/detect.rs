@@ -1,14 +1,16 @@
 //! `whowrote detect`: texts in, one verdict a text out.
 
 use super::{DetectConfig, ExitStatus, OutputError, write_sentence};
-use crate::input::{Document, printable};
+use crate::judge::Judge;
 use crate::output::{Format, JsonWriter, ReportWriter, TextWriter};
-use crate::verdict::{ProvenanceReport, Verdict, WarningCode};
+use crate::report::{ProvenanceReport, WarningCode};
 use anyhow::ensure;
 use std::io::Write;
+use whowrote_input::{Document, printable};
+use whowrote_stats::verdict::Verdict;
 
-/// What gives verdicts.
-pub trait Judge {
+/// What gives verdicts: a [`Judge`], or what stands in for it in a test.
+pub trait TextJudge {
     /// Judges every document and hands each report, with the document's index, to `each` as soon as it is known.
     ///
     /// The documents may be judged in any order, each exactly once, and are at least one: whatever is slow to get, a
@@ -21,6 +23,16 @@ pub trait Judge {
     ) -> anyhow::Result<()>;
 }
 
+impl TextJudge for Judge {
+    fn judge(
+        &mut self,
+        documents: &[Document],
+        each: &mut dyn FnMut(usize, ProvenanceReport) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.judge_each(documents, each)
+    }
+}
+
 /// Reads all texts, has them judged, and prints the verdicts in the order of the inputs, each as soon as all before it
 /// are printed.
 ///
@@ -28,7 +40,7 @@ pub trait Judge {
 /// object for it too, and the status is [`ExitStatus::Incomplete`].
 pub fn run(
     config: &DetectConfig,
-    judge: &mut dyn Judge,
+    judge: &mut dyn TextJudge,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<ExitStatus> {
@@ -125,7 +137,7 @@ impl Printer<'_> {
             let was_told = report
                 .warnings
                 .iter()
-                .any(|warning| warning.code == WarningCode::Unreadable);
+                .any(|warning| warning.code() == WarningCode::Unreadable);
             if self.config.format == Format::Json || !was_told {
                 self.writer.write(&report, self.out)?;
                 self.out.flush()?;
@@ -169,7 +181,7 @@ mod tests {
     use super::*;
     use crate::commands::Terminal;
     use crate::commands::{Cli, Command};
-    use crate::verdict::{SCHEMA, Timing};
+    use crate::report::{SCHEMA, Timing};
     use clap::Parser;
     use std::collections::BTreeMap;
     use std::io;
@@ -218,7 +230,7 @@ mod tests {
         }
     }
 
-    impl Judge for Fake {
+    impl TextJudge for Fake {
         fn judge(
             &mut self,
             documents: &[Document],
@@ -271,7 +283,7 @@ mod tests {
         err: String,
     }
 
-    fn outcome(config: &DetectConfig, judge: &mut dyn Judge) -> Outcome {
+    fn outcome(config: &DetectConfig, judge: &mut dyn TextJudge) -> Outcome {
         let (mut out, mut err) = (Vec::new(), anstream::StripStream::new(Vec::new()));
         let result = run(config, judge, &mut out, &mut err);
         Outcome {
@@ -373,7 +385,7 @@ mod tests {
 
     struct Invents;
 
-    impl Judge for Invents {
+    impl TextJudge for Invents {
         fn judge(
             &mut self,
             documents: &[Document],

@@ -1,16 +1,15 @@
 //! `whowrote gate`: what was submitted is judged by a policy, and the exit code says whether it passes.
 
-use super::detect::Judge;
-use super::model_judge::{ModelJudge, considered};
-use super::{ExitStatus, JudgeArgs, JudgeConfig, OutputError, Terminal, write_sentence};
+use super::choices::choices;
+use super::config::judge_settings;
+use super::{ExitStatus, JudgeArgs, OutputError, Terminal, fetch_progress, write_sentence};
 use crate::gate::{
     Before, Excepted, GatePolicy, GateReport, Judged, Note, NoteLevel, POLICY_FILE, Passage, Rule, Skipped, TEMPLATE,
     Undecided, decide, passages,
 };
-use crate::input::prose::{self, LineUnit, Markup, Prose};
-use crate::input::{Change, Comparison, Document, InputError, Repository, files_of, printable, read_file};
+use crate::judge::{Judge, JudgeError, JudgeSettings, considered};
 use crate::output::{GateFormat, OutFile, write_gate};
-use crate::verdict::{AuthorSet, ProvenanceReport};
+use crate::report::ProvenanceReport;
 use anyhow::{Context, bail, ensure};
 use chrono::{NaiveDate, Utc};
 use clap::{Args, Subcommand};
@@ -18,6 +17,9 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use whowrote_input::prose::{self, LineUnit, Markup, Prose};
+use whowrote_input::{Change, Comparison, Document, InputError, Repository, files_of, printable, read_file};
+use whowrote_stats::verdict::AuthorSet;
 
 /// What the user typed after `gate`; [`GateConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
@@ -52,7 +54,7 @@ pub struct GateArgs {
     pub explain: bool,
 
     /// How the run is printed
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(long, value_name = "FORMAT", value_parser = choices(&GateFormat::NAMED), default_value = "text")]
     pub format: GateFormat,
 
     /// Writes the run to a file as well, such as sarif=whowrote.sarif; may be repeated
@@ -96,8 +98,13 @@ impl FromStr for ReportFile {
             .filter(|(_, path)| !path.is_empty())
             .ok_or_else(wrong)?;
         Ok(Self {
-            format: clap::ValueEnum::from_str(format, false)
-                .map_err(|_| format!("`{format}` is no format; take text, json, sarif, junit, github or gitlab"))?,
+            format: GateFormat::NAMED
+                .iter()
+                .find(|(_, name, _)| *name == format)
+                .map(|(found, ..)| *found)
+                .ok_or_else(|| {
+                    format!("`{format}` is not a format; choose text, json, sarif, junit, github or gitlab")
+                })?,
             path: path.into(),
         })
     }
@@ -115,7 +122,7 @@ pub struct GateConfig {
     /// Files that it is written to as well.
     pub reports: Vec<ReportFile>,
     /// How texts are judged.
-    pub judging: JudgeConfig,
+    pub judging: JudgeSettings,
     /// Whether no progress is printed.
     pub quiet: bool,
     /// Whether texts that pass are printed as well.
@@ -179,7 +186,7 @@ impl GateConfig {
             policy: GatePolicy { alpha, ..policy },
             format: args.format,
             reports: args.reports,
-            judging: JudgeConfig::new(judging)?,
+            judging: judge_settings(judging)?,
             quiet: args.quiet,
             verbose: args.verbose,
             width: terminal.width_or_default(),
@@ -506,11 +513,11 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
         .filter(|text| text.rule.1.can_fail(text.passage.is_later))
         .count();
     if !documents.is_empty() {
-        let judging = JudgeConfig {
+        let judging = JudgeSettings {
             alpha_together: Some(config.policy.alpha / can_fail.max(1) as f64),
             ..config.judging.clone()
         };
-        let mut judge = ModelJudge::new(&judging, config.quiet, false);
+        let mut judge = Judge::new(judging)?.with_progress(fetch_progress(config.quiet));
         let mut done = 0;
         let mut progress = |done: usize| {
             if config.watched {
@@ -518,7 +525,7 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
             }
         };
         progress(done);
-        judge.judge(&documents, &mut |i, report| {
+        judge.judge_each(&documents, |i, report| -> Result<(), JudgeError> {
             reports[i] = Some(report);
             done += 1;
             progress(done);

@@ -1,15 +1,14 @@
 //! `whowrote generate`: prompts in, texts of a model out, one JSON object a text.
 
 use super::config::author;
-use super::lineup::{Lineup, resolve, use_threads};
-use super::{AuthorChoice, Contradiction, ExitStatus, OutputError, RunArgs, Terminal};
-use crate::input::{Document, Source, printable};
+use super::fetch_progress;
+use super::{Contradiction, ExitStatus, OutputError, RunArgs, Terminal};
+use crate::judge::{AuthorChoice, ModelPool, resolve, use_threads};
+use crate::model::LanguageModel;
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::{Prompt, prompt_ids};
 use crate::model::generate::{Finish, Generated, Job, Limits, Listener, generate};
-use crate::model::{Decoding, LanguageModel};
 use crate::output::OutFile;
-use crate::verdict::AuthorSet;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use whowrote_input::{Document, Source, printable};
+use whowrote_stats::sampling_params::SamplingParams;
+use whowrote_stats::verdict::AuthorSet;
 
 /// What the user typed after `generate`; [`GenerateConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
@@ -47,7 +49,7 @@ pub struct GenerateArgs {
     ///
     /// Any of temperature, top-k, top-p, min-p and repetition-penalty. Without it, temperature=1 and nothing cut off.
     #[arg(long = "decoding", value_name = "SPEC")]
-    pub decodings: Vec<Decoding>,
+    pub decodings: Vec<SamplingParams>,
 
     /// Decodings that each prompt gets, in rotation from prompt to prompt; without it, all of them
     #[arg(long, value_name = "N")]
@@ -106,7 +108,7 @@ pub struct GenerateConfig {
     /// What it is asked; at least one.
     pub prompts: Vec<PromptEntry>,
     /// How it draws; at least one.
-    pub decodings: Vec<Decoding>,
+    pub decodings: Vec<SamplingParams>,
     /// Decodings that each prompt gets; no more than there are.
     pub decodings_per_prompt: usize,
     /// Texts for each prompt and decoding.
@@ -209,7 +211,7 @@ impl GenerateConfig {
             bail!("no prompt is of the part and the kind asked for; check --part and --kind");
         }
         let decodings = match args.decodings.is_empty() {
-            true => vec![Decoding::untruncated(1.0)],
+            true => vec![SamplingParams::untruncated(1.0)],
             false => args.decodings,
         };
         if let Some((i, twice)) = decodings.iter().enumerate().find(|(i, d)| decodings[..*i].contains(d)) {
@@ -280,7 +282,7 @@ struct Line<'a> {
     author: &'a str,
     model_sha256: &'a str,
     prompt: PromptNames<'a>,
-    decoding: &'a Decoding,
+    decoding: &'a SamplingParams,
     seed: u64,
     tokens: usize,
     words: usize,
@@ -315,13 +317,13 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
     let catalogue = Catalogue::load(run.models.as_deref())?;
     let (entry, author) = resolve(&catalogue, &config.model, AuthorSet::A)?;
-    let lineup = Lineup::fetch(vec![entry], run.device, run.offline, config.quiet)?;
-    let model = lineup.load(0)?;
+    let pool = ModelPool::fetch(vec![entry], run.device, run.offline, fetch_progress(config.quiet))?;
+    let model = pool.load(0)?;
     let (jobs, labels) = jobs(config, &model)?;
     let mut writer = TextWriter {
         config,
         author: &author.name,
-        sha256: &lineup.stored[0].sha256,
+        sha256: &pool.stored[0].sha256,
         jobs: &jobs,
         labels: &labels,
         output,
@@ -448,7 +450,7 @@ fn copied(prompt: &str, text: &str) -> f64 {
 }
 
 /// A text's own seed, so that it is the same in whatever company it is written; below 2⁵³, which JSON numbers hold.
-fn seed(seed: u64, prompt: &str, decoding: &Decoding, index: usize) -> u64 {
+fn seed(seed: u64, prompt: &str, decoding: &SamplingParams, index: usize) -> u64 {
     let digest = Sha256::digest(serde_json::json!([seed, prompt, decoding, index]).to_string());
     let first = digest
         .iter()

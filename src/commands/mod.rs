@@ -2,32 +2,29 @@
 
 pub mod batch;
 pub mod calibrate;
+mod choices;
 mod cli;
 mod config;
-mod crossing;
 pub mod detect;
-mod device;
 pub mod gate;
 pub mod generate;
-mod lineup;
-mod model_judge;
 pub mod models;
 
 pub use batch::{BatchArgs, BatchConfig};
 pub use cli::{Cli, Command, DetectArgs, JudgeArgs, RunArgs};
-pub use config::{AuthorChoice, Contradiction, DetectConfig, JudgeConfig, PromptChoice, Terminal};
-pub use device::DeviceChoice;
+pub use config::{Contradiction, DetectConfig, Terminal};
 pub use gate::{GateArgs, GateConfig};
 pub use generate::GenerateConfig;
 
-use crate::input::{Source, printable};
+use crate::judge::Judge;
+use crate::model::store::{FetchProgress, NoProgress, TerminalProgress};
 use crate::output::{Detail, Format, GateFormat};
 use clap::CommandFactory;
-use model_judge::ModelJudge;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use whowrote_input::{Source, printable};
 
 /// How the program ends when it did not fail as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +89,8 @@ fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
             "reading the text from the terminal; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
         );
     }
-    let mut judge = ModelJudge::new(&config.judging, config.detail == Detail::Quiet, config.tokens);
+    let progress = fetch_progress(config.detail == Detail::Quiet);
+    let mut judge = Judge::new(config.judging.clone())?.with_progress(progress);
     match config.format {
         Format::Text => detect::run(config, &mut judge, &mut anstream::stdout(), &mut stderr),
         Format::Json => detect::run(config, &mut judge, &mut io::stdout(), &mut stderr),
@@ -109,8 +107,11 @@ fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
     let judging = config.judging.clone();
-    let mut judge = ModelJudge::staying(&judging, config.quiet, config.memory, Arc::clone(&stop));
-    let settings = judge.settings()?;
+    let mut judge = Judge::new(judging)?
+        .with_progress(fetch_progress(config.quiet))
+        .keep_models(config.memory)
+        .stop_when(Arc::clone(&stop));
+    let settings = judge.fingerprint()?;
     let (mut stdout, mut stderr) = (io::stdout().lock(), anstream::stderr());
     let done = batch::run(config, &settings, &mut judge, &stop, &mut stdout, &mut stderr);
     match done {
@@ -135,6 +136,15 @@ fn gate_on_terminal(args: GateArgs) -> anyhow::Result<ExitStatus> {
         // Whoever reads has what they wanted, and whether it passes stays unsaid: it must not look as if it did.
         Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
         done => done,
+    }
+}
+
+/// How downloads are shown.
+fn fetch_progress(quiet: bool) -> Arc<dyn FetchProgress> {
+    if quiet {
+        Arc::new(NoProgress)
+    } else {
+        Arc::new(TerminalProgress)
     }
 }
 

@@ -1,17 +1,17 @@
 //! `whowrote models`: what models there are, fetching them, checking them, and where they lie.
 
-use super::ExitStatus;
-use crate::input::printable;
+use super::choices::choices;
+use super::{ExitStatus, fetch_progress};
 use crate::model::catalogue::{Catalogue, ModelEntry};
-use crate::model::store::{Progress, Silent, Store, Terminal, Verification, megabytes};
+use crate::model::store::{Store, Verification, megabytes};
 use crate::output::Format;
-use crate::verdict::AuthorSet;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use whowrote_input::printable;
+use whowrote_stats::verdict::AuthorSet;
 
 /// The version of the JSON that `models list --format json` prints.
 const SCHEMA: u32 = 1;
@@ -28,7 +28,7 @@ pub struct ModelsArgs {
     pub models: Option<PathBuf>,
 
     /// How the list is printed
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = choices(&Format::NAMED), default_value = "text")]
     pub format: Format,
 
     /// Opens no connection: a model that is not on this machine is an error
@@ -67,12 +67,7 @@ pub enum ModelsCommand {
 /// Runs `whowrote models`; results go to `out`.
 pub fn run(args: &ModelsArgs, out: &mut dyn Write) -> Result<ExitStatus> {
     let catalogue = Catalogue::load(args.models.as_deref())?;
-    let progress: Arc<dyn Progress> = if args.quiet {
-        Arc::new(Silent)
-    } else {
-        Arc::new(Terminal)
-    };
-    let store = Store::new(Store::default_cache_dir()?, args.offline, progress);
+    let store = Store::new(Store::default_cache_dir()?, args.offline, fetch_progress(args.quiet));
     match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
         ModelsCommand::List => list(&catalogue, &store, args.format == Format::Json, out)?,
         ModelsCommand::Pull { names } => pull(&catalogue, &store, names, out)?,

@@ -13,11 +13,12 @@
 //! depends on the number of texts and their lengths, and on nothing else of them.
 
 use super::policy::{Rule, Undecided, allows};
-use crate::input::prose::LineUnit;
-use crate::stats::{ROUNDING, e_bh, together};
-use crate::verdict::{Hypothesis, ProvenanceReport, Verdict};
+use crate::report::ProvenanceReport;
 use serde::Serialize;
 use std::ops::RangeInclusive;
+use whowrote_input::prose::LineUnit;
+use whowrote_stats::verdict::{Hypothesis, Verdict};
+use whowrote_stats::{ROUNDING, e_bh, together};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
 const GATE_SCHEMA: u32 = 1;
@@ -46,7 +47,7 @@ pub struct Judged<'a> {
 /// What becomes of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum TextOutcome {
     /// Nothing speaks for an author that is not allowed, or the policy lets it pass.
     Pass,
     /// The evidence does not tell, and the policy wants that told.
@@ -77,7 +78,7 @@ pub struct GateText {
     /// Who may write it, as the rule says.
     pub allow: Vec<String>,
     /// What becomes of it.
-    pub outcome: Outcome,
+    pub outcome: TextOutcome,
     /// Whether every allowed author is ruled out at the level of the run.
     pub ruled_out: bool,
     /// Whether every allowed author is ruled out at the level that one text alone has, read as the beginning of one.
@@ -98,7 +99,7 @@ pub struct GateText {
 impl GateText {
     /// Whether it fails because the policy has texts fail of which the evidence does not tell, and not because of the evidence.
     pub fn fails_by_choice(&self) -> bool {
-        self.outcome == Outcome::Fail && !self.ruled_out
+        self.outcome == TextOutcome::Fail && !self.ruled_out
     }
 
     /// Whether a reader wants to see it, whatever the policy makes of it: judged in another way, no allowed author could have written
@@ -214,9 +215,9 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
                     || ruled_out_corrected(&text.report, |h| rule.allows(&h.author, h.set)));
             GateText {
                 outcome: match (ruled_out, undecided, rule.undecided) {
-                    (true, ..) | (_, true, Undecided::Fail) => Outcome::Fail,
-                    (_, true, Undecided::Warn) => Outcome::Warn,
-                    _ => Outcome::Pass,
+                    (true, ..) | (_, true, Undecided::Fail) => TextOutcome::Fail,
+                    (_, true, Undecided::Warn) => TextOutcome::Warn,
+                    _ => TextOutcome::Pass,
                 },
                 lines: text.lines.iter().map(|lines| [*lines.start(), *lines.end()]).collect(),
                 path: text.path,
@@ -239,7 +240,7 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
     let texts: Vec<GateText> = texts.collect();
     GateReport {
         schema: GATE_SCHEMA,
-        passed: texts.iter().all(|text| text.outcome != Outcome::Fail),
+        passed: texts.iter().all(|text| text.outcome != TextOutcome::Fail),
         policy: None,
         alpha,
         promised,
@@ -310,8 +311,8 @@ fn least_p_value(hypothesis: &Hypothesis) -> f64 {
 mod tests {
     use super::*;
     use crate::gate::{GatePolicy, TEMPLATE};
-    use crate::verdict::{AuthorSet, Basis, CalibrationFigures, Evidence, Test};
     use std::path::Path;
+    use whowrote_stats::verdict::{AuthorSet, Basis, CalibrationFigures, Evidence, Test};
 
     fn hypothesis(author: &str, set: AuthorSet, p: Option<f64>, least: f64) -> Hypothesis {
         let evidence = Evidence {
@@ -396,7 +397,7 @@ mod tests {
         }
     }
 
-    fn outcomes(report: &GateReport) -> Vec<Outcome> {
+    fn outcomes(report: &GateReport) -> Vec<TextOutcome> {
         report.texts.iter().map(|text| text.outcome).collect()
     }
 
@@ -404,26 +405,29 @@ mod tests {
     fn a_text_fails_where_every_allowed_author_is_ruled_out() {
         let p = Some;
         let one = |own, other, person| outcomes(&decided(TEMPLATE, &[[own, other, person]], 0.001))[0];
-        assert_eq!(one(p(0.04), p(0.9), p(0.05)), Outcome::Fail);
-        assert_eq!(one(p(0.04), p(0.9), p(0.06)), Outcome::Pass);
-        assert_eq!(one(p(0.9), p(0.9), p(0.01)), Outcome::Pass);
+        assert_eq!(one(p(0.04), p(0.9), p(0.05)), TextOutcome::Fail);
+        assert_eq!(one(p(0.04), p(0.9), p(0.06)), TextOutcome::Pass);
+        assert_eq!(one(p(0.9), p(0.9), p(0.01)), TextOutcome::Pass);
         // Whom nothing tests, nothing rules out.
-        assert_eq!(one(None, p(0.9), p(0.001)), Outcome::Pass);
+        assert_eq!(one(None, p(0.9), p(0.001)), TextOutcome::Pass);
         // An unknown author is none that is allowed.
-        assert_eq!(one(p(0.001), p(0.001), p(0.001)), Outcome::Fail);
+        assert_eq!(one(p(0.001), p(0.001), p(0.001)), TextOutcome::Fail);
     }
 
     #[test]
     fn a_later_piece_fails_only_where_no_model_may_write_it() {
         let text = [Some(0.01), Some(0.9), Some(0.01)];
         let report = decided_of_pieces(TEMPLATE, &[text; 3], 0.001, 2);
-        assert_eq!(outcomes(&report), [Outcome::Fail, Outcome::Pass, Outcome::Pass]);
+        assert_eq!(
+            outcomes(&report),
+            [TextOutcome::Fail, TextOutcome::Pass, TextOutcome::Pass]
+        );
         // It costs the texts that can fail nothing.
         assert!((report.texts[0].level - 0.05).abs() < 1e-12);
         assert!(report.texts[1].ruled_out_alone && report.texts[1].undecided && report.texts[1].is_suspect());
         let people = "[[rule]]\npaths = [\"*\"]\nallow = [\"human\"]";
         let report = decided_of_pieces(people, &[text; 3], 0.001, 2);
-        assert_eq!(outcomes(&report), [Outcome::Fail; 3]);
+        assert_eq!(outcomes(&report), [TextOutcome::Fail; 3]);
     }
 
     #[test]
@@ -433,18 +437,18 @@ mod tests {
         };
         let text = [Some(0.3), Some(0.4), Some(0.5)];
         for (undecided, outcome) in [
-            ("pass", Outcome::Pass),
-            ("warn", Outcome::Warn),
-            ("fail", Outcome::Fail),
+            ("pass", TextOutcome::Pass),
+            ("warn", TextOutcome::Warn),
+            ("fail", TextOutcome::Fail),
         ] {
             let report = decided(&rule(undecided), &[text], 0.001);
             assert_eq!(outcomes(&report), [outcome]);
-            assert_eq!(report.passed, outcome != Outcome::Fail);
+            assert_eq!(report.passed, outcome != TextOutcome::Fail);
             assert!(report.texts[0].undecided && !report.texts[0].ruled_out);
         }
         // Once the other model is ruled out, only allowed authors are left.
         let report = decided(&rule("fail"), &[[Some(0.3), Some(0.01), Some(0.5)]], 0.001);
-        assert_eq!(outcomes(&report), [Outcome::Pass]);
+        assert_eq!(outcomes(&report), [TextOutcome::Pass]);
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod decide;
 mod passages;
 mod policy;
 
-pub use decide::{GateReport, GateText, Judged, Note, NoteLevel, Outcome, Skipped, decide};
+pub use decide::{GateReport, GateText, Judged, Note, NoteLevel, Skipped, TextOutcome, decide};
 pub use passages::{Before, Passage, Passages, passages};
 pub use policy::{Excepted, Exception, GatePolicy, POLICY_FILE, PolicyError, Rule, TEMPLATE, Undecided};

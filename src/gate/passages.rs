@@ -4,14 +4,14 @@
 //! change: text that was moved or wrapped anew is not. New sentences that follow one another are a passage, which is cut into
 //! pieces of [`PIECE`] words; passages too short to be judged alone are judged together.
 
-use crate::input::lower_hex;
-use crate::input::prose::{Block, BlockKind, Piece, Prose};
-use crate::stats::attribution::{LENGTHS, word_ends};
 use ahash::{AHashSet, RandomState};
 use sha2::{Digest, Sha256};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::{Range, RangeInclusive};
 use unicode_segmentation::UnicodeSegmentation;
+use whowrote_input::lower_hex;
+use whowrote_input::prose::{Block, BlockKind, Piece, Prose};
+use whowrote_stats::conformal_scores::{LENGTHS, word_ends};
 
 /// Words in a row that make text the same as before. Shorter runs stand in any two texts of one subject.
 const RUN: usize = 5;
@@ -296,8 +296,8 @@ impl Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::prose::{Markup, of_file};
     use proptest::prelude::*;
+    use whowrote_input::prose::{Markup, of_file};
 
     /// Sentences of eight words, each unlike all others.
     fn sentences(from: usize, count: usize) -> Vec<String> {

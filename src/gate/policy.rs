@@ -3,13 +3,13 @@
 //! Paths are told by patterns as in a .gitignore, relative to the folder of the file, and of several rules the last that names
 //! a path holds. A path that no rule names is not judged.
 
-use crate::input::printable;
-use crate::stats::attribution::LENGTHS;
-use crate::verdict::{ALPHA, AuthorSet};
 use chrono::NaiveDate;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
+use whowrote_input::printable;
+use whowrote_stats::conformal_scores::LENGTHS;
+use whowrote_stats::verdict::{ALPHA, AuthorSet};
 
 /// The name that the file is looked for under.
 pub const POLICY_FILE: &str = "whowrote.toml";

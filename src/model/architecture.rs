@@ -96,7 +96,7 @@ pub struct LayerKind {
 /// A decoder-only transformer with gated feed-forward blocks and RMS norms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
-    /// Family, as the file names it.
+    /// SamplingFamily, as the file names it.
     pub family: String,
     /// Width of the residual stream.
     pub hidden: usize,

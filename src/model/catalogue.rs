@@ -4,13 +4,14 @@
 //! against the user, is refused here with the line: names become folder names, requirements become arguments of pip,
 //! members become paths in an archive, repositories become parts of a URL.
 
-use super::decoding::Family;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use whowrote_stats::sampling_params::SamplingFamily;
+use whowrote_stats::verdict::AuthorSet;
 
 /// The models and authors that are compiled in.
 const BUILT_IN: &str = include_str!("../../models.toml");
@@ -74,18 +75,6 @@ pub struct WheelMember {
     pub member: String,
 }
 
-/// The set that an author belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthorSet {
-    /// In-house models.
-    A,
-    /// Models that are not sanctioned.
-    B,
-    /// A person.
-    Human,
-}
-
 /// An author that a text can be attributed to: a model and how it was sampled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorEntry {
@@ -96,7 +85,7 @@ pub struct AuthorEntry {
     /// The name of its [`ModelEntry`].
     pub model: String,
     /// How it samples, where that is known.
-    pub decoding: Option<Family>,
+    pub decoding: Option<SamplingFamily>,
 }
 
 /// Why a catalogue, or a name looked up in it, was refused.

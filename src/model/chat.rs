@@ -9,11 +9,11 @@ use super::error::{ModelError, Result};
 use super::gguf::Gguf;
 use super::language_model::LanguageModel;
 use super::tokenizer::Part;
-use crate::fence::fenced;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 use std::io::Read;
 use std::path::Path;
+use whowrote_input::catch_panic;
 
 /// Steps that a template may take; those of real models take a few hundred for one turn.
 const FUEL: u64 = 100_000;
@@ -112,7 +112,7 @@ impl ChatTemplate {
         let failed = |why: String| Err(Error::new(ErrorKind::InvalidOperation, why));
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-            match thread.spawn_scoped(scope, || fenced(|| self.render_here(has_system))) {
+            match thread.spawn_scoped(scope, || catch_panic(|| self.render_here(has_system))) {
                 Err(error) => failed(error.to_string()),
                 Ok(thread) => match thread.join() {
                     Ok(Ok(rendered)) => rendered,

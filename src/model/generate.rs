@@ -5,7 +5,6 @@
 //! drawn depends on each text's own seed and not on the company that it has in the batch, up to rounding.
 
 use super::decoder::KvCache;
-use super::decoding::Decoding;
 use super::device::memory_for_weights;
 use super::error::{ModelError, Result};
 use super::language_model::LanguageModel;
@@ -14,6 +13,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::Arc;
+use whowrote_stats::sampling_params::SamplingParams;
 
 /// One text to write.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Job {
     /// What the model reads first; at least one token.
     pub prompt: Arc<Vec<u32>>,
     /// How it draws.
-    pub decoding: Decoding,
+    pub decoding: SamplingParams,
     /// Where its random numbers begin.
     pub seed: u64,
 }

@@ -3,13 +3,14 @@
 pub mod architecture;
 pub mod catalogue;
 pub mod chat;
+mod cpu_kernels;
 pub mod decoder;
-mod decoding;
 pub mod device;
+mod device_choice;
 pub mod error;
 pub mod generate;
 pub mod gguf;
-mod kernels;
+
 mod language_model;
 mod ops;
 pub mod sampler;
@@ -20,19 +21,19 @@ pub mod weights;
 use std::fs::File;
 use std::ops::Range;
 
-pub use decoding::{Decoding, DecodingError, Family};
+pub(crate) use cpu_kernels::{exp, multiply_into};
+pub use device_choice::DeviceChoice;
 pub use error::{ModelError, Result};
-pub(crate) use kernels::{exp, multiply_into};
 pub use language_model::{LanguageModel, Vocabulary};
 pub(crate) use ops::with_values;
 pub use sampler::Sampler;
 
 /// Maps a file into memory, read-only.
 fn map_file(file: &File) -> std::io::Result<memmap2::Mmap> {
-    kernels::map_file(file)
+    cpu_kernels::map_file(file)
 }
 
 /// Lets the pages of a range of a map leave resident memory.
 fn release_pages(map: &memmap2::Mmap, range: Range<usize>) {
-    kernels::release_pages(map, range);
+    cpu_kernels::release_pages(map, range);
 }

@@ -1,10 +1,10 @@
 //! The steps of a layer.
 //!
 //! Each has a form in candle's own operations, which runs on every device, and on the CPU a kernel of
-//! [`super::kernels`] that is tested against it.
+//! [`super::cpu_kernels`] that is tested against it.
 
 use super::architecture::Activation;
-use super::kernels;
+use super::cpu_kernels;
 use candle_core::{D, Device, Result, Storage, Tensor, bail};
 
 /// Which keys a query sees, and how products become weights.
@@ -37,7 +37,7 @@ pub fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> R
 pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     // A vendor's library, where one is built in, takes the multiplications.
     match on_cpu(x) && !cfg!(any(feature = "mkl", feature = "accelerate")) {
-        true => x.contiguous()?.apply_op2_no_bwd(w, &kernels::Linear),
+        true => x.contiguous()?.apply_op2_no_bwd(w, &cpu_kernels::Linear),
         false => x.matmul(&w.t()?),
     }
 }
@@ -46,7 +46,7 @@ pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let x = x.contiguous()?;
     match on_cpu(&x) {
-        true => x.apply_op2_no_bwd(weight, &kernels::RmsNorm(epsilon as f32)),
+        true => x.apply_op2_no_bwd(weight, &cpu_kernels::RmsNorm(epsilon as f32)),
         false => candle_nn::ops::rms_norm(&x, weight, epsilon as f32),
     }
 }
@@ -54,7 +54,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
 /// `activation(gate)·up` of `(tokens, 2·intermediate)`, gate before up: `(tokens, intermediate)`.
 pub fn gate(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     match on_cpu(gate_up) {
-        true => gate_up.contiguous()?.apply_op1_no_bwd(&kernels::Gate(activation)),
+        true => gate_up.contiguous()?.apply_op1_no_bwd(&cpu_kernels::Gate(activation)),
         false => gate_in_candle(gate_up, activation),
     }
 }
@@ -81,7 +81,7 @@ pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     match on_cpu(&q) {
-        true => q.apply_op3_no_bwd(&k, &v, &kernels::Attention(*mask)),
+        true => q.apply_op3_no_bwd(&k, &v, &cpu_kernels::Attention(*mask)),
         false => attention_in_candle(&q, &k, &v, mask),
     }
 }
@@ -196,7 +196,7 @@ mod tests {
             .to_vec1::<f32>()
             .unwrap();
         let mut out = vec![0.0; plain.len()];
-        kernels::unpack_q8_0(&packed.data().unwrap(), &mut out);
+        cpu_kernels::unpack_q8_0(&packed.data().unwrap(), &mut out);
         assert_eq!(out, plain);
     }
 

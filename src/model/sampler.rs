@@ -3,16 +3,16 @@
 //! candle-transformers' `LogitsProcessor` is not used: it has no min-p, and it takes the nucleus of what top-k has left
 //! without renormalising it, so that the two together cut off less than the same settings do elsewhere.
 
-use super::decoding::Decoding;
-use super::kernels::exp_over;
+use super::cpu_kernels::exp_over;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Ordering;
+use whowrote_stats::sampling_params::SamplingParams;
 
-/// Draws tokens as a [`Decoding`] says. The same seed gives the same draws on every machine.
+/// Draws tokens as a [`SamplingParams`] says. The same seed gives the same draws on every machine.
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    decoding: Decoding,
+    decoding: SamplingParams,
     rng: ChaCha8Rng,
 }
 
@@ -27,7 +27,7 @@ pub struct Scratch {
 
 impl Sampler {
     /// A sampler that begins at a seed.
-    pub fn new(decoding: Decoding, seed: u64) -> Self {
+    pub fn new(decoding: SamplingParams, seed: u64) -> Self {
         Self {
             decoding,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The distribution that a decoding draws from, step by step as its definition says.
-    fn plain(logits: &[f32], seen: &[u32], decoding: &Decoding) -> Vec<f64> {
+    fn plain(logits: &[f32], seen: &[u32], decoding: &SamplingParams) -> Vec<f64> {
         let mut scores: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
         for (id, score) in scores
             .iter_mut()
@@ -216,7 +216,7 @@ mod tests {
         probabilities
     }
 
-    fn frequencies(logits: &[f32], seen: &[u32], decoding: &Decoding, draws: usize) -> Vec<f64> {
+    fn frequencies(logits: &[f32], seen: &[u32], decoding: &SamplingParams, draws: usize) -> Vec<f64> {
         let mut sampler = Sampler::new(decoding.clone(), 11);
         let mut scratch = Scratch::default();
         let mut counts = vec![0.0; logits.len()];
@@ -238,7 +238,7 @@ mod tests {
             repetition_penalty in prop_oneof![Just(1.0), 0.8f64..1.5],
         ) {
             const DRAWS: usize = 20_000;
-            let decoding = Decoding { temperature, top_k, top_p, min_p, repetition_penalty };
+            let decoding = SamplingParams { temperature, top_k, top_p, min_p, repetition_penalty };
             let seen = [0, 0, 1, 7];
             let expected = plain(&logits, &seen, &decoding);
             for (got, p) in frequencies(&logits, &seen, &decoding, DRAWS).into_iter().zip(expected) {
@@ -263,7 +263,7 @@ mod tests {
             "min-p=0.2",
             "temperature=0.6,top-k=40",
         ] {
-            let decoding: Decoding = text.parse().unwrap();
+            let decoding: SamplingParams = text.parse().unwrap();
             let expected = plain(&logits, &[], &decoding);
             let got = frequencies(&logits, &[], &decoding, 3_000);
             let outside = got
@@ -284,10 +284,10 @@ mod tests {
 
     #[test]
     fn greedy_decoding_takes_the_first_of_the_likeliest() {
-        let decoding = Decoding::untruncated(0.0);
+        let decoding = SamplingParams::untruncated(0.0);
         let got = frequencies(&[0.0, 3.0, 3.0, 1.0], &[], &decoding, 10);
         assert!((got[1] - 1.0).abs() < 1e-12);
-        let penalised = Decoding {
+        let penalised = SamplingParams {
             repetition_penalty: 2.0,
             ..decoding
         };
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_draws_again() {
         let draws = |seed| -> Vec<u32> {
-            let mut sampler = Sampler::new(Decoding::untruncated(1.0), seed);
+            let mut sampler = Sampler::new(SamplingParams::untruncated(1.0), seed);
             (0..20)
                 .map(|_| sampler.draw(&mut [0.0; 100], &[], &mut Scratch::default()))
                 .collect()

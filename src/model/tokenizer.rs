@@ -5,7 +5,6 @@
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
-use crate::fence::fenced;
 use ahash::AHashMap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -18,6 +17,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior};
+use whowrote_input::catch_panic;
 
 /// Words as GPT-2 cuts them: `add_prefix_space` off, no trimming, its own pattern on.
 const GPT2_PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -392,7 +392,7 @@ impl Tokenizer {
             reason: e.to_string(),
         };
         // The regular expressions of a tokeniser come from its file, and the library panics where one gives up on a text.
-        let encoded = fenced(|| self.inner.encode(text, false));
+        let encoded = catch_panic(|| self.inner.encode(text, false));
         let encoding = encoded.unwrap_or_else(|why| Err(why.into())).map_err(refused)?;
         let ids = encoding.get_ids().to_vec();
         let spans = match self.spans_from_bytes(text, &ids) {

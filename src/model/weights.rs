@@ -1,9 +1,9 @@
 //! The weights of a model, found by role and not by the name that a format gives them.
 
 use super::architecture::Architecture;
+use super::cpu_kernels::{multiply_into, unpack_q8_0};
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
-use super::kernels::{multiply_into, unpack_q8_0};
 use super::ops;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};

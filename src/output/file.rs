@@ -1,11 +1,11 @@
 //! A file that results go to.
 
-use crate::input::printable;
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
+use whowrote_input::printable;
 
 /// A file that is written under another name and takes its own when it is whole, so that neither what was there before nor
 /// half of what comes after is ever lost or taken for the whole. A device or a pipe is written as it is.

@@ -4,7 +4,6 @@
 //! file. A line of the results is finished when its line end is there. Whoever goes on cuts what comes after the last finished
 //! line, and holds the others against the inputs before it adds more.
 
-use crate::input::printable;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +11,7 @@ use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use whowrote_input::printable;
 
 /// How often lines are made to outlast a loss of power.
 const SYNC_EVERY: Duration = Duration::from_secs(1);

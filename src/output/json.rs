@@ -1,7 +1,7 @@
 //! One JSON object a line. The fields are those of [`ProvenanceReport`]; docs/OUTPUT.md gives the unit of each.
 
 use super::ReportWriter;
-use crate::verdict::ProvenanceReport;
+use crate::report::ProvenanceReport;
 use std::io::{self, Write};
 
 /// Prints each report as one line of JSON. Numbers that are not finite become null.
@@ -18,8 +18,8 @@ impl ReportWriter for JsonWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::sentences::tests::{attributed_to_a_model, undecided, unreadable};
-    use crate::verdict::WarningCode;
+    use crate::report::WarningCode;
+    use crate::sentences::verdicts::tests::{attributed_to_a_model, undecided, unreadable};
 
     fn line(report: &ProvenanceReport) -> String {
         let mut out = Vec::new();
@@ -84,7 +84,7 @@ mod tests {
         let mut report = undecided();
         for figures in report.models.values_mut() {
             figures.sha256 = Some(String::new());
-            figures.per_token = Some(vec![crate::verdict::TokenFigures {
+            figures.per_token = Some(vec![crate::report::TokenFigures {
                 start: 0,
                 end: 1,
                 id: 7,

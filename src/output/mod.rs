@@ -4,7 +4,6 @@ mod file;
 mod gate;
 mod journal;
 mod json;
-pub mod sentences;
 mod table;
 mod text;
 
@@ -15,7 +14,7 @@ pub use json::JsonWriter;
 pub use table::write_table;
 pub use text::{Detail, TextWriter};
 
-use crate::verdict::ProvenanceReport;
+use crate::report::ProvenanceReport;
 use std::io::{self, Write};
 
 /// Prints reports one after the other.
@@ -25,11 +24,27 @@ pub trait ReportWriter {
 }
 
 /// The formats that a report can be printed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For reading: the verdict in a sentence, then what it rests on
+    /// For reading.
     #[default]
     Text,
-    /// For programs: one JSON object a line, as docs/OUTPUT.md says
+    /// For programs.
     Json,
+}
+
+impl Format {
+    /// All formats, each with its name and what it is.
+    pub const NAMED: [(Self, &'static str, &'static str); 2] = [
+        (
+            Self::Text,
+            "text",
+            "For reading: the verdict in a sentence, then what it rests on",
+        ),
+        (
+            Self::Json,
+            "json",
+            "For programs: one JSON object a line, as docs/OUTPUT.md says",
+        ),
+    ];
 }

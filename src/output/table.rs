@@ -1,6 +1,5 @@
 //! Reports as a Parquet file: one row a text, with typed columns for each author and model.
 
-use crate::input::printable;
 use anyhow::Context;
 use arrow_json::ReaderBuilder;
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -11,6 +10,7 @@ use serde_json::{Map, Value};
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
+use whowrote_input::printable;
 
 /// Rows that are in memory at a time, and in a row group of the file.
 const ROWS: usize = 1 << 12;
@@ -147,8 +147,8 @@ pub fn write_table(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::sentences::tests::{attributed_to_a_model, undecided, unreadable};
     use crate::output::{JsonWriter, ReportWriter};
+    use crate::sentences::verdicts::tests::{attributed_to_a_model, undecided, unreadable};
     use arrow_array::cast::AsArray;
     use arrow_array::types::Float64Type;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

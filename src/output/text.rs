@@ -1,12 +1,14 @@
 //! For reading: the verdict in one sentence, then who is ruled out and how strongly, who is left, what to be careful
 //! of, and the figures.
 
-use super::{ReportWriter, sentences};
-use crate::input::printable;
-use crate::verdict::{Hypothesis, ModelFigures, ProvenanceReport, Verdict};
+use super::ReportWriter;
+use crate::report::{ModelFigures, ProvenanceReport};
+use crate::sentences::{verdicts as sentences, warning};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 use textwrap::{WordSplitter, core::display_width};
+use whowrote_input::printable;
+use whowrote_stats::verdict::{Hypothesis, Verdict};
 
 const HEADING: Style = Style::new().bold();
 const VERDICT: Style = Style::new().bold();
@@ -118,7 +120,7 @@ impl TextWriter {
         if rest.peek().is_some() {
             writeln!(out, "\n{WARNING}Warnings{WARNING:#}")?;
         }
-        rest.try_for_each(|warning| self.wrapped(out, 2, Style::new(), &printable(&warning.message)))
+        rest.try_for_each(|given| self.wrapped(out, 2, Style::new(), &printable(&warning(given))))
     }
 
     /// Figures are rows and models are columns, so that each row has room for its unit; as many models side by side
@@ -232,7 +234,7 @@ impl ReportWriter for TextWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::sentences::tests::{
+    use crate::sentences::verdicts::tests::{
         attributed_to_a_model, attributed_to_a_person, undecided, unknown, unreadable,
     };
 

@@ -1,13 +1,13 @@
 //! From hidden states to figures, tile by tile of the head.
 
-use super::kernel::{Row, RowSums};
-use super::ladder::LadderSums;
-use super::token_stats::{ABOVE, LADDER, Reduced, SPACE, TILT_COUNT, TILTS, TOP};
+use super::row_stats::{Row, RowSums};
+use super::temperature_grid::GridSums;
 use crate::model::error::Result;
 use crate::model::sampler::penalised;
 use crate::model::{LanguageModel, multiply_into, with_values};
 use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
+use whowrote_stats::token_stats::{ABOVE, Reduced, SPACE, TEMPERATURE_GRID, TILT_COUNT, TILTS, TOP};
 
 /// Rows of hidden states that meet a tile at a time, and symbols in a tile. 512 × 4,096 logits are 8 MiB: large enough
 /// for the multiplication to run at its peak, small enough to be read back out of the cache.
@@ -254,19 +254,26 @@ fn on_device(
                 _ => sums.push(tile_sums),
             }
         }
-        let mut parts = Vec::with_capacity(LADDER.len() + ABOVE.len() + SPACE.len());
-        for beta in LADDER {
+        let mut parts = Vec::with_capacity(TEMPERATURE_GRID.len() + ABOVE.len() + SPACE.len());
+        for beta in TEMPERATURE_GRID {
             parts.push((&x * beta)?.exp()?.sum_keepdim(1)?);
         }
         for i in ABOVE {
-            parts.push(((&x * LADDER[i])?.exp()? * &greater)?.sum_keepdim(1)?);
+            parts.push(((&x * TEMPERATURE_GRID[i])?.exp()? * &greater)?.sum_keepdim(1)?);
         }
         for i in SPACE {
-            parts.push((&x * LADDER[i])?.exp()?.broadcast_mul(&space)?.sum_keepdim(1)?);
+            parts.push(
+                (&x * TEMPERATURE_GRID[i])?
+                    .exp()?
+                    .broadcast_mul(&space)?
+                    .sum_keepdim(1)?,
+            );
         }
         if let Some(max) = &max {
             let d = (max - &reference)?;
-            let betas = LADDER.into_iter().chain(ABOVE.iter().chain(&SPACE).map(|&i| LADDER[i]));
+            let betas = TEMPERATURE_GRID
+                .into_iter()
+                .chain(ABOVE.iter().chain(&SPACE).map(|&i| TEMPERATURE_GRID[i]));
             for ((part, old), beta) in parts.iter_mut().zip(&ladder).zip(betas) {
                 *part = (&*part + ((&d * beta)?.exp()? * old)?)?;
             }
@@ -279,7 +286,7 @@ fn on_device(
     let ladder = Tensor::cat(&ladder, 1)?.to_vec2::<f32>()?;
     let below = (max - seen_logits)?.flatten_all()?.to_vec1::<f32>()?;
     let decoding = ladder.iter().zip(&top).zip(&below).map(|((sums, top), below)| {
-        LadderSums::from_sums(sums.iter().map(|&sum| f64::from(sum))).stats(-below, std::array::from_fn(|i| top[i]))
+        GridSums::from_sums(sums.iter().map(|&sum| f64::from(sum))).stats(-below, std::array::from_fn(|i| top[i]))
     });
     let decoding = decoding.collect();
     let ranks = above
@@ -341,12 +348,12 @@ fn greatest(before: &Tensor, logits: &Tensor) -> candle_core::Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiny::{Family, Tiny};
+    use super::super::tiny::{SamplingFamily, Tiny};
     use super::*;
-    use crate::scoring::DecodingStats;
+    use whowrote_stats::token_stats::DecodingStats;
 
     /// Two tiles of the head, the last one short, logits up to about ±8.
-    fn check(family: Family, softcap: Option<f64>, factor: Option<f32>) {
+    fn check(family: SamplingFamily, softcap: Option<f64>, factor: Option<f32>) {
         let mut tiny = Tiny::with_vocab(family, 11, TILE_SYMBOLS + 300);
         if let Some(cap) = softcap {
             tiny.config["final_logit_softcapping"] = cap.into();
@@ -408,10 +415,10 @@ mod tests {
 
     #[test]
     fn the_figures_made_on_a_device_equal_those_of_the_kernel() {
-        check(Family::Llama, None, None);
-        check(Family::Gemma3, None, None);
-        check(Family::Gemma3, Some(4.0), None);
-        check(Family::Llama, None, Some(1.3));
-        check(Family::Gemma3, Some(4.0), Some(0.8));
+        check(SamplingFamily::Llama, None, None);
+        check(SamplingFamily::Gemma3, None, None);
+        check(SamplingFamily::Gemma3, Some(4.0), None);
+        check(SamplingFamily::Llama, None, Some(1.3));
+        check(SamplingFamily::Gemma3, Some(4.0), Some(0.8));
     }
 }

@@ -1,13 +1,14 @@
 //! A text's figures under one model.
 
 use super::reduce::{Penalty, reduce};
-use super::token_stats::{DecodingStats, Reduced, TextScores};
+use crate::model::LanguageModel;
 use crate::model::decoder::KvCache;
 use crate::model::error::{ModelError, Result};
 use crate::model::tokenizer::Tokens;
-use crate::model::{Decoding, LanguageModel};
 use candle_core::Tensor;
 use std::cell::OnceCell;
+use whowrote_stats::sampling_params::SamplingParams;
+use whowrote_stats::token_stats::{DecodingStats, Reduced, TextScores};
 
 /// Tokens of a text that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;
@@ -49,7 +50,7 @@ impl Scoring {
     }
 
     /// With the repetition penalties of these decodings.
-    pub fn with_penalties_of<'a>(mut self, decodings: impl IntoIterator<Item = &'a Decoding>) -> Self {
+    pub fn with_penalties_of<'a>(mut self, decodings: impl IntoIterator<Item = &'a SamplingParams>) -> Self {
         for decoding in decodings {
             let penalty = decoding.repetition_penalty;
             if penalty != 1.0 && !self.penalties.contains(&penalty) {

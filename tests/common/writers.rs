@@ -1,11 +1,11 @@
 //! The default models as authors.
 
-use whowrote::calibration::Calibration;
-use whowrote::model::Family;
-use whowrote::verdict::{ALPHA, AuthorSet, Candidate, HUMAN_DIVISOR, Policy, PromptKnowledge, Test};
+use whowrote::stats::calibration::Calibration;
+use whowrote::stats::sampling_params::SamplingFamily;
+use whowrote::stats::verdict::{ALPHA, AuthorSet, Candidate, HUMAN_DIVISOR, Policy, PromptKnowledge, Test};
 
 /// Each model as an author of its own name, the first in set A and the second in set B.
-pub fn candidates(models: [&str; 2], decoding: &Family) -> Vec<Candidate> {
+pub fn candidates(models: [&str; 2], decoding: &SamplingFamily) -> Vec<Candidate> {
     let with_sets = models.iter().zip([AuthorSet::A, AuthorSet::B]);
     with_sets
         .map(|(name, set)| Candidate {

@@ -5,14 +5,17 @@ mod tally;
 
 pub use run::run;
 
-use super::{JudgeArgs, JudgeConfig, Terminal};
-use crate::input::{Columns, Finding, Holding, Root, Shard, printable};
+use super::choices::choices;
+use super::config::judge_settings;
+use super::{JudgeArgs, Terminal};
+use crate::judge::JudgeSettings;
 use crate::output::beside;
 use anyhow::{Context, bail};
 use clap::Args;
 use ignore::overrides::OverrideBuilder;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use whowrote_input::{Columns, Finding, Holding, Root, Shard, printable};
 
 /// What the user typed after `batch`; [`BatchConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
@@ -52,7 +55,7 @@ pub struct BatchArgs {
     pub id: Option<String>,
 
     /// What all files hold, whatever their names say
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", value_parser = choices(&Holding::NAMED))]
     pub input_format: Option<Holding>,
 
     /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
@@ -122,7 +125,7 @@ pub struct BatchConfig {
     /// Bytes for the models; none for what is free.
     pub memory: Option<u64>,
     /// How texts are judged.
-    pub judging: JudgeConfig,
+    pub judging: JudgeSettings,
     /// Whether neither progress nor a summary is printed.
     pub quiet: bool,
     /// Whether somebody watches standard error.
@@ -250,7 +253,7 @@ impl BatchConfig {
             output,
             overwrite: args.overwrite,
             memory: args.memory,
-            judging: JudgeConfig::new(args.judging)?,
+            judging: judge_settings(args.judging)?,
             quiet: args.quiet,
             watched: terminal.stderr_is_watched,
         })

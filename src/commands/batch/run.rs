@@ -2,12 +2,11 @@
 
 use super::tally::Tally;
 use super::{BatchConfig, Output};
-use crate::calibration::HUMAN;
-use crate::commands::detect::Judge;
+use crate::commands::detect::TextJudge;
 use crate::commands::{ExitStatus, OutputError, write_sentence};
-use crate::input::{Corpus, Document, Finding, Record, Root, printable};
-use crate::output::{Finished, Journal, OutFile, sentences, write_table};
-use crate::verdict::{InputSummary, ProvenanceReport};
+use crate::output::{Finished, Journal, OutFile, write_table};
+use crate::report::ProvenanceReport;
+use crate::sentences::verdicts as sentences;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,9 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use whowrote_input::InputSummary;
+use whowrote_input::{Corpus, Document, Finding, Record, Root, printable};
+use whowrote_stats::calibration::HUMAN;
 
 /// Texts that are read ahead, at most.
 const WINDOW: usize = 256;
@@ -42,7 +44,7 @@ enum Lines<'a> {
 pub fn run(
     config: BatchConfig,
     settings: &Value,
-    judge: &mut dyn Judge,
+    judge: &mut dyn TextJudge,
     stop: &AtomicBool,
     out: &mut dyn Write,
     err: &mut dyn Write,
@@ -245,7 +247,7 @@ impl Batch<'_> {
     }
 
     /// Judges the texts of a window and writes their lines.
-    fn judge(&mut self, window: Vec<Record>, judge: &mut dyn Judge) -> anyhow::Result<()> {
+    fn judge(&mut self, window: Vec<Record>, judge: &mut dyn TextJudge) -> anyhow::Result<()> {
         let mut slots = Vec::with_capacity(window.len());
         let (mut documents, mut places) = (Vec::new(), Vec::new());
         let mut first: HashMap<String, usize> = HashMap::new();
@@ -383,7 +385,7 @@ fn repeated(line: &str, input: InputSummary) -> anyhow::Result<Vec<u8>> {
         #[serde(borrow)]
         warnings: &'a RawValue,
         #[serde(skip_deserializing)]
-        timing: crate::verdict::Timing,
+        timing: crate::report::Timing,
     }
     let mut line: Line = serde_json::from_str(line).context("a line of the results cannot be read again")?;
     line.input = Some(input);

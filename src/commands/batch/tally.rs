@@ -1,10 +1,11 @@
 //! What the summary says.
 
-use crate::input::printable;
-use crate::output::{Finished, sentences};
-use crate::verdict::ProvenanceReport;
+use crate::output::Finished;
+use crate::report::ProvenanceReport;
+use crate::sentences::verdicts as sentences;
 use std::collections::BTreeMap;
 use std::io::Write;
+use whowrote_input::printable;
 
 /// How many texts there are of each kind.
 #[derive(Default)]

@@ -7,7 +7,7 @@
 use super::Patience;
 use super::error::SourceError;
 use super::place::{check_space, remove};
-use super::progress::{Meter, Progress};
+use super::progress::{FetchProgress, Meter};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
 use hf_hub::{Cache, Repo, RepoType};
 use std::path::{Path, PathBuf};
@@ -105,7 +105,7 @@ impl HubFile<'_> {
         label: &str,
         size: Option<u64>,
         patience: &Patience,
-        progress: &dyn Progress,
+        progress: &dyn FetchProgress,
     ) -> Result<PathBuf, SourceError> {
         let api = ApiBuilder::from_cache(self.cache())
             .with_endpoint(self.settings.endpoint.clone())

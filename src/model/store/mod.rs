@@ -14,7 +14,7 @@ mod wheel;
 pub use digest::{of_file as digest_of_file, of_folder as digest_of_folder};
 pub use error::{SourceError, StoreError};
 pub use hub::HubSettings;
-pub use progress::{Meter, Progress, Silent, Terminal, megabytes};
+pub use progress::{FetchProgress, Meter, NoProgress, TerminalProgress, megabytes};
 
 use super::catalogue::{ModelEntry, Source};
 use hub::HubFile;
@@ -88,7 +88,7 @@ pub struct Store {
     hub: HubSettings,
     python: PathBuf,
     patience: Patience,
-    progress: Arc<dyn Progress>,
+    progress: Arc<dyn FetchProgress>,
     /// Servers that did not answer: they are not waited for twice, nor spoken of twice.
     silent: Mutex<HashSet<String>>,
 }
@@ -97,7 +97,7 @@ impl Store {
     /// A store in `cache_dir`. `offline`, or HF_HUB_OFFLINE, forbids every connection. The hub's settings are those of
     /// the environment ([`HubSettings::from_env`]), and WHOWROTE_CONNECT_TIMEOUT may set how many seconds a server has
     /// for its first answer (5).
-    pub fn new(cache_dir: PathBuf, offline: bool, progress: Arc<dyn Progress>) -> Self {
+    pub fn new(cache_dir: PathBuf, offline: bool, progress: Arc<dyn FetchProgress>) -> Self {
         let hub = HubSettings::from_env(&cache_dir);
         Self {
             offline: offline || hub.offline,

@@ -13,7 +13,7 @@
 use super::StoredModel;
 use super::digest;
 use super::error::{SourceError, StoreError};
-use super::progress::Progress;
+use super::progress::FetchProgress;
 use crate::model::catalogue::ModelEntry;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// Waits until no other process or thread works on this model, and keeps them out until the lock is dropped.
-    pub(super) fn lock(&self, model: &str, progress: &dyn Progress) -> Result<Lock, StoreError> {
+    pub(super) fn lock(&self, model: &str, progress: &dyn FetchProgress) -> Result<Lock, StoreError> {
         fs::create_dir_all(&self.folder).map_err(|error| StoreError::io("create the folder", &self.folder, error))?;
         let path = self.folder.with_file_name(format!(
             "{}.lock",

@@ -1,4 +1,4 @@
-//! What the user sees of a download. The store reports to a [`Progress`]; whether that is a bar, a line or nothing is
+//! What the user sees of a download. The store reports to a [`FetchProgress`]; whether that is a bar, a line or nothing is
 //! not its affair.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 /// Receives what the store has to say while it works.
-pub trait Progress: Send + Sync {
+pub trait FetchProgress: Send + Sync {
     /// A transfer begins; `total` is its size in bytes, where that is known.
     fn begin(&self, what: &str, total: Option<u64>) -> Box<dyn Meter>;
 
@@ -21,9 +21,9 @@ pub trait Meter {
 }
 
 /// Says nothing.
-pub struct Silent;
+pub struct NoProgress;
 
-impl Progress for Silent {
+impl FetchProgress for NoProgress {
     fn begin(&self, _what: &str, _total: Option<u64>) -> Box<dyn Meter> {
         Box::new(SilentMeter)
     }
@@ -38,9 +38,9 @@ impl Meter for SilentMeter {
 }
 
 /// Bars on stderr with size, rate and time left; one plain line a transfer where stderr is no terminal.
-pub struct Terminal;
+pub struct TerminalProgress;
 
-impl Progress for Terminal {
+impl FetchProgress for TerminalProgress {
     fn begin(&self, what: &str, total: Option<u64>) -> Box<dyn Meter> {
         if !std::io::stderr().is_terminal() {
             match total {

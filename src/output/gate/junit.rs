@@ -1,28 +1,28 @@
 //! JUnit XML: a test suite with one test a text.
 
-use super::sentences;
-use crate::gate::{GateReport, Outcome};
-use crate::input::printable;
+use crate::gate::{GateReport, TextOutcome};
+use crate::sentences::runs as sentences;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
+use whowrote_input::printable;
 
 pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
     let mut suite = TestSuite::new("whowrote gate");
     for text in &report.texts {
         let finding = sentences::finding(text);
         let status = match text.outcome {
-            Outcome::Fail => {
+            TextOutcome::Fail => {
                 let mut failed = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 failed.set_message(finding.as_str()).set_type(sentences::kind(text));
                 let message = sentences::message(report, text);
                 failed.set_description(format!("{message} Digest: {}. {}", text.sha256, sentences::REMEDY));
                 failed
             }
-            Outcome::Warn | Outcome::Pass => TestCaseStatus::success(),
+            TextOutcome::Warn | TextOutcome::Pass => TestCaseStatus::success(),
         };
         let mut case = TestCase::new(sentences::place(text), status);
         case.set_classname(printable(&text.path));
-        if text.outcome == Outcome::Warn {
+        if text.outcome == TextOutcome::Warn {
             case.set_system_out(finding);
         }
         suite.add_test_case(case);

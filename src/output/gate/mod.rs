@@ -4,28 +4,51 @@ mod annotations;
 mod code_quality;
 mod junit;
 mod sarif;
-mod sentences;
 mod text;
 
 use crate::gate::GateReport;
 use std::io::{self, Write};
 
 /// The formats that a run can be printed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GateFormat {
-    /// For reading: what failed, where, and why
+    /// For reading.
     #[default]
     Text,
-    /// For programs: one JSON object, as docs/GATE.md says
+    /// For programs.
     Json,
-    /// SARIF 2.1.0, which code scanning of GitHub and others reads
+    /// SARIF 2.1.0.
     Sarif,
-    /// JUnit XML, which nearly every CI shows as tests
+    /// JUnit XML.
     Junit,
-    /// Workflow commands of GitHub Actions: annotations on the lines
+    /// Workflow commands of GitHub Actions.
     Github,
-    /// Code quality report of GitLab
+    /// Code quality report of GitLab.
     Gitlab,
+}
+
+impl GateFormat {
+    /// All formats, each with its name and what it is.
+    pub const NAMED: [(Self, &'static str, &'static str); 6] = [
+        (Self::Text, "text", "For reading: what failed, where, and why"),
+        (
+            Self::Json,
+            "json",
+            "For programs: one JSON object, as docs/GATE.md says",
+        ),
+        (
+            Self::Sarif,
+            "sarif",
+            "SARIF 2.1.0, which code scanning of GitHub and others reads",
+        ),
+        (Self::Junit, "junit", "JUnit XML, which nearly every CI shows as tests"),
+        (
+            Self::Github,
+            "github",
+            "Workflow commands of GitHub Actions: annotations on the lines",
+        ),
+        (Self::Gitlab, "gitlab", "Code quality report of GitLab"),
+    ];
 }
 
 /// Prints a run. `verbose` prints texts that pass as well, where the format is for reading.

@@ -1,11 +1,11 @@
 //! SARIF 2.1.0 (OASIS, *Static Analysis Results Interchange Format Version 2.1.0*), which code scanning reads.
 
-use super::sentences;
-use crate::gate::{GateReport, GateText, Note, NoteLevel, Outcome};
-use crate::input::prose::LineUnit;
+use crate::gate::{GateReport, GateText, Note, NoteLevel, TextOutcome};
+use crate::sentences::runs as sentences;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::io::{self, Write};
+use whowrote_input::prose::LineUnit;
 
 /// What a path has in a URI as it is.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -60,9 +60,9 @@ pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> 
 /// None for a text that passes.
 fn of_text(report: &GateReport, text: &GateText) -> Option<Value> {
     let level = match text.outcome {
-        Outcome::Fail => "error",
-        Outcome::Warn => "warning",
-        Outcome::Pass => return None,
+        TextOutcome::Fail => "error",
+        TextOutcome::Warn => "warning",
+        TextOutcome::Pass => return None,
     };
     let rule = RULES
         .iter()

@@ -1,11 +1,11 @@
 //! For reading: what failed, where and why, and one sentence on the run.
 
 use super::super::text::{readable, wrapped};
-use super::sentences;
-use crate::gate::{GateReport, GateText, Outcome};
-use crate::input::printable;
+use crate::gate::{GateReport, GateText, TextOutcome};
+use crate::sentences::runs as sentences;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
+use whowrote_input::printable;
 
 const FAIL: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default().bold();
@@ -16,7 +16,7 @@ const FAINT: Style = Style::new().dimmed();
 pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let width = readable(width);
     for text in &report.texts {
-        if verbose || text.outcome != Outcome::Pass || text.is_suspect() {
+        if verbose || text.outcome != TextOutcome::Pass || text.is_suspect() {
             self::text(report, text, width, out)?;
         }
     }
@@ -40,7 +40,7 @@ pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut 
         }
     }
     wrapped(out, width, 0, BOLD, &sentences::summary(report))?;
-    match report.texts.iter().any(|text| text.outcome == Outcome::Fail) {
+    match report.texts.iter().any(|text| text.outcome == TextOutcome::Fail) {
         true => wrapped(out, width, 0, Style::new(), sentences::REMEDY),
         false => Ok(()),
     }
@@ -48,22 +48,22 @@ pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut 
 
 fn text(report: &GateReport, text: &GateText, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let (style, name) = match text.outcome {
-        Outcome::Fail => (FAIL, "FAILED"),
-        Outcome::Warn => (WARN, "open"),
-        Outcome::Pass => (PASS, "passed"),
+        TextOutcome::Fail => (FAIL, "FAILED"),
+        TextOutcome::Warn => (WARN, "open"),
+        TextOutcome::Pass => (PASS, "passed"),
     };
     let (place, words) = (sentences::place(text), text.words);
     writeln!(out, "{style}{name:<6}{style:#} {BOLD}{place}{BOLD:#} ({words} words)")?;
     wrapped(out, width, 7, Style::new(), &sentences::finding(text))?;
     if let Some(basis) = sentences::basis(report, text)
-        && (text.outcome != Outcome::Pass || text.is_suspect())
+        && (text.outcome != TextOutcome::Pass || text.is_suspect())
     {
         wrapped(out, width, 7, FAINT, &basis)?;
     }
     for warning in sentences::warnings(text) {
-        wrapped(out, width, 7, FAINT, &printable(warning))?;
+        wrapped(out, width, 7, FAINT, &printable(&warning))?;
     }
-    if text.outcome != Outcome::Pass {
+    if text.outcome != TextOutcome::Pass {
         wrapped(out, width, 7, FAINT, &printable(&sentences::rule(text)))?;
         writeln!(out, "       {FAINT}digest {}{FAINT:#}", text.sha256)?;
     }

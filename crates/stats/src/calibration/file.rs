@@ -1,0 +1,347 @@
+//! A calibration as a file: JSON, with figures in tenths of a nat.
+
+use super::{CalibratedModel, Calibration, Group, KnownText};
+use crate::conformal_scores::{LENGTHS, PASSED_OVER, TextFeatures};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+/// The version of the file.
+const SCHEMA: u32 = 2;
+/// Longer files are no calibration.
+const MAX_BYTES: u64 = 256 << 20;
+/// Units to a nat.
+const SCALE: f64 = 10.0;
+/// Numbers of [`TextFeatures`].
+const NUMBERS: usize = 4;
+/// No figure of 150 words is greater, in units.
+const GREATEST: u64 = 100_000_000;
+
+/// Why a calibration could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrationError {
+    /// The file could not be read.
+    #[error("cannot read the calibration {file}: {reason}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file is no calibration.
+    #[error("{file} is not a calibration that this version can use: {reason}; make it again with `whowrote calibrate`")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Version {
+    schema: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileForm {
+    schema: u32,
+    author: String,
+    family: String,
+    lengths: Vec<usize>,
+    passed_over: usize,
+    models: Vec<CalibratedModel>,
+    groups: Vec<GroupForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GroupForm {
+    name: String,
+    source: String,
+    licence: String,
+    date: String,
+    /// What each text is called.
+    ids: Vec<String>,
+    /// The number of each text's document or prompt; where it is absent, each has its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    documents: Vec<usize>,
+    /// One list a text: for each length that it reaches, for each model, the log-likelihoods `deployed` and `untruncated`
+    /// and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
+    texts: Vec<Vec<i64>>,
+}
+
+impl Calibration {
+    /// Reads a calibration from a file; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no calibration of this version.
+    pub fn from_file(path: &Path, name: &str) -> Result<Self, CalibrationError> {
+        let read_error = |reason: String| CalibrationError::Read {
+            file: name.to_owned(),
+            reason,
+        };
+        // A device or a pipe does not say how long it is.
+        let mut json = String::new();
+        let opened = std::fs::File::open(path).map_err(|e| read_error(e.to_string()))?;
+        let read = opened.take(MAX_BYTES + 1).read_to_string(&mut json);
+        read.map_err(|e| read_error(e.to_string()))?;
+        if json.len() as u64 > MAX_BYTES {
+            return Err(read_error(format!(
+                "it has more than {MAX_BYTES} bytes, which no calibration has"
+            )));
+        }
+        Self::from_json(&json, name)
+    }
+
+    /// Reads a calibration; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// When it is no calibration of this version.
+    pub fn from_json(json: &str, name: &str) -> Result<Self, CalibrationError> {
+        let malformed = |reason: String| CalibrationError::Malformed {
+            file: name.to_owned(),
+            reason,
+        };
+        let version: Version = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
+        if version.schema != SCHEMA {
+            return Err(malformed(format!("its schema is {} and not {SCHEMA}", version.schema)));
+        }
+        let form: FileForm = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
+        if form.lengths != LENGTHS || form.passed_over != PASSED_OVER {
+            return Err(malformed("it was made for other parts of a text".to_owned()));
+        }
+        if form.models.is_empty() {
+            return Err(malformed("it names no model".to_owned()));
+        }
+        let names = form.models.iter().map(|model| &model.name);
+        if names.collect::<BTreeSet<_>>().len() < form.models.len() {
+            return Err(malformed("it names a model twice".to_owned()));
+        }
+        if form.groups.is_empty() || form.groups.iter().any(|group| group.texts.is_empty()) {
+            return Err(malformed("it holds no text, or a group without one".to_owned()));
+        }
+        let width = NUMBERS * form.models.len();
+        let text = |numbers: Vec<i64>| -> Result<Vec<Vec<TextFeatures>>, CalibrationError> {
+            let reached = numbers.len() / width;
+            if !numbers.len().is_multiple_of(width) || reached > LENGTHS.len() {
+                return Err(malformed(
+                    "the number of figures of a text does not fit its models".to_owned(),
+                ));
+            }
+            let spread = |numbers: &[i64]| numbers.iter().any(|number| number.is_negative());
+            if numbers.iter().any(|number| number.unsigned_abs() > GREATEST)
+                || numbers.chunks_exact(NUMBERS).any(|features| spread(&features[2..]))
+            {
+                return Err(malformed("a text has figures that no text can have".to_owned()));
+            }
+            let features = |numbers: &[i64]| TextFeatures {
+                deployed: numbers[0] as f64 / SCALE,
+                untruncated: numbers[1] as f64 / SCALE,
+                entropy: numbers[2] as f64 / SCALE,
+                varentropy: numbers[3] as f64 / SCALE,
+            };
+            Ok(numbers
+                .chunks_exact(width)
+                .map(|row| row.chunks_exact(NUMBERS).map(features).collect())
+                .collect())
+        };
+        let group = |form: GroupForm| -> Result<Group, CalibrationError> {
+            if form.ids.len() != form.texts.len() {
+                return Err(malformed("a group has not as many names as texts".to_owned()));
+            }
+            let documents = match form.documents.is_empty() {
+                true => (0..form.ids.len()).collect(),
+                false => form.documents,
+            };
+            if documents.len() != form.ids.len() {
+                return Err(malformed("a group has not as many documents as texts".to_owned()));
+            }
+            let texts = form.ids.into_iter().zip(documents).zip(form.texts);
+            Ok(Group {
+                name: form.name,
+                source: form.source,
+                licence: form.licence,
+                date: form.date,
+                texts: texts
+                    .map(|((id, document), numbers)| {
+                        Ok(KnownText {
+                            id,
+                            document,
+                            features: text(numbers)?,
+                        })
+                    })
+                    .collect::<Result<_, CalibrationError>>()?,
+            })
+        };
+        Ok(Self {
+            author: form.author,
+            family: form.family,
+            models: form.models,
+            groups: form.groups.into_iter().map(group).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The file's text, one line a group.
+    pub fn to_json(&self) -> String {
+        let text = |text: &KnownText| -> Vec<i64> {
+            let features = text.features.iter().flatten();
+            let numbers = features.flat_map(|a| [a.deployed, a.untruncated, a.entropy, a.varentropy]);
+            numbers.map(|figure| (figure * SCALE).round() as i64).collect()
+        };
+        let documents = |group: &Group| -> Vec<usize> {
+            let numbers = group.texts.iter().map(|text| text.document);
+            match numbers.clone().eq(0..group.texts.len()) {
+                true => Vec::new(),
+                false => numbers.collect(),
+            }
+        };
+        let form = FileForm {
+            schema: SCHEMA,
+            author: self.author.clone(),
+            family: self.family.clone(),
+            lengths: LENGTHS.to_vec(),
+            passed_over: PASSED_OVER,
+            models: self.models.clone(),
+            groups: Vec::new(),
+        };
+        let groups: Vec<String> = self
+            .groups
+            .iter()
+            .map(|group| {
+                let form = GroupForm {
+                    name: group.name.clone(),
+                    source: group.source.clone(),
+                    licence: group.licence.clone(),
+                    date: group.date.clone(),
+                    ids: group.texts.iter().map(|text| text.id.clone()).collect(),
+                    documents: documents(group),
+                    texts: group.texts.iter().map(text).collect(),
+                };
+                serde_json::to_string(&form).unwrap_or_default()
+            })
+            .collect();
+        let head = serde_json::to_string(&form).unwrap_or_default();
+        let head = head.strip_suffix("[]}").unwrap_or(&head);
+        format!("{head}[\n{}\n]}}\n", groups.join(",\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::HUMAN;
+    use proptest::prelude::*;
+
+    fn features() -> impl Strategy<Value = TextFeatures> {
+        let tenths = |least: i64| (least..90_000).prop_map(|n| n as f64 / SCALE);
+        (tenths(-90_000), tenths(-90_000), tenths(0), tenths(0)).prop_map(
+            |(deployed, untruncated, entropy, varentropy)| TextFeatures {
+                deployed,
+                untruncated,
+                entropy,
+                varentropy,
+            },
+        )
+    }
+
+    fn calibration() -> impl Strategy<Value = Calibration> {
+        let models = |n: usize| {
+            (0..n)
+                .map(|i| CalibratedModel {
+                    name: format!("model {i}"),
+                    sha256: "ab".repeat(32),
+                    request: (i % 2 == 0).then(|| "Write \"a\" text.".to_owned()),
+                })
+                .collect::<Vec<_>>()
+        };
+        (1usize..3).prop_flat_map(move |n| {
+            let text = (
+                "[a-z/ü\"]{0,8}",
+                0usize..3,
+                prop::collection::vec(prop::collection::vec(features(), n), 0..LENGTHS.len()),
+            );
+            let texts = prop::collection::vec(
+                text.prop_map(|(id, document, features)| KnownText { id, document, features }),
+                1..4,
+            );
+            let group = (texts, "[a-z \n]{0,6}").prop_map(|(texts, name)| Group {
+                name,
+                source: "a source".to_owned(),
+                licence: String::new(),
+                date: "2020".to_owned(),
+                texts,
+            });
+            prop::collection::vec(group, 1..3).prop_map(move |groups| Calibration {
+                author: HUMAN.to_owned(),
+                family: "deployed".to_owned(),
+                models: models(n),
+                groups,
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(calibration in calibration()) {
+            let read = Calibration::from_json(&calibration.to_json(), "it").unwrap();
+            prop_assert_eq!(read, calibration);
+        }
+
+        /// Whatever a file holds, it is read or refused.
+        #[test]
+        fn damaged_files_are_refused_in_words(calibration in calibration(), at: prop::sample::Index, with: u8) {
+            let mut bytes = calibration.to_json().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = with;
+            if let Ok(json) = String::from_utf8(bytes)
+                && let Err(error) = Calibration::from_json(&json, "`it.json`")
+            {
+                prop_assert!(error.to_string().contains("`it.json`"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_is_told_why() {
+        let json = |schema: u32, passed_over: usize, ids: &str, texts: &str| {
+            format!(
+                r#"{{"schema":{schema},"author":"human","family":"deployed","lengths":{LENGTHS:?},"passed_over":{passed_over},
+                "models":[{{"name":"m","sha256":""}}],
+                "groups":[{{"name":"","source":"","licence":"","date":"","ids":{ids},"texts":{texts}}}]}}"#
+            )
+        };
+        let error = |json: String| Calibration::from_json(&json, "it").unwrap_err().to_string();
+        assert!(Calibration::from_json(&json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]"), "it").is_ok());
+        let documents = |numbers: &str| {
+            let text = json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]");
+            text.replace(r#""texts""#, &format!(r#""documents":{numbers},"texts""#))
+        };
+        assert_eq!(
+            Calibration::from_json(&documents("[7]"), "it").unwrap().groups[0].texts[0].document,
+            7
+        );
+        assert!(error(documents("[7,8]")).contains("not as many documents"));
+        assert!(error(json(1, PASSED_OVER, "[]", "[]")).contains("its schema is 1"));
+        assert!(error(json(SCHEMA, 9, "[]", "[]")).contains("other parts of a text"));
+        assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[[1,2,3,4]]")).contains("not as many names"));
+        assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3]]")).contains("does not fit its models"));
+        assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{:?}]", vec![1; 40]))).contains("does not fit"));
+        assert!(error("{}".to_owned()).contains("make it again"));
+        assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[]")).contains("a group without one"));
+        for figures in [
+            "[1,2,3,-4]",
+            "[1,2,-3,4]",
+            "[-9000000000,2,3,4]",
+            "[1,9223372036854775807,3,4]",
+        ] {
+            let text = json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{figures}]"));
+            assert!(error(text).contains("no text can have"), "{figures}");
+        }
+        let twice = json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4,1,2,3,4]]");
+        let model = r#"{"name":"m","sha256":""}"#;
+        let twice = twice.replace(model, &format!("{model},{model}"));
+        assert!(error(twice).contains("names a model twice"));
+    }
+}

@@ -1,0 +1,474 @@
+//! Calibrations: what texts of known authors scored, so that a text of an unknown author can be held against them.
+//!
+//! A calibration holds no text: for each text and each length of [`LENGTHS`] the [`TextFeatures`] under every model
+//! that scored it. Scores of any subset of these models are made from it when it is used, by the functions that make
+//! the score of the text at hand. It is written by `whowrote calibrate`; those of the default models are compiled in.
+
+mod built_in;
+mod file;
+
+pub use built_in::built_in;
+pub use file::CalibrationError;
+
+use crate::conformal::{self, Documents};
+use crate::conformal_scores::{LENGTHS, TextFeatures, feature_vector, human_scores, own_scores};
+use crate::discriminant::{Discriminant, Moments};
+use crate::e_bh::together;
+use serde::{Deserialize, Serialize};
+
+/// The author that a calibration of people's texts is for.
+pub const HUMAN: &str = "human";
+
+/// Groups with texts of a length in fewer documents say nothing at that length: with 19 the least p-value is 0.05.
+pub const LEAST_DOCUMENTS: usize = 19;
+
+/// The least conformal p-value among texts of so many documents.
+pub fn least_p_value(documents: usize) -> f64 {
+    1.0 / (documents as f64 + 1.0)
+}
+
+/// In how many documents a group needs texts of a length for its author to be ruled out at a level, at least
+/// [`LEAST_DOCUMENTS`], by [`least_p_value`].
+pub fn least_documents(alpha: f64) -> usize {
+    // 1/0.05 is 20 and perhaps a rounding error.
+    let needed = (1.0 / alpha - 1.0 - 1e-9).ceil();
+    (needed as usize).max(LEAST_DOCUMENTS)
+}
+
+/// A model whose accounts of texts a calibration holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalibratedModel {
+    /// The model's name.
+    pub name: String,
+    /// SHA-256 of its file, lower-case hexadecimal.
+    pub sha256: String,
+    /// What it was taken to have been asked; none for a model that holds no conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// Texts of one kind: a genre of people's texts, or one way of sampling from a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// What the verdict calls it.
+    pub name: String,
+    /// Where the texts come from.
+    pub source: String,
+    /// The licence that they came under.
+    pub licence: String,
+    /// When they were written.
+    pub date: String,
+    /// The texts.
+    pub texts: Vec<KnownText>,
+}
+
+/// A text whose author is known: its figures, without a word of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownText {
+    /// What it is called where it comes from.
+    pub id: String,
+    /// The number, within its group, of the document that it stands in or the prompt that it answers: texts of one are alike.
+    pub document: usize,
+    /// For each of [`LENGTHS`] that it reaches, the accounts of the calibration's models.
+    pub features: Vec<Vec<TextFeatures>>,
+}
+
+/// Scores of texts whose author is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// The name of the author who wrote all of the texts; [`HUMAN`] for people.
+    pub author: String,
+    /// The name of the family of decodings under which the models' accounts were made.
+    pub family: String,
+    /// The models that scored the texts.
+    pub models: Vec<CalibratedModel>,
+    /// The texts, by kind.
+    pub groups: Vec<Group>,
+}
+
+/// What a calibration says of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conformal {
+    /// The greatest of the groups' p-values.
+    pub p_value: f64,
+    /// Whether the text is held against the texts of all other authors too.
+    pub compared: bool,
+    /// The text's score in the group that comes nearest; low scores speak against the author. Where it is held against the other
+    /// authors' texts, how much likelier it is the author's than one of theirs, nats; else standard deviations of the text's
+    /// surprisal.
+    pub score: f64,
+    /// By this score alone the author is ruled out below this; minus infinity where no score would do.
+    pub threshold: f64,
+    /// The words that the text was cut to.
+    pub words: usize,
+    /// The calibration texts of that length, all groups together.
+    pub texts: usize,
+    /// The documents that they stand in, or prompts that they answer, in the group that has fewest.
+    pub fewest: usize,
+    /// The name of the group that comes nearest to the text.
+    pub group: String,
+}
+
+impl Calibration {
+    /// Which of these models scored the calibration's texts: the index of each that did, and where it stands in
+    /// [`Self::models`]. A model of the same name with another file, or asked something else, is another model.
+    pub fn shared(&self, models: &[CalibratedModel]) -> Vec<(usize, usize)> {
+        let column = |wanted: &CalibratedModel| self.models.iter().position(|model| model == wanted);
+        let columns = models.iter().enumerate();
+        columns.filter_map(|(i, model)| Some((i, column(model)?))).collect()
+    }
+
+    /// The same without all groups but one; none where it has no such group.
+    pub fn only(&self, group: &str) -> Option<Self> {
+        let group = self.groups.iter().find(|known| known.name == group)?;
+        Some(Self {
+            author: self.author.clone(),
+            family: self.family.clone(),
+            models: self.models.clone(),
+            groups: vec![group.clone()],
+        })
+    }
+
+    /// The index into [`LENGTHS`] of the length, of those that a text reaches, at which the least p-value is as near to this level as
+    /// can be ([`together`]); the greatest of several. None where every length has a group with texts of fewer than
+    /// [`LEAST_DOCUMENTS`].
+    pub fn length_class(&self, reached: usize, level: f64) -> Option<usize> {
+        let mut nearest = None;
+        for class in (0..reached.min(LENGTHS.len())).rev() {
+            let documents = self.fewest(class);
+            if documents < LEAST_DOCUMENTS {
+                continue;
+            }
+            let needed = together(least_p_value(documents), level);
+            if nearest.is_none_or(|(_, least)| needed < least) {
+                nearest = Some((class, needed));
+            }
+            // Every text that is judged comes here, and counting documents takes time: none is nearer.
+            if needed == 1 {
+                break;
+            }
+        }
+        nearest.map(|(class, _)| class)
+    }
+
+    /// The documents with texts of a length in the group that has fewest of them.
+    pub fn fewest(&self, class: usize) -> usize {
+        let reaching = self.groups.iter().map(|group| group.documents(class).count());
+        reaching.min().unwrap_or(0)
+    }
+
+    /// The accounts of all texts of a length, whatever their group.
+    pub fn features_at(&self, class: usize) -> impl Iterator<Item = &Vec<TextFeatures>> {
+        let texts = self.groups.iter().flat_map(|group| &group.texts);
+        texts.filter_map(move |text| text.features.get(class))
+    }
+
+    /// The conformal p-value of a text, given the accounts of the models in `columns` at every length that it reaches,
+    /// in the order of `columns`. None where the text is shorter than every length that the groups cover.
+    ///
+    /// `own` is the author's place in `columns`; none for people. `others` are all other authors that come into question,
+    /// read by the same models: the text's score is how much likelier it is one of the author's than one of theirs
+    /// ([`Discriminant`]). Where it is not known how all of them write, it has two scores that need no texts of theirs
+    /// ([`own_scores`], [`human_scores`]). Which of the two it is depends on the length of the text, and on nothing else of it.
+    ///
+    /// The length that is compared is [`Self::length_class`] at `of_length`; the threshold is that of `level`.
+    pub fn judge(
+        &self,
+        columns: &[usize],
+        text: &[Vec<TextFeatures>],
+        own: Option<usize>,
+        others: &[OtherAuthor],
+        level: f64,
+        of_length: f64,
+    ) -> Option<Conformal> {
+        let class = self.length_class(text.len(), of_length)?;
+        let text = &text[class];
+        let groups: Vec<Vec<Vec<TextFeatures>>> = self.groups.iter().map(|group| group.at(class, columns)).collect();
+        let rivals = Rivals::new(class, &groups, others);
+        let documents: Vec<Documents> = self.groups.iter().map(|group| group.documents(class)).collect();
+        let of_group = |i: usize| match &rivals {
+            Some(rivals) => rivals.judge(i, &documents[i], text, level),
+            None => by_fixed_scores(&groups[i], &documents[i], text, own, level),
+        };
+        let judged: Vec<GroupJudged> = (0..groups.len()).map(of_group).collect();
+        let p_values: Vec<f64> = judged.iter().map(|judged| judged.p_value).collect();
+        let (p_value, nearest) = conformal::greatest(&p_values);
+        let nearest = nearest?;
+        Some(Conformal {
+            p_value,
+            compared: rivals.is_some(),
+            score: judged[nearest].score,
+            threshold: judged[nearest].threshold,
+            words: LENGTHS[class],
+            texts: groups.iter().map(Vec::len).sum(),
+            fewest: documents.iter().map(Documents::count).min().unwrap_or(0),
+            group: self.groups[nearest].name.clone(),
+        })
+    }
+}
+
+/// Another author who comes into question, as the same models read its texts.
+#[derive(Clone, Debug)]
+pub struct OtherAuthor<'a> {
+    /// The author's texts.
+    pub calibration: &'a Calibration,
+    /// Where the models that are compared stand among [`Calibration::models`], in the order in which the text's accounts come.
+    pub columns: Vec<usize>,
+}
+
+/// What one group says of a text.
+struct GroupJudged {
+    p_value: f64,
+    score: f64,
+    threshold: f64,
+}
+
+/// The figures of an author's texts, by group, and the moments of all other authors'.
+struct Rivals {
+    groups: Vec<Vec<Vec<f64>>>,
+    moments: Vec<Moments>,
+    others: Vec<Vec<Moments>>,
+}
+
+impl Rivals {
+    /// None where there is no other author, or one without texts of the length.
+    fn new(class: usize, groups: &[Vec<Vec<TextFeatures>>], others: &[OtherAuthor]) -> Option<Self> {
+        let rows = |texts: &Vec<Vec<TextFeatures>>| texts.iter().map(|text| feature_vector(text)).collect::<Vec<_>>();
+        let moments = |other: &OtherAuthor| {
+            let groups = other.calibration.groups.iter();
+            let moments = groups.filter_map(|group| Moments::of(&rows(&group.at(class, &other.columns))));
+            Some(moments.collect::<Vec<_>>()).filter(|moments| !moments.is_empty())
+        };
+        let others = others.iter().map(moments).collect::<Option<Vec<_>>>()?;
+        let groups: Vec<Vec<Vec<f64>>> = groups.iter().map(rows).collect();
+        let moments = groups.iter().map(|rows| Moments::of(rows)).collect::<Option<_>>()?;
+        (!others.is_empty()).then_some(Self {
+            groups,
+            moments,
+            others,
+        })
+    }
+
+    /// Takes the text for one of this group, fits all authors, and asks how many of the group's texts are as little like the
+    /// author's as the text is. The fit looks at all of them alike, which makes the p-value exact where each stands in a document of its own.
+    fn judge(&self, group: usize, documents: &Documents, text: &[TextFeatures], level: f64) -> GroupJudged {
+        let text = feature_vector(text);
+        let mut own = self.moments.clone();
+        own[group] = own[group].with(&text);
+        let authors: Vec<Vec<Moments>> = [own].into_iter().chain(self.others.iter().cloned()).collect();
+        let fitted = Discriminant::new(&authors);
+        // Figures that cannot be compared speak against nobody.
+        let score = |row: &Vec<f64>| fitted.as_ref().map_or(f64::NAN, |fitted| fitted.ln_odds(0, row));
+        let known: Vec<f64> = self.groups[group].iter().map(score).collect();
+        let score = score(&text);
+        GroupJudged {
+            p_value: conformal::p_of_low(&known, documents, score),
+            score,
+            threshold: conformal::threshold_of_low(&known, documents, level),
+        }
+    }
+}
+
+/// The p-value by scores that need no other author's texts.
+fn by_fixed_scores(
+    group: &[Vec<TextFeatures>],
+    documents: &Documents,
+    text: &[TextFeatures],
+    own: Option<usize>,
+    level: f64,
+) -> GroupJudged {
+    let mut texts = group.to_vec();
+    texts.push(text.to_vec());
+    let scores = match own {
+        Some(own) => own_scores(&texts, own),
+        None => human_scores(&texts),
+    };
+    let p_value = conformal::p_of_low_jointly(&scores, documents);
+    let (score, known) = match scores.first().and_then(|first| first.split_last()) {
+        Some((score, known)) => (*score, known),
+        None => (f64::NAN, [].as_slice()),
+    };
+    GroupJudged {
+        p_value,
+        score,
+        threshold: conformal::threshold_of_low(known, documents, level),
+    }
+}
+
+impl Group {
+    /// The number of texts that reach a length.
+    pub fn reaching(&self, class: usize) -> usize {
+        self.texts.iter().filter(|text| text.features.len() > class).count()
+    }
+
+    /// The documents of the texts that reach a length.
+    pub fn documents(&self, class: usize) -> Documents {
+        let reaching = self.texts.iter().filter(|text| text.features.len() > class);
+        Documents::new(&reaching.map(|text| text.document).collect::<Vec<_>>())
+    }
+
+    /// What the models in `columns` make of the texts that reach a length.
+    fn at(&self, class: usize, columns: &[usize]) -> Vec<Vec<TextFeatures>> {
+        let reaching = self.texts.iter().filter_map(|text| text.features.get(class));
+        reaching
+            .map(|models| columns.iter().map(|&column| models[column]).collect())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clopper_pearson;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    /// A text of 20 words as one model sees it, from three numbers about 0.
+    fn text(numbers: [f64; 3]) -> Vec<Vec<TextFeatures>> {
+        let [likelihood, entropy, varentropy] = numbers;
+        let features = TextFeatures {
+            deployed: -60.0 + 10.0 * likelihood,
+            untruncated: -60.0 + 8.0 * likelihood,
+            entropy: 60.0 + 5.0 * entropy,
+            varentropy: 90.0 * varentropy.exp(),
+        };
+        vec![vec![features]]
+    }
+
+    fn calibration(author: &str, groups: Vec<Vec<Vec<Vec<TextFeatures>>>>) -> Calibration {
+        let known = |(document, features)| KnownText {
+            id: String::new(),
+            document,
+            features,
+        };
+        let group = |(i, texts): (usize, Vec<_>)| Group {
+            name: format!("group {i}"),
+            source: String::new(),
+            licence: String::new(),
+            date: String::new(),
+            texts: texts.into_iter().enumerate().map(known).collect(),
+        };
+        Calibration {
+            author: author.to_owned(),
+            family: "deployed".to_owned(),
+            models: vec![CalibratedModel {
+                name: "toy".to_owned(),
+                sha256: String::new(),
+                request: None,
+            }],
+            groups: groups.into_iter().enumerate().map(group).collect(),
+        }
+    }
+
+    /// Numbers that are not normal, and lie the higher the greater `shift`.
+    fn numbers(shift: f64, rng: &mut StdRng) -> [f64; 3] {
+        [(); 3].map(|()| shift - 0.5 * (1.0 - rng.random::<f64>()).ln() - 0.5)
+    }
+
+    fn texts(shift: f64, count: usize, rng: &mut StdRng) -> Vec<Vec<Vec<TextFeatures>>> {
+        (0..count).map(|_| text(numbers(shift, rng))).collect()
+    }
+
+    fn known(calibration: &Calibration) -> [OtherAuthor<'_>; 1] {
+        [OtherAuthor {
+            calibration,
+            columns: vec![0],
+        }]
+    }
+
+    #[test]
+    fn a_text_is_held_against_what_all_authors_wrote() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let own = calibration("own", vec![texts(0.0, 60, &mut rng), texts(0.3, 40, &mut rng)]);
+        let other = calibration("other", vec![texts(3.0, 50, &mut rng)]);
+        let others = known(&other);
+        let judge =
+            |numbers, others: &[OtherAuthor]| own.judge(&[0], &text(numbers), Some(0), others, 0.05, 0.05).unwrap();
+        let like_own = judge([0.1, 0.0, 0.1], &others);
+        assert!(like_own.compared && like_own.p_value > 0.2 && like_own.score > like_own.threshold);
+        assert_eq!((like_own.texts, like_own.words), (100, 20));
+        let like_other = judge([3.0, 2.9, 3.1], &others);
+        // Less like its own than any of its texts.
+        assert_eq!(like_other.p_value, 1.0 / 41.0);
+        assert!(like_other.score < 0.0 && like_other.score < like_other.threshold);
+        assert!(!judge([0.1, 0.0, 0.1], &[]).compared);
+        // An author without texts of the length, which nobody is held against.
+        let silent = calibration("silent", vec![vec![Vec::new()]]);
+        assert!(!judge([0.1, 0.0, 0.1], &[others[0].clone(), known(&silent)[0].clone()]).compared);
+    }
+
+    #[test]
+    fn a_group_can_be_taken_alone() {
+        let mut rng = StdRng::seed_from_u64(2);
+        let both = calibration("own", vec![texts(0.0, 30, &mut rng), texts(2.0, 20, &mut rng)]);
+        let other = calibration("other", vec![texts(3.0, 50, &mut rng)]);
+        let alone = both.only("group 1").unwrap();
+        assert_eq!((alone.groups.len(), alone.groups[0].texts.len()), (1, 20));
+        let judged = text([2.0, 2.1, 1.9]);
+        let found = alone.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05).unwrap();
+        assert_eq!((found.texts, found.group.as_str()), (20, "group 1"));
+        assert_eq!(both.only("group 2"), None);
+    }
+
+    #[test]
+    fn the_length_is_one_at_which_the_level_can_be_reached() {
+        let features = text([0.0; 3]).remove(0);
+        let reaching = |lengths: usize, count: usize| vec![vec![features.clone(); lengths]; count];
+        let known = calibration(
+            "own",
+            vec![[reaching(2, 80), reaching(5, 30), reaching(7, 20)].concat()],
+        );
+        assert_eq!(known.length_class(9, 0.05), Some(6));
+        assert_eq!(known.length_class(6, 0.05), Some(5));
+        assert_eq!(known.length_class(9, 0.02), Some(4));
+        assert_eq!(known.length_class(9, 0.01), Some(1));
+        // Texts of 130 documents at 30 words cannot tell either, and come nearest.
+        assert_eq!(known.length_class(9, 0.001), Some(1));
+        assert_eq!(known.length_class(0, 0.05), None);
+        assert_eq!([0.05, 0.01, 0.5, 0.03].map(least_documents), [19, 99, 19, 33]);
+    }
+
+    /// Few texts and a fit to them: were the text at hand not one of those that are fitted, it would look odd too often.
+    #[test]
+    fn a_text_by_the_author_is_ruled_out_no_more_often_than_alpha() {
+        const RUNS: u64 = 4_000;
+        let mut rng = StdRng::seed_from_u64(7);
+        let other = calibration("other", vec![texts(0.5, 30, &mut rng)]);
+        let ruled_out = (0..RUNS).filter(|_| {
+            let own = calibration("own", vec![texts(0.0, 19, &mut rng)]);
+            let judged = text(numbers(0.0, &mut rng));
+            own.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05)
+                .unwrap()
+                .p_value
+                <= 0.05
+        });
+        let ruled_out = ruled_out.count() as u64;
+        let (low, high) = clopper_pearson(ruled_out, RUNS, 0.999);
+        println!("{ruled_out} of {RUNS} ruled out at 0.05, {low:.4} to {high:.4}");
+        assert!(low <= 0.05 && high >= 0.04, "{ruled_out}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        /// Exactness without a distribution: whichever of n + 1 texts is the one at hand, at most a share alpha of them
+        /// has a p-value of at most alpha.
+        #[test]
+        fn with_a_fit_p_is_exact_over_all_places(
+            numbers in prop::collection::vec(prop::array::uniform3(-2.0..2.0f64), 20..26), seed in any::<u64>(),
+            alpha in 0.0..1.0f64
+        ) {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let other = calibration("other", vec![texts(1.0, 9, &mut rng), texts(-1.0, 5, &mut rng)]);
+            let all: Vec<_> = numbers.iter().map(|&numbers| text(numbers)).collect();
+            let ruled_out = (0..all.len()).filter(|&i| {
+                let mut rest = all.clone();
+                let judged = rest.remove(i);
+                let own = calibration("own", vec![rest]);
+                let found = own.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05).unwrap();
+                assert!(found.compared);
+                found.p_value <= alpha
+            });
+            prop_assert!(ruled_out.count() as f64 <= alpha * all.len() as f64);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Conformal p-values: a text's score against the scores of texts whose author is known.
+//!
+//! Let S_1..S_n be scores of calibration texts and S that of the text at hand, all computed by one rule fixed without
+//! looking at any of them. If the n + 1 texts are exchangeable, S is equally likely to stand at any place in their
+//! order, so that
+//!
+//! ```text
+//! p = (1 + #{i : S_i at least as extreme as S}) / (n + 1)          P(p <= alpha) <= alpha
+//! ```
+//!
+//! for every alpha and every distribution of texts (V. Vovk, A. Gammerman, G. Shafer, *Algorithmic Learning in a Random
+//! World*, 2005, proposition 2.4; docs/THEORY.md 11). "Exchangeable" is all that is supposed, and it cannot be left out:
+//! a text of another kind than the calibration's is not covered, and the verdict says which kinds those are.
+//!
+//! **Documents**: texts that answer one prompt, or stand in one document, are alike, and a new text is exchangeable with one of them
+//! only. Where calibration texts come in documents, each document counts as one, and a text in it for its share of it:
+//!
+//! ```text
+//! p = (1 + sum over documents of the share of their texts at least as extreme as S) / (documents + 1)
+//! ```
+//!
+//! This is valid if documents are exchangeable and the text at hand is a random one of its document, of whose other texts
+//! nothing is known (Y. Lee, R. F. Barber, R. Willett, *Distribution-free inference with hierarchical data*, 2023, arXiv
+//! 2306.06342; docs/THEORY.md 11, Theorem 14). With one text a document it is the p-value above.
+//!
+//! **Groups** (Mondrian): where calibration texts come in groups, such as genres of people's texts or ways of sampling from a
+//! model, the greatest of the groups' p-values is valid for a text of *any* of the groups, and of any mixture of them,
+//! because it is no less than the p-value of the text's own group, whichever that is. No group's authors pay for another's.
+
+use std::collections::HashMap;
+
+/// How much each of some texts counts: one over the number of those in its document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Documents {
+    weights: Vec<f64>,
+    count: usize,
+}
+
+impl Documents {
+    /// Of texts whose documents have these numbers.
+    pub fn new(numbers: &[usize]) -> Self {
+        let mut texts = HashMap::new();
+        for number in numbers {
+            *texts.entry(number).or_insert(0usize) += 1;
+        }
+        Self {
+            weights: numbers.iter().map(|number| 1.0 / texts[number] as f64).collect(),
+            count: texts.len(),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The p-value of a text, given which of the others are as low.
+    fn p_value(&self, as_low: impl Iterator<Item = bool>) -> f64 {
+        let as_low = self.weights.iter().zip(as_low).filter(|&(_, is)| is);
+        // Thirds do not add up to a whole. No document has a million texts.
+        let sum = (as_low.map(|(weight, _)| weight).sum::<f64>() * ROUNDING).round() / ROUNDING;
+        (1.0 + sum) / (1 + self.count) as f64
+    }
+}
+
+/// Sums of weights are rounded to the inverse of this.
+const ROUNDING: f64 = 1e9;
+
+/// How often a text of this kind has a score as low, as at the top.
+///
+/// 1 where the score is no number, so that it speaks against nobody; calibration scores that are no numbers count as
+/// low ones. Without calibration scores the value is 1.
+pub fn p_of_low(calibration: &[f64], documents: &Documents, score: f64) -> f64 {
+    if score.is_nan() {
+        return 1.0;
+    }
+    documents.p_value(calibration.iter().map(|&s| s <= score || s.is_nan()))
+}
+
+/// The greatest score whose [`p_of_low`] is at most alpha, among the calibration scores and what lies just below them: a
+/// score below it is that unusual. Minus infinity where there are too few documents for any to be.
+pub fn threshold_of_low(calibration: &[f64], documents: &Documents, alpha: f64) -> f64 {
+    // p = (1 + weight)/(documents + 1) <= alpha.
+    let mut left = alpha * (1 + documents.count) as f64 - 1.0 + 1.0 / ROUNDING;
+    if left < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    let mut sorted: Vec<(f64, f64)> = calibration
+        .iter()
+        .copied()
+        .zip(documents.weights.iter().copied())
+        .collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (score, weight) in sorted {
+        left -= weight;
+        if left < 0.0 {
+            return score;
+        }
+    }
+    f64::INFINITY
+}
+
+/// The p-value of several scores jointly: `scores[j][i]` is score j of text i, low where the author is unlikely, and the
+/// last text is the one at hand.
+///
+/// Each score ranks all texts, the one at hand among them; a text counts by the least of its ranks, and the p-value is the
+/// share of texts that come as low in that (the smallest of several p-values of P. H. Westfall and S. S. Young,
+/// *Resampling-Based Multiple Testing*, 1993, with their correction made exact by exchangeability; docs/THEORY.md 11).
+/// No score needs a weight, and scores that say the same cost nothing. With one score it is [`p_of_low`]. `documents` are those of
+/// the texts but the last.
+pub fn p_of_low_jointly(scores: &[Vec<f64>], documents: &Documents) -> f64 {
+    let texts = scores.first().map_or(0, Vec::len);
+    if texts == 0
+        || scores
+            .iter()
+            .any(|score| score.len() != texts || score[texts - 1].is_nan())
+    {
+        return 1.0;
+    }
+    let mut least = vec![usize::MAX; texts];
+    for score in scores {
+        // What is no number is as low as can be.
+        let key = |value: f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
+        let mut sorted: Vec<f64> = score.iter().map(|&value| key(value)).collect();
+        sorted.sort_by(f64::total_cmp);
+        for (least, &value) in least.iter_mut().zip(score) {
+            *least = (*least).min(sorted.partition_point(|&other| other <= key(value)));
+        }
+    }
+    let own = least[texts - 1];
+    documents.p_value(least[..texts - 1].iter().map(|&rank| rank <= own))
+}
+
+/// The greatest of the groups' p-values, and the index of its group; 1 and none where there is no group.
+pub fn greatest(p_values: &[f64]) -> (f64, Option<usize>) {
+    let of = (0..p_values.len()).max_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    (of.map_or(1.0, |i| p_values[i]), of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clopper_pearson;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    /// Texts of a document of their own each.
+    fn alone(texts: usize) -> Documents {
+        Documents::new(&(0..texts).collect::<Vec<_>>())
+    }
+
+    fn p_of_low(calibration: &[f64], score: f64) -> f64 {
+        super::p_of_low(calibration, &alone(calibration.len()), score)
+    }
+
+    fn threshold_of_low(calibration: &[f64], alpha: f64) -> f64 {
+        super::threshold_of_low(calibration, &alone(calibration.len()), alpha)
+    }
+
+    fn p_of_low_jointly(scores: &[Vec<f64>]) -> f64 {
+        let texts = scores.first().map_or(0, Vec::len);
+        super::p_of_low_jointly(scores, &alone(texts.saturating_sub(1)))
+    }
+
+    #[test]
+    fn a_document_counts_as_one_however_many_texts_it_has() {
+        let documents = Documents::new(&[7, 7, 7, 2]);
+        assert_eq!(documents.count(), 2);
+        let p = |score| super::p_of_low(&[1.0, 2.0, 3.0, 4.0], &documents, score);
+        assert_eq!(p(0.0), 1.0 / 3.0);
+        assert!((p(2.0) - (1.0 + 2.0 / 3.0) / 3.0).abs() < 1e-9);
+        assert_eq!((p(3.0), p(4.0)), (2.0 / 3.0, 1.0));
+        let threshold = |alpha| super::threshold_of_low(&[1.0, 2.0, 3.0, 4.0], &documents, alpha);
+        assert_eq!(threshold(0.3), f64::NEG_INFINITY);
+        assert_eq!(
+            [
+                threshold(1.0 / 3.0),
+                threshold(0.6),
+                threshold(2.0 / 3.0),
+                threshold(1.0)
+            ],
+            [1.0, 3.0, 4.0, f64::INFINITY]
+        );
+        let joint = super::p_of_low_jointly(&[vec![1.0, 2.0, 3.0, 4.0, 3.5]], &documents);
+        assert_eq!(joint, p(3.5));
+    }
+
+    #[test]
+    fn ties_and_what_is_no_number_speak_for_the_author() {
+        assert_eq!(p_of_low(&[1.0, 2.0, 3.0], 0.0), 0.25);
+        assert_eq!(p_of_low(&[1.0, 2.0, 3.0], 2.0), 0.75);
+        assert_eq!(p_of_low(&[1.0, f64::NAN, 3.0], 0.0), 0.5);
+        assert_eq!(p_of_low(&[1.0, 2.0], f64::NAN), 1.0);
+        assert_eq!(p_of_low(&[], -9.0), 1.0);
+        assert_eq!(greatest(&[0.25, 1.0, 0.5]), (1.0, Some(1)));
+        assert_eq!(greatest(&[]), (1.0, None));
+        assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.5), 2.0);
+        assert_eq!(p_of_low(&[3.0, 1.0, 2.0], 1.9), 0.5);
+        assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.2), f64::NEG_INFINITY);
+        assert_eq!(p_of_low_jointly(&[]), 1.0);
+        assert_eq!(p_of_low_jointly(&[vec![1.0, f64::NAN, 0.0]]), 2.0 / 3.0);
+        assert_eq!(p_of_low_jointly(&[vec![1.0, 2.0, f64::NAN]]), 1.0);
+    }
+
+    proptest! {
+        /// Exactness without a distribution: over all choices of the text at hand out of n + 1, at most a share alpha
+        /// has a p-value of at most alpha.
+        #[test]
+        fn over_all_places_in_the_order_p_is_uniform_or_greater(
+            scores in prop::collection::vec(-3i8..3, 1..40), alpha in 0.0..1.0f64
+        ) {
+            let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
+            let rejected = (0..scores.len()).filter(|&i| {
+                let mut others = scores.clone();
+                let score = others.remove(i);
+                p_of_low(&others, score) <= alpha
+            });
+            prop_assert!(rejected.count() as f64 <= alpha * scores.len() as f64);
+        }
+
+        /// The same for documents of several texts: whichever is the one at hand and whichever of its texts is seen.
+        #[test]
+        fn over_all_documents_and_their_texts_p_is_uniform_or_greater(
+            documents in prop::collection::vec(prop::collection::vec(-3i8..3, 1..5), 1..20), alpha in 0.0..1.0f64
+        ) {
+            let mut rejected = 0.0;
+            for (at, document) in documents.iter().enumerate() {
+                let others = documents.iter().enumerate().filter(|(other, _)| *other != at);
+                let (numbers, scores): (Vec<usize>, Vec<f64>) = others
+                    .flat_map(|(number, texts)| texts.iter().map(move |&score| (number, f64::from(score))))
+                    .unzip();
+                let known = Documents::new(&numbers);
+                let low = document.iter().filter(|&&score| super::p_of_low(&scores, &known, f64::from(score)) <= alpha);
+                rejected += low.count() as f64 / document.len() as f64;
+            }
+            prop_assert!(rejected <= alpha * documents.len() as f64 + 1e-6);
+        }
+
+        /// The same for two and three scores at once.
+        #[test]
+        fn several_scores_jointly_are_as_exact_as_one(
+            scores in prop::collection::vec(prop::collection::vec(-3i8..3, 12), 1..4), alpha in 0.0..1.0f64
+        ) {
+            let scores: Vec<Vec<f64>> = scores.iter().map(|s| s.iter().map(|&v| f64::from(v)).collect()).collect();
+            let p = |i: usize| {
+                let rotated: Vec<Vec<f64>> = scores
+                    .iter()
+                    .map(|s| [&s[i + 1..], &s[..=i]].concat())
+                    .collect();
+                p_of_low_jointly(&rotated)
+            };
+            let rejected = (0..12).filter(|&i| p(i) <= alpha).count();
+            prop_assert!(rejected as f64 <= alpha * 12.0);
+            if let [only] = &scores[..] {
+                let (own, others) = only.split_last().unwrap();
+                prop_assert_eq!(p_of_low_jointly(&scores), p_of_low(others, *own));
+            }
+        }
+    }
+
+    /// Groups as unlike as can be: a text of each, and of a mixture, is rejected at most alpha of the time.
+    #[test]
+    fn texts_of_every_group_are_covered_whatever_the_other_groups_are() {
+        let mut rng = StdRng::seed_from_u64(11);
+        let draw = |group: usize, rng: &mut StdRng| -> f64 {
+            let u: f64 = rng.random();
+            match group {
+                0 => u,
+                1 => 10.0 + u * u,
+                _ => 0.5 - (1.0 - u).ln(),
+            }
+        };
+        const RUNS: u64 = 4_000;
+        let mut rejected = [0u64; 4];
+        for run in 0..RUNS {
+            let groups: Vec<Vec<f64>> = (0..3).map(|g| (0..60).map(|_| draw(g, &mut rng)).collect()).collect();
+            for (case, count) in rejected.iter_mut().enumerate() {
+                let group = if case == 3 { (run % 3) as usize } else { case };
+                let score = draw(group, &mut rng);
+                let p_values: Vec<f64> = groups.iter().map(|scores| p_of_low(scores, score)).collect();
+                let (p, _) = greatest(&p_values);
+                *count += u64::from(p <= 0.05);
+            }
+        }
+        for (case, &count) in rejected.iter().enumerate() {
+            let (low, high) = clopper_pearson(count, RUNS, 0.999);
+            println!("case {case}: {count} of {RUNS} rejected at 0.05, {low:.4} to {high:.4}");
+            assert!(low <= 0.05, "case {case}: {count}");
+        }
+    }
+}

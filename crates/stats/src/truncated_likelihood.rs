@@ -1,0 +1,541 @@
+//! The likelihood of a text under decodings: any temperature of the ladder, any truncation.
+//!
+//! All symbols of a row, from the likeliest down, have masses at an inverse temperature b; a truncation keeps the first
+//! n of them and divides by what they weigh. The 128 likeliest are known one by one ([`DecodingStats`]), so that n and
+//! the kept mass of every top-k, top-p and min-p are found by bisection in their running sum, and one row serves all
+//! decodings (docs/THEORY.md 10).
+//!
+//! Where a nucleus is wider than these, its mass is known to less than one symbol's, that is a 1/128th of it, and is
+//! taken at its least: p for a nucleus, the sum of the known ones for a top-k. Too small a mass makes the likelihood too
+//! great, and the author is kept rather than ruled out.
+
+use crate::sampling_params::{SamplingFamily, SamplingParams};
+use crate::token_stats::{ABOVE, DecodingStats, TEMPERATURE_GRID, TOP, TextScores, TokenStats};
+
+/// No token is less likely under a decoding than this share of the untruncated model at T = 1 makes it: one edited or
+/// re-encoded token costs an author at most ln(1/share) = 3.9 nats against the model itself. The greater of the two, not
+/// their mixture: a likelihood that is never below the decoding's own keeps the guarantee for it as it is.
+pub const UNTRUNCATED_SHARE: f64 = 0.02;
+
+/// The decodings of the family `deployed`, at the rungs of the ladder: temperature 0.2 to 1 with top-p up to 0.95 or
+/// top-k up to 64 or both, and untruncated up to temperature 0.85.
+pub fn deployed() -> Vec<SamplingParams> {
+    let mut family = Vec::new();
+    for beta in TEMPERATURE_GRID.into_iter().filter(|&beta| beta >= 1.0) {
+        let temperature = 1.0 / beta;
+        for p in [0.5, 0.7, 0.8, 0.9, 0.95] {
+            family.push(SamplingParams::nucleus(temperature, p));
+        }
+        for k in [10, 20, 40, 64] {
+            family.push(SamplingParams::likeliest(temperature, k));
+        }
+        for (k, p) in [(40, 0.9), (64, 0.95)] {
+            let top_k = Some(k);
+            family.push(SamplingParams {
+                top_k,
+                ..SamplingParams::nucleus(temperature, p)
+            });
+        }
+        if temperature <= 0.85 {
+            family.push(SamplingParams::untruncated(temperature));
+        }
+    }
+    family
+}
+
+/// The decodings of the family `any`: [`deployed`], and untruncated up to temperature 4/3.
+pub fn any() -> Vec<SamplingParams> {
+    let mut family = deployed();
+    let hot = TEMPERATURE_GRID
+        .into_iter()
+        .map(|beta| 1.0 / beta)
+        .filter(|&t| t > 0.85);
+    family.extend(hot.map(SamplingParams::untruncated));
+    family
+}
+
+/// The decodings that stand for a family: the rungs of the ladder inside it, and the ends of a range that is stated.
+pub fn members(family: &SamplingFamily) -> Vec<SamplingParams> {
+    match family {
+        SamplingFamily::Deployed => deployed(),
+        SamplingFamily::Any => any(),
+        SamplingFamily::Stated(coldest, hottest) => {
+            let inside = |&t: &f64| t > coldest.temperature + 1e-9 && t < hottest - 1e-9;
+            let between = TEMPERATURE_GRID.into_iter().map(|beta| 1.0 / beta).filter(inside);
+            let mut temperatures: Vec<f64> = [coldest.temperature, *hottest].into_iter().chain(between).collect();
+            temperatures.sort_by(f64::total_cmp);
+            temperatures.dedup();
+            temperatures
+                .into_iter()
+                .map(|temperature| SamplingParams {
+                    temperature,
+                    ..coldest.clone()
+                })
+                .collect()
+        }
+    }
+}
+
+/// The natural logarithm of every scored token's probability under every decoding, nats: `(tokens, decodings)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LnLikelihoods {
+    decodings: usize,
+    values: Vec<f32>,
+}
+
+impl LnLikelihoods {
+    /// Works out every decoding of a scored text, none below [`UNTRUNCATED_SHARE`] of the model itself. A decoding that the
+    /// scores do not cover ([`Self::covers`]) has probability 0.
+    pub fn new(scores: &TextScores, decodings: &[SamplingParams]) -> Self {
+        Self::of_first(scores.decoding.len(), scores, decodings)
+    }
+
+    /// The same for the first so many scored tokens.
+    pub fn of_first(tokens: usize, scores: &TextScores, decodings: &[SamplingParams]) -> Self {
+        let plain = scores.decoding.get(..tokens).unwrap_or(&scores.decoding);
+        let mut values = vec![f32::NEG_INFINITY; plain.len() * decodings.len()];
+        let ln_share = UNTRUNCATED_SHARE.ln();
+        for Group {
+            beta,
+            ln_z,
+            figures,
+            members,
+        } in groups(scores, decodings)
+        {
+            for (token, (row, plain)) in figures.decoding.iter().zip(plain).enumerate() {
+                let least = ln_share + (f64::from(plain.seen) - f64::from(plain.ln_z[UNIT]));
+                let out = &mut values[token * decodings.len()..][..decodings.len()];
+                let ln_z = match ln_z {
+                    LnZ::Rung(rung) => f64::from(row.ln_z[rung]),
+                    LnZ::Beta(i) => {
+                        let surprisal = figures.stats[token * scores.betas.len() + i].surprisal;
+                        surprisal + beta * f64::from(row.seen)
+                    }
+                };
+                let masses = Masses::new(row, beta, ln_z);
+                for &i in &members {
+                    let ln_p = masses.ln_probability(&decodings[i], figures.ranks[token]);
+                    out[i] = ln_p.max(least) as f32;
+                }
+            }
+        }
+        Self {
+            decodings: decodings.len(),
+            values,
+        }
+    }
+
+    /// Whether a decoding's likelihood can be worked out from these scores.
+    pub fn covers(scores: &TextScores, decoding: &SamplingParams) -> bool {
+        ln_z_source(scores, decoding.beta()).is_some() && Figures::of(scores, decoding.repetition_penalty).is_some()
+    }
+
+    /// The number of decodings.
+    pub fn decodings(&self) -> usize {
+        self.decodings
+    }
+
+    /// One row a scored token, one value a decoding.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
+        self.values.chunks_exact(self.decodings.max(1))
+    }
+
+    /// The sums over the first `tokens` scored tokens, one a decoding, nats.
+    pub fn totals(&self, tokens: usize) -> Vec<f64> {
+        let mut totals = vec![0.0; self.decodings];
+        for row in self.rows().take(tokens) {
+            for (total, &ln_p) in totals.iter_mut().zip(row) {
+                *total += f64::from(ln_p);
+            }
+        }
+        totals
+    }
+}
+
+/// Sums over a vocabulary are known to this share.
+pub(super) const ROUNDING: f64 = 1e-5;
+
+/// The rung of T = 1.
+pub(super) const UNIT: usize = 2;
+
+/// Where the log-partition at an inverse temperature comes from.
+#[derive(Clone, Copy)]
+enum LnZ {
+    Rung(usize),
+    Beta(usize),
+}
+
+fn ln_z_source(scores: &TextScores, beta: f64) -> Option<LnZ> {
+    let rung = TEMPERATURE_GRID.iter().position(|b| (b - beta).abs() < 1e-9);
+    rung.map(LnZ::Rung).or_else(|| scores.beta_index(beta).map(LnZ::Beta))
+}
+
+/// A model's figures under one repetition penalty, or without.
+#[derive(Clone, Copy)]
+pub(super) struct Figures<'a> {
+    pub(super) ranks: &'a [u32],
+    pub(super) stats: &'a [TokenStats],
+    pub(super) decoding: &'a [DecodingStats],
+}
+
+impl<'a> Figures<'a> {
+    pub(super) fn of(scores: &'a TextScores, penalty: f64) -> Option<Self> {
+        if penalty == 1.0 {
+            return Some(Self {
+                ranks: &scores.ranks,
+                stats: &scores.stats,
+                decoding: &scores.decoding,
+            });
+        }
+        let (_, figures) = scores.penalised.iter().find(|(known, _)| *known == penalty)?;
+        Some(Self {
+            ranks: &figures.ranks,
+            stats: &figures.stats,
+            decoding: &figures.decoding,
+        })
+    }
+}
+
+/// Decodings that share an inverse temperature and a repetition penalty, so that one row serves them.
+struct Group<'a> {
+    beta: f64,
+    ln_z: LnZ,
+    figures: Figures<'a>,
+    /// Their indices.
+    members: Vec<usize>,
+}
+
+fn groups<'a>(scores: &'a TextScores, decodings: &[SamplingParams]) -> Vec<Group<'a>> {
+    let mut groups: Vec<(f64, Group)> = Vec::new();
+    for (i, decoding) in decodings.iter().enumerate() {
+        let (beta, penalty) = (decoding.beta(), decoding.repetition_penalty);
+        let same = |(known, group): &&mut (f64, Group)| *known == penalty && (group.beta - beta).abs() < 1e-9;
+        if let Some((_, group)) = groups.iter_mut().find(same) {
+            group.members.push(i);
+        } else if let Some(ln_z) = ln_z_source(scores, beta)
+            && let Some(figures) = Figures::of(scores, penalty)
+        {
+            let members = vec![i];
+            groups.push((
+                penalty,
+                Group {
+                    beta,
+                    ln_z,
+                    figures,
+                    members,
+                },
+            ));
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// One row at one inverse temperature: what the likeliest symbols weigh together, and where the seen token stands.
+struct Masses<'a> {
+    row: &'a DecodingStats,
+    beta: f64,
+    /// `cumulative[n]`: the mass of the n + 1 likeliest symbols.
+    cumulative: [f64; TOP],
+    ln_p: f64,
+    /// How many of the greatest logits are above the seen token's.
+    likelier: usize,
+    /// The mass of the symbols likelier than the seen token.
+    above: f64,
+}
+
+impl<'a> Masses<'a> {
+    fn new(row: &'a DecodingStats, beta: f64, ln_z: f64) -> Self {
+        let mut cumulative = [0.0; TOP];
+        let mut sum = 0.0;
+        for (total, &logit) in cumulative.iter_mut().zip(&row.top) {
+            // Beyond what f64 adds to a sum of at least exp(-ln_z) the terms are spared.
+            let exponent = beta * f64::from(logit) - ln_z;
+            if exponent > -45.0 {
+                sum += exponent.exp();
+            }
+            *total = f64::min(sum, 1.0);
+        }
+        let likelier = row.top.partition_point(|&logit| logit > row.seen);
+        let above = match likelier {
+            0 => 0.0,
+            TOP => {
+                let total = ln_z.exp();
+                least_above(row, beta, cumulative[TOP - 1] * total, total)
+            }
+            n => cumulative[n - 1],
+        };
+        Self {
+            row,
+            beta,
+            cumulative,
+            ln_p: beta * f64::from(row.seen) - ln_z,
+            likelier,
+            above,
+        }
+    }
+
+    /// `ln p` of the seen token under a truncation, minus infinity outside it.
+    fn ln_probability(&self, decoding: &SamplingParams, rank: u32) -> f64 {
+        if decoding.temperature == 0.0 {
+            return if self.row.seen >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        }
+        let mut kept = 1.0f64;
+        // An upper bound of what top-k leaves, where `kept` is a lower one.
+        let mut left = 1.0f64;
+        let mut inside = true;
+        if let Some(k) = decoding.top_k {
+            // Symbols as likely as the seen one do not push it out, nor does the rank where it was counted in another product.
+            inside &= rank <= k || self.likelier < TOP.min(k as usize);
+            kept = self.cumulative[(k as usize).min(TOP) - 1];
+            let beyond = (k as usize).saturating_sub(TOP) as f64;
+            left = f64::min(
+                1.0,
+                kept + beyond * (self.cumulative[TOP - 1] - self.cumulative[TOP - 2]),
+            );
+        }
+        if let Some(p) = decoding.top_p {
+            // The nucleus of what top-k has left: p is a share of its mass.
+            let wanted = p * kept;
+            inside &= self.above < p * left;
+            let n = self.cumulative.partition_point(|&mass| mass < wanted);
+            kept = self.cumulative.get(n).map_or(wanted, |&mass| mass.min(kept));
+        }
+        if let Some(share) = decoding.min_p {
+            let least = share.ln() / self.beta;
+            inside &= f64::from(self.row.seen) >= least;
+            let n = self.row.top.partition_point(|&logit| f64::from(logit) >= least);
+            kept = kept.min(self.cumulative[n.clamp(1, TOP) - 1]);
+        }
+        if inside {
+            (self.ln_p - kept.ln()).min(0.0)
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+}
+
+/// A function `exp(at_zero + slope·b)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) at_zero: f64,
+    pub(super) slope: f64,
+}
+
+impl Line {
+    fn through(b: f64, value: f64, slope: f64) -> Self {
+        let at_zero = value - slope * b;
+        Self { at_zero, slope }
+    }
+
+    pub(super) fn at(&self, b: f64) -> f64 {
+        self.at_zero + self.slope * b
+    }
+}
+
+/// A line below a convex function on `[b1, b2]`, as high as can be in its middle. The function lies between `low` and
+/// `high` at each of the knots, none of which is inside the interval, and its slope is at most `steepest` everywhere.
+pub(super) fn line_below(knots: &[f64], low: &[f64], high: &[f64], betas: (f64, f64), steepest: f64) -> Option<Line> {
+    let middle = f64::midpoint(betas.0, betas.1);
+    // The first knot to the right of the interval.
+    let right = knots.partition_point(|&knot| knot < middle);
+    let chord = |i: usize, from: f64, to: f64| (to - from) / (knots[i + 1] - knots[i]);
+    // The function goes on to the right at least as steeply as it came from the left, and the other way round.
+    let from_left = right
+        .checked_sub(2)
+        .map(|i| Line::through(knots[i + 1], low[i + 1], chord(i, high[i], low[i + 1])));
+    let from_right = knots.get(right).map(|&knot| {
+        let slope = match right + 1 < knots.len() {
+            true => chord(right, low[right], high[right + 1]).min(steepest),
+            false => steepest,
+        };
+        Line::through(knot, low[right], slope)
+    });
+    let usable = |line: &Line| line.at_zero.is_finite() && line.slope.is_finite();
+    let lines = [from_left, from_right].into_iter().flatten().filter(usable);
+    lines.max_by(|a, b| a.at(middle).total_cmp(&b.at(middle)))
+}
+
+/// The least mass of the symbols likelier than a token outside the likeliest, at an inverse temperature and all colder
+/// ones: `known` is the weight of the likeliest, `total` the greatest weight of all symbols.
+///
+/// The logarithm of what the likelier symbols weigh is convex in b and known at [`ABOVE`], and their mass grows as the
+/// temperature falls. A lower bound keeps a token at the border inside the nucleus, and the author in the set.
+pub(super) fn least_above(row: &DecodingStats, beta: f64, known: f64, total: f64) -> f64 {
+    let knots = ABOVE.map(|rung| TEMPERATURE_GRID[rung]);
+    let mass = |i: usize| f64::from(row.ln_above[i]);
+    let weight: [f64; ABOVE.len()] = std::array::from_fn(|i| mass(i) + f64::from(row.ln_z[ABOVE[i]]));
+    let [low, high] = [-ROUNDING, ROUNDING].map(|error| weight.map(|ln| ln + error));
+    let line = line_below(&knots, &low, &high, (beta, beta), 0.0);
+    let between = line.map_or(0.0, |line| line.at(beta).exp());
+    let hotter = knots.partition_point(|&knot| knot <= beta + 1e-12).checked_sub(1);
+    let grown = hotter.map_or(0.0, |i| mass(i).exp());
+    (known.max(between) / total).max(grown) * (1.0 - ROUNDING)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{LnLikelihoods, UNTRUNCATED_SHARE, deployed};
+    use crate::sampling_params::{SamplingFamily, SamplingParams};
+    use crate::token_stats::{ABOVE, DecodingStats, SPACE, TEMPERATURE_GRID, TextScores};
+    use proptest::prelude::*;
+
+    /// A row's figures, straight from the definitions.
+    pub fn row(logits: &[f64], seen: usize) -> (DecodingStats, u32) {
+        let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut sorted: Vec<f64> = logits.iter().map(|l| l - max).collect();
+        let seen = sorted[seen];
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let z = |beta: f64| sorted.iter().map(|x| (beta * x).exp()).sum::<f64>();
+        let above = |beta: f64| {
+            let likelier = sorted.iter().filter(|&&x| x as f32 > seen as f32);
+            (likelier.map(|x| (beta * x).exp()).sum::<f64>() / z(beta)).ln()
+        };
+        let rank = 1 + sorted.iter().filter(|&&x| x as f32 > seen as f32).count() as u32;
+        let stats = DecodingStats {
+            seen: seen as f32,
+            top: std::array::from_fn(|i| sorted.get(i).map_or(f32::NEG_INFINITY, |&x| x as f32)),
+            ln_z: TEMPERATURE_GRID.map(|beta| z(beta).ln() as f32),
+            ln_above: ABOVE.map(|rung| above(TEMPERATURE_GRID[rung]) as f32),
+            // Every symbol begins with a space.
+            ln_space: [0.0; SPACE.len()],
+        };
+        (stats, rank)
+    }
+
+    fn scores(row: DecodingStats, rank: u32) -> TextScores {
+        TextScores {
+            model: "toy".into(),
+            vocab: 1,
+            symbols: [0; 32],
+            ids: vec![0],
+            spans: std::iter::once(0..1).collect(),
+            first_scored: 0,
+            betas: Vec::new(),
+            ranks: vec![rank],
+            stats: Vec::new(),
+            decoding: vec![row],
+            penalised: Vec::new(),
+            cross: Vec::new(),
+        }
+    }
+
+    /// Sorts, cuts and renormalises, as a sampler does.
+    pub fn by_sorting(logits: &[f64], seen: usize, decoding: &SamplingParams) -> f64 {
+        let beta = decoding.beta();
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        // Of symbols as likely the seen one comes first.
+        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then((b == seen).cmp(&(a == seen))));
+        let likeliest = logits[order[0]];
+        let weight = |i: usize| (beta * (logits[i] - likeliest)).exp();
+        if let Some(k) = decoding.top_k {
+            order.truncate(k as usize);
+        }
+        if let Some(p) = decoding.top_p {
+            let total: f64 = order.iter().map(|&i| weight(i)).sum();
+            let mut before = 0.0;
+            let inside = |i: &usize| {
+                let inside = before < p * total;
+                before += weight(*i);
+                inside
+            };
+            order = order.iter().copied().take_while(inside).collect();
+        }
+        if let Some(share) = decoding.min_p {
+            order = order.iter().copied().filter(|&i| weight(i) >= share).collect();
+        }
+        let total: f64 = order.iter().map(|&i| weight(i)).sum();
+        if order.contains(&seen) {
+            weight(seen) / total
+        } else {
+            0.0
+        }
+    }
+
+    fn some_decoding() -> impl Strategy<Value = SamplingParams> {
+        let rung = prop::sample::select(TEMPERATURE_GRID.to_vec());
+        let k = prop::option::of(1u32..100);
+        let p = prop::option::of(0.1..0.99f64);
+        let min_p = prop::option::of(0.01..0.5f64);
+        (rung, k, p, min_p).prop_map(|(beta, top_k, top_p, min_p)| SamplingParams {
+            top_k,
+            top_p,
+            min_p,
+            ..SamplingParams::untruncated(1.0 / beta)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn truncations_of_a_small_vocabulary_equal_sorting_and_cutting(
+            logits in prop::collection::vec(-8.0..8.0f64, 2..120), seen in any::<prop::sample::Index>(), decoding in some_decoding()
+        ) {
+            let seen = seen.index(logits.len());
+            let (stats, rank) = row(&logits, seen);
+            let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
+            let z: f64 = logits.iter().map(|l| l.exp()).sum();
+            let itself = logits[seen].exp() / z;
+            let share = UNTRUNCATED_SHARE;
+            let wanted = by_sorting(&logits, seen, &decoding).max(share * itself).ln();
+            prop_assert!((found - wanted).abs() < 1e-4, "{} {} {}", found, wanted, decoding);
+        }
+
+        /// With more kept than the likeliest, no token has less than its own probability.
+        #[test]
+        fn top_k_beyond_the_likeliest_stays_on_the_authors_side(
+            fall in 0.1..1.5f64, seen in 0usize..1500, k in 1u32..2000, p in prop::option::of(0.3..0.99f64), rung in 0usize..8
+        ) {
+            let logits: Vec<f64> = (1..=1500).map(|i| -fall * f64::from(i).ln()).collect();
+            let (stats, rank) = row(&logits, seen);
+            let decoding = SamplingParams { top_k: Some(k), top_p: p, ..SamplingParams::untruncated(1.0 / TEMPERATURE_GRID[rung]) };
+            let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
+            let wanted = by_sorting(&logits, seen, &decoding).ln();
+            prop_assert!(found > wanted - 1e-4, "{} {}", found, wanted);
+        }
+
+        /// Wider than the likeliest: the kept mass is short by less than one symbol's, never long.
+        #[test]
+        fn a_flat_nucleus_is_kept_to_the_safe_side(
+            spread in 0.0..2.0f64, seen in 0usize..2000, p in 0.3..0.95f64, rung in 0usize..8
+        ) {
+            let logits: Vec<f64> = (0..2000).map(|i| -spread * f64::from(i as u32) / 700.0).collect();
+            let (stats, rank) = row(&logits, seen);
+            let decoding = SamplingParams::nucleus(1.0 / TEMPERATURE_GRID[rung], p);
+            let found = LnLikelihoods::new(&scores(stats, rank), std::slice::from_ref(&decoding)).totals(1)[0];
+            let z: f64 = logits.iter().map(|l| l.exp()).sum();
+            let share = UNTRUNCATED_SHARE;
+            let floor = share * logits[seen].exp() / z;
+            let wanted = by_sorting(&logits, seen, &decoding).max(floor).ln();
+            // Between the rungs the border of the nucleus is known to a part of its mass.
+            let border = p + 0.025;
+            let wider = by_sorting(&logits, seen, &SamplingParams::nucleus(1.0 / TEMPERATURE_GRID[rung], border)) * border / p;
+            let next = wider.max(floor).ln();
+            prop_assert!(found > wanted - 1e-4, "{} {}", found, wanted);
+            prop_assert!(found < wanted.max(next) + 0.02, "{} {}", found, wanted);
+        }
+    }
+
+    #[test]
+    fn families_hold_what_services_run() {
+        let family = deployed();
+        assert!(
+            family
+                .iter()
+                .all(|d| d.temperature >= 0.2 - 1e-9 && d.temperature <= 1.0)
+        );
+        assert!(family.contains(&SamplingParams {
+            top_k: Some(64),
+            ..SamplingParams::nucleus(1.0, 0.95)
+        }));
+        assert!(!family.iter().any(|d| !d.truncates() && d.temperature > 0.85));
+        assert_eq!(super::any().len(), family.len() + 4);
+        let stated = super::members(&"temperature=0.6..1,top-p=0.9".parse().unwrap());
+        let temperatures: Vec<f64> = stated.iter().map(|d| d.temperature).collect();
+        assert_eq!(temperatures.first(), Some(&0.6));
+        assert_eq!(temperatures.last(), Some(&1.0));
+        assert!(temperatures.len() == 6 && temperatures.is_sorted(), "{temperatures:?}");
+        assert_eq!(
+            super::members(&SamplingFamily::Stated(SamplingParams::nucleus(0.7, 0.9), 0.7)),
+            [SamplingParams::nucleus(0.7, 0.9)]
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Who may have written a text, what the tests say of each author, and the answer.
+
+use crate::sampling_params::SamplingFamily;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// The set that an author belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorSet {
+    /// In-house models.
+    A,
+    /// Models that are not sanctioned.
+    B,
+    /// A person.
+    Human,
+}
+
+/// An author that may have written the text: a model, sampled in one of the ways of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The author's name.
+    pub author: String,
+    /// A or B.
+    pub set: AuthorSet,
+    /// The name of the model that stands for the author.
+    pub model: String,
+    /// How the author is assumed to have sampled.
+    pub decoding: SamplingFamily,
+}
+
+impl Candidate {
+    /// The inverse temperature, if the author is assumed to have sampled at one temperature without truncation.
+    pub fn untruncated_beta(&self) -> Option<f64> {
+        match &self.decoding {
+            SamplingFamily::Stated(params, hottest)
+                if !params.truncates() && params.repetition_penalty == 1.0 && *hottest == params.temperature =>
+            {
+                Some(params.beta())
+            }
+            _ => None,
+        }
+    }
+
+    /// The names under which a calibration of this author is looked up: the author's own first, then its model's.
+    pub(crate) fn names(&self) -> [&str; 2] {
+        [&self.author, &self.model]
+    }
+}
+
+/// The four answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// One author is left.
+    Attributed,
+    /// Several authors are left.
+    Undecided,
+    /// Every author was excluded.
+    Unknown,
+    /// The text could not be judged.
+    Unable,
+}
+
+/// The tests that can speak against an author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Test {
+    /// Entropy gap, with the exact conditional cumulants of the model (e-process).
+    EntropyGap,
+    /// Entropy gap, with the closed-form bound that needs only the vocabulary's size.
+    EntropyGapVocab,
+    /// The surprisal under another model of the same vocabulary, against what the author expects of it (e-process).
+    CrossEntropy,
+    /// Likelihood ratio of the other models, and of the author's own at other temperatures, against the author.
+    LikelihoodRatio,
+    /// The rank of the text's score among the scores of texts that the author is known to have written.
+    Conformal,
+}
+
+impl Test {
+    /// The tests that apply where the prompt is known. The conformal test is not chosen: it applies where a calibration
+    /// does.
+    pub const CHOICES: [Self; 4] = [
+        Self::EntropyGap,
+        Self::EntropyGapVocab,
+        Self::CrossEntropy,
+        Self::LikelihoodRatio,
+    ];
+
+    /// The name on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EntropyGap => "entropy-gap",
+            Self::EntropyGapVocab => "entropy-gap-vocab",
+            Self::CrossEntropy => "cross-entropy",
+            Self::LikelihoodRatio => "likelihood-ratio",
+            Self::Conformal => "conformal",
+        }
+    }
+}
+
+impl FromStr for Test {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::CHOICES.into_iter().find(|test| test.name() == name);
+        found.ok_or_else(|| format!("there is no test called `{name}`"))
+    }
+}
+
+/// What a hypothesis' p-value rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// The prompt is known, so the theorems hold for this very text.
+    Prompt,
+    /// Texts that the author is known to have written.
+    Calibration,
+    /// Nothing: the author is not tested, and stays.
+    Untested,
+}
+
+/// What one test says against one author.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evidence {
+    /// The test.
+    pub test: Test,
+    /// Natural logarithm of the e-value; minus infinity (null in JSON) when the test is void.
+    pub ln_e_value: f64,
+    /// Entropy gap: log-perplexity less entropy, nat a token. Cross-entropy: log-perplexity under the other model less
+    /// the cross-entropy that the author expects, nat a token. Likelihood ratio: log ratio in nats.
+    /// Conformal: the first score, in standard deviations of the surprisal.
+    pub statistic: f64,
+    /// By this test alone, at its share of alpha, the author is excluded when the statistic (entropy gap and
+    /// cross-entropy: its absolute value) reaches this.
+    pub threshold: f64,
+    /// Cross-entropy: the absolute value of the statistic at which the closed form, at the same share of alpha, would
+    /// exclude the author; none where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_form_threshold: Option<f64>,
+    /// The authors whose models form the numerator of a likelihood ratio; the author whose model's surprisal a
+    /// cross-entropy is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
+    /// The calibration texts behind a conformal p-value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationFigures>,
+}
+
+/// The calibration texts behind a conformal p-value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CalibrationFigures {
+    /// How many there are.
+    pub texts: usize,
+    /// The least p-value that a text can have, given the smallest group.
+    pub least_p_value: f64,
+    /// The length in words that each of them, and the text itself, was cut to.
+    pub words: usize,
+    /// The group that the text fits best.
+    pub group: String,
+}
+
+/// One author, and whether the evidence excludes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hypothesis {
+    /// The author's name.
+    pub author: String,
+    /// The set it belongs to.
+    pub set: AuthorSet,
+    /// The model that stands for the author; none for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How the author is assumed to have sampled, as `--decoding` reads it; none for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoding: Option<String>,
+    /// What the p-value rests on.
+    pub basis: Basis,
+    /// Whether the author stays in the confidence set.
+    pub retained: bool,
+    /// Upper bound on the probability of evidence this strong if the author wrote the text; none if nothing tests it.
+    pub p_value: Option<f64>,
+    /// Natural logarithm of the combined evidence; see [`decide`](super::decide).
+    pub ln_e_value: Option<f64>,
+    /// Test by test.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Hypothesis {
+    /// An author before any evidence: it stays.
+    pub(super) fn untested(author: &str, set: AuthorSet) -> Self {
+        Self {
+            author: author.to_owned(),
+            set,
+            model: None,
+            decoding: None,
+            basis: Basis::Untested,
+            retained: true,
+            p_value: None,
+            ln_e_value: None,
+            evidence: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_reads_the_name_that_it_serialises_to() {
+        for test in Test::CHOICES {
+            assert_eq!(serde_json::to_value(test).unwrap(), test.name());
+            assert_eq!(test.name().parse(), Ok(test));
+        }
+        assert!("conformal".parse::<Test>().is_err());
+    }
+}

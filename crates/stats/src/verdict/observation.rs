@@ -1,0 +1,187 @@
+//! What is known of one text when it is decided who wrote it: figures alone.
+
+use super::caveats::Outside;
+use super::domain_check::{DomainCheck, OutsideDomain};
+use super::hypothesis::Candidate;
+use super::settings::{DecisionSettings, PromptKnowledge};
+use crate::calibration::CalibratedModel;
+use crate::conformal_scores::{TextFeatures, beginning, text_features, word_ends};
+use crate::sampling_params::SamplingFamily;
+use crate::token_stats::TextScores;
+use crate::truncated_likelihood::members;
+use std::collections::BTreeMap;
+
+/// One text, as [`decide`](super::decide) sees it.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// The number of words of the text.
+    pub words: usize,
+    /// The number of scored tokens, under the model that scored most.
+    pub scored_tokens: usize,
+    /// Why the text is of another kind than the calibration texts; none if it is of their kind.
+    pub outside: Option<OutsideDomain>,
+    /// The models whose features of the text are compared with those of calibration texts, with what they were asked.
+    pub readers: &'a [CalibratedModel],
+    /// By family: at every length that the text reaches, the features under each reader, in their order.
+    pub features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)>,
+    /// Models to which a stretch of the text is so predictable that it may be a known text.
+    pub memorised: Vec<String>,
+    /// The scores of every token after the known prompt; none if the prompt is unknown.
+    pub prompted: Option<Prompted<'a>>,
+}
+
+/// A text that was scored after its prompt, which theorems speak about.
+#[derive(Clone, Copy, Debug)]
+pub struct Prompted<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Each model's scores, by its name.
+    pub scores: &'a BTreeMap<String, TextScores>,
+}
+
+/// A text's scores without its prompt, made as those of the calibration texts were.
+#[derive(Clone, Copy, Debug)]
+pub struct Unprompted<'a> {
+    /// The models, with what they were asked.
+    pub models: &'a [CalibratedModel],
+    /// Their scores of the text, or of its [`beginning`], at an inverse temperature of 1.
+    pub scores: &'a BTreeMap<String, TextScores>,
+}
+
+impl<'a> Observation<'a> {
+    /// Reduces a scored text to what the decision needs.
+    ///
+    /// `scores` holds each model's scores after the prompt as far as it is known. What calibrations need is read from
+    /// `unprompted`, whatever is known of the prompt: a text that its prompt gives away is predictable to every model, and
+    /// says nothing about who wrote it.
+    pub fn new(
+        text: &'a str,
+        scores: &'a BTreeMap<String, TextScores>,
+        unprompted: Unprompted<'a>,
+        candidates: &[Candidate],
+        settings: &DecisionSettings,
+    ) -> Self {
+        // Calibration texts are checked by their beginnings as well.
+        let beginning = beginning(text);
+        let outside = DomainCheck::of(beginning).outside();
+        let mut features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)> = Vec::new();
+        if outside.is_none() {
+            // A person, and the range of the calibrations, are tested under the deployed family.
+            let mut families = vec![&SamplingFamily::Deployed];
+            if settings.prompt == PromptKnowledge::Unknown {
+                families.extend(candidates.iter().map(|candidate| &candidate.decoding));
+            }
+            for family in families {
+                if !features.iter().any(|(known, _)| known == family) {
+                    features.push((family.clone(), features_under(beginning, unprompted, family)));
+                }
+            }
+        }
+        Self {
+            words: word_ends(text).len(),
+            scored_tokens: scores.values().map(TextScores::scored).max().unwrap_or(0),
+            outside,
+            readers: unprompted.models,
+            features,
+            memorised: memorised(scores),
+            prompted: (settings.prompt == PromptKnowledge::Known).then_some(Prompted { text, scores }),
+        }
+    }
+
+    /// The features under a family, at every length that the text reaches; empty if they were not computed.
+    pub(super) fn features_under(&self, family: &SamplingFamily) -> &[Vec<TextFeatures>] {
+        let found = self.features.iter().find(|(known, _)| known == family);
+        found.map_or(&[], |(_, features)| features)
+    }
+
+    /// The index of a reader by its name.
+    pub(super) fn reader(&self, name: &str) -> Option<usize> {
+        self.readers.iter().position(|model| model.name == name)
+    }
+
+    /// [`Self::outside`] as a caveat.
+    pub(super) fn outside_domain(&self) -> Option<Outside> {
+        self.outside.map(Outside::Domain)
+    }
+}
+
+/// At every length that the beginning reaches, the features under each model; empty if one of them did not score it.
+fn features_under(beginning: &str, unprompted: Unprompted, family: &SamplingFamily) -> Vec<Vec<TextFeatures>> {
+    let Unprompted { models, scores } = unprompted;
+    let decodings = members(family);
+    let by_model: Option<Vec<Vec<TextFeatures>>> = models
+        .iter()
+        .map(|model| Some(text_features(beginning, scores.get(&model.name)?, &decodings)))
+        .collect();
+    let by_model = by_model.unwrap_or_default();
+    let reached = by_model.iter().map(Vec::len).min().unwrap_or(0);
+    (0..reached)
+        .map(|length| by_model.iter().map(|lengths| lengths[length]).collect())
+        .collect()
+}
+
+/// Length in tokens of the stretches that are checked for a known text.
+const KNOWN_STRETCH: usize = 40;
+/// Mean surprisal of such a stretch, nat a token, below which a text may be known by heart. Genesis, the Gettysburg
+/// Address and the opening of A Tale of Two Cities have 0.3 to 0.55 under gemma-3-270m; docs/VALIDITY.md has the share of
+/// other texts.
+const KNOWN_BELOW: f64 = 0.6;
+
+/// The models to which a stretch of the text is as predictable as one that they learnt by heart.
+fn memorised(scores: &BTreeMap<String, TextScores>) -> Vec<String> {
+    let least = |scores: &TextScores| -> Option<f64> {
+        let beta = scores.beta_index(1.0)?;
+        let surprisals: Vec<f64> = scores.at(beta).map(|stats| stats.surprisal).collect();
+        let sums = surprisals
+            .windows(KNOWN_STRETCH)
+            .map(|stretch| stretch.iter().sum::<f64>());
+        sums.min_by(f64::total_cmp).map(|sum| sum / KNOWN_STRETCH as f64)
+    };
+    let known = scores
+        .iter()
+        .filter(|(_, scores)| least(scores).is_some_and(|mean| mean < KNOWN_BELOW));
+    known.map(|(model, _)| model.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token_stats::{TILT_COUNT, TokenStats};
+
+    fn scores(surprisals: impl Iterator<Item = f64>) -> BTreeMap<String, TextScores> {
+        let stats: Vec<TokenStats> = surprisals
+            .map(|surprisal| TokenStats {
+                surprisal,
+                entropy: 1.0,
+                varentropy: 1.0,
+                ln_space_mass: 0.0,
+                cgf: [0.0; TILT_COUNT],
+            })
+            .collect();
+        let scores = TextScores {
+            model: "toy".into(),
+            vocab: 9,
+            symbols: [0; 32],
+            ids: vec![0; stats.len()],
+            spans: (0..stats.len()).map(|i| i..i + 1).collect(),
+            first_scored: 0,
+            betas: vec![1.0],
+            ranks: vec![1; stats.len()],
+            stats,
+            decoding: Vec::new(),
+            penalised: Vec::new(),
+            cross: Vec::new(),
+        };
+        BTreeMap::from([("toy".to_owned(), scores)])
+    }
+
+    #[test]
+    fn a_stretch_known_by_heart_is_found_wherever_it_stands() {
+        let known = |from: usize| scores((0..200).map(move |i| if (from..from + 45).contains(&i) { 0.4 } else { 3.0 }));
+        for from in [0, 77, 155] {
+            assert_eq!(memorised(&known(from)), ["toy"]);
+        }
+        assert!(memorised(&scores((0..200).map(|i| f64::from(i % 7)))).is_empty());
+        assert!(memorised(&scores((0..30).map(|_| 0.1))).is_empty());
+    }
+}

@@ -1,0 +1,50 @@
+//! How verdicts are reached: the levels, the tests, and the texts of known authors.
+
+use super::hypothesis::Test;
+use crate::calibration::{Calibration, HUMAN};
+
+/// The level at which models are excluded, unless the user says otherwise.
+pub const ALPHA: f64 = 0.05;
+
+/// The level for a person is this much lower: whoever excludes a person accuses somebody.
+pub const HUMAN_DIVISOR: f64 = 5.0;
+
+/// What is known of the prompt that the text may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptKnowledge {
+    /// The models scored the text after its prompt (or it is known that there was none).
+    Known,
+    /// Nothing: models are tested against what they are known to have written.
+    Unknown,
+}
+
+/// How verdicts are reached.
+#[derive(Clone, Debug)]
+pub struct DecisionSettings {
+    /// The level at which models are excluded.
+    pub alpha: f64,
+    /// The level at which a person is.
+    pub alpha_human: f64,
+    /// The level that several texts judged together are to reach. A text is then read at a length for which there are
+    /// enough calibration texts, if there is one. None if each text is judged by itself, at the levels above.
+    pub alpha_together: Option<f64>,
+    /// The tests that may speak against a model whose prompt is known, each once.
+    pub tests: Vec<Test>,
+    /// What is known of the prompt.
+    pub prompt: PromptKnowledge,
+    /// Texts of known authors. If there are several calibrations for one author, the first that knows a loaded model is
+    /// taken; the author's own come before its model's.
+    pub calibrations: Vec<Calibration>,
+}
+
+impl DecisionSettings {
+    /// The level that decides at which length an author is judged.
+    pub(super) fn level_of_length(&self, author: &str) -> f64 {
+        self.alpha_together.unwrap_or_else(|| self.level(author))
+    }
+
+    /// The level at which an author is excluded.
+    pub(super) fn level(&self, author: &str) -> f64 {
+        if author == HUMAN { self.alpha_human } else { self.alpha }
+    }
+}

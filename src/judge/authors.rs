@@ -1,0 +1,83 @@
+//! Who may have written the texts, and the models that stand for them.
+
+use super::error::JudgeError;
+use super::settings::{AuthorChoice, JudgeSettings};
+use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
+use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::verdict::{AuthorSet, Candidate};
+
+/// Who may have written the texts, and the models that stand for them, each once.
+pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Vec<ModelEntry>), JudgeError> {
+    let catalogue = Catalogue::load(settings.catalogue.as_deref())?;
+    let (mut candidates, mut models) = (Vec::<Candidate>::new(), Vec::<ModelEntry>::new());
+    for (set, chosen) in [(AuthorSet::A, &settings.a), (AuthorSet::B, &settings.b)] {
+        for (model, author) in authors(&catalogue, set, chosen)? {
+            if candidates.iter().any(|c| c.author == author.name) {
+                return Err(JudgeError::AuthorTwice(author.name));
+            }
+            let decoding = settings.decoding.clone().or(author.decoding).unwrap_or_default();
+            candidates.push(Candidate {
+                author: author.name,
+                set,
+                model: model.name.clone(),
+                decoding,
+            });
+            add_model(&mut models, model)?;
+        }
+    }
+    if candidates.is_empty() {
+        return Err(JudgeError::NoAuthor);
+    }
+    Ok((candidates, models))
+}
+
+/// The authors that are considered, a person among them.
+///
+/// # Errors
+/// When the catalogue cannot be used, or lacks an author that was named.
+pub fn considered(settings: &JudgeSettings) -> Result<Vec<(String, AuthorSet)>, JudgeError> {
+    let (candidates, _) = candidates(settings)?;
+    let models = candidates
+        .into_iter()
+        .map(|candidate| (candidate.author, candidate.set));
+    Ok(models.chain([(HUMAN.to_owned(), AuthorSet::Human)]).collect())
+}
+
+/// The authors of one set: those that the user chose, or those of the catalogue.
+pub fn authors(
+    catalogue: &Catalogue,
+    set: AuthorSet,
+    chosen: &[AuthorChoice],
+) -> Result<Vec<(ModelEntry, AuthorEntry)>, JudgeError> {
+    if chosen.is_empty() {
+        let entries = catalogue.authors_in(set);
+        return entries
+            .map(|author| Ok((catalogue.model(&author.model)?.clone(), author.clone())))
+            .collect();
+    }
+    chosen.iter().map(|choice| resolve(catalogue, choice, set)).collect()
+}
+
+/// The author that the user chose, with its model.
+pub fn resolve(
+    catalogue: &Catalogue,
+    choice: &AuthorChoice,
+    set: AuthorSet,
+) -> Result<(ModelEntry, AuthorEntry), JudgeError> {
+    Ok(match choice {
+        AuthorChoice::Named(name) => catalogue.resolve_author(name, set)?,
+        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set)?,
+    })
+}
+
+/// Adds a model to those of a run, each once.
+pub fn add_model(models: &mut Vec<ModelEntry>, model: ModelEntry) -> Result<(), JudgeError> {
+    match models.iter().find(|m| m.name == model.name) {
+        Some(same) if same.sources != model.sources => Err(JudgeError::ModelTwice(model.name)),
+        Some(_) => Ok(()),
+        None => {
+            models.push(model);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The judge: texts come in, reports go out.
+//!
+//! A [`Judge`] loads the models of its [`JudgeSettings`] when it first has a text to judge. `detect`, `batch` and `gate` all
+//! judge through it.
+
+mod authors;
+mod calibrations;
+mod error;
+mod model_pairs;
+mod model_pool;
+mod prompt;
+mod reading;
+mod round;
+mod settings;
+mod variants;
+
+pub use authors::{add_model, authors, considered, resolve};
+pub use error::JudgeError;
+pub use model_pool::{ModelPool, use_threads};
+pub use reading::{Read, read};
+pub use settings::{AuthorChoice, JudgeSettings, PromptChoice};
+
+use crate::model::catalogue::ModelEntry;
+use crate::model::store::{FetchProgress, NoProgress};
+use crate::report::{ModelFigures, ProvenanceReport, SCHEMA, Timing, Warning};
+use calibrations::{calibrations, own_calibrations, unused};
+use model_pairs::ModelPairs;
+use prompt::GivenPrompt;
+use round::{Job, Readers, scoring_for};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use variants::Variants;
+use whowrote_input::{Document, lower_hex};
+use whowrote_stats::calibration::{CalibratedModel, Calibration};
+use whowrote_stats::verdict::{Candidate, DecisionSettings, Observation, PromptKnowledge, Unprompted, decide};
+
+/// Documents that every model scores before the next model takes its turn; a round's figures are kept until its last model
+/// has scored.
+const ROUND: usize = 256;
+/// Bytes of text at which a round ends early: a token's figures take about two hundred times its text.
+const ROUND_BYTES: usize = 1 << 20;
+/// The same if the models stay loaded, so that nothing is gained by waiting: about a pass.
+const STAYING_BYTES: usize = 4 << 10;
+
+/// Judges documents with the models of its settings.
+pub struct Judge {
+    settings: JudgeSettings,
+    candidates: Vec<Candidate>,
+    models: Vec<ModelEntry>,
+    decision: DecisionSettings,
+    /// The prompt that the user gave, until the readers have it.
+    prompt: Option<GivenPrompt>,
+    /// The user's own calibrations, each with the name of its file.
+    own: Vec<(String, Calibration)>,
+    progress: Arc<dyn FetchProgress>,
+    /// If models stay loaded between calls: the memory that they may take; none for what is free.
+    staying: Option<Option<u64>>,
+    /// When it is set, the round under way is finished and no other begun.
+    stop: Option<Arc<AtomicBool>>,
+    /// None before the first text.
+    readers: Option<Readers>,
+    /// Bytes of text at which a round ends early.
+    round_bytes: usize,
+}
+
+impl Judge {
+    /// A judge of these settings. The catalogue and all that the user gave are read; no model is fetched or loaded before
+    /// there is a text.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or an author or genre is not known.
+    pub fn new(settings: JudgeSettings) -> Result<Self, JudgeError> {
+        use_threads(settings.threads)?;
+        let (candidates, models) = authors::candidates(&settings)?;
+        let prompt = GivenPrompt::read(&settings.prompt)?;
+        let own = own_calibrations(&settings)?;
+        let decision = DecisionSettings {
+            alpha: settings.alpha,
+            alpha_human: settings.alpha_human,
+            alpha_together: settings.alpha_together,
+            tests: settings.tests.clone(),
+            prompt: match settings.prompt {
+                PromptChoice::Unknown => PromptKnowledge::Unknown,
+                PromptChoice::None | PromptChoice::Given { .. } => PromptKnowledge::Known,
+            },
+            calibrations: calibrations(&settings, &own)?,
+        };
+        Ok(Self {
+            settings,
+            candidates,
+            models,
+            decision,
+            prompt,
+            own,
+            progress: Arc::new(NoProgress),
+            staying: None,
+            stop: None,
+            readers: None,
+            round_bytes: ROUND_BYTES,
+        })
+    }
+
+    /// Shows downloads; without it they are silent.
+    pub fn with_progress(mut self, progress: Arc<dyn FetchProgress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Keeps the models loaded between calls if this many bytes hold all of them; none for what is free.
+    pub fn keep_models(mut self, memory: Option<u64>) -> Self {
+        self.staying = Some(memory);
+        self
+    }
+
+    /// Once `stop` is set, no further round begins, and the texts that are left get no report.
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Judges texts; the reports come in their order.
+    ///
+    /// # Errors
+    /// When a model cannot be fetched, loaded or run. A text that cannot be judged is not an error: its report says so.
+    pub fn judge(&mut self, texts: &[Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
+        let mut reports = Vec::with_capacity(texts.len());
+        self.judge_each(texts, |_, report| -> Result<(), JudgeError> {
+            reports.push(report);
+            Ok(())
+        })?;
+        Ok(reports)
+    }
+
+    /// Judges texts and hands over each report, with the index of its text, as soon as it is known.
+    ///
+    /// # Errors
+    /// As [`Self::judge`], and the first error of `each`.
+    pub fn judge_each<E: From<JudgeError>>(
+        &mut self,
+        texts: &[Document],
+        mut each: impl FnMut(usize, ProvenanceReport) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut begin = 0;
+        while begin < texts.len() && !self.is_stopped() {
+            let part_read = self.fetch()?.part_read();
+            let round_bytes = self.round_bytes;
+            let mut bytes = 0;
+            let fits = |text: &&Document| {
+                bytes += part_read(&text.text).len();
+                bytes <= round_bytes
+            };
+            let round = texts[begin..].iter().take(ROUND).take_while(fits).count().max(1);
+            let reports = self.judge_round(&texts[begin..begin + round])?;
+            for (i, report) in reports.into_iter().enumerate() {
+                each(begin + i, report)?;
+            }
+            begin += round;
+        }
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// All that verdicts depend on except the texts, as an object. Models are fetched for it.
+    ///
+    /// # Errors
+    /// When a model cannot be fetched.
+    pub fn fingerprint(&mut self) -> Result<Value, JudgeError> {
+        self.fetch()?;
+        let digest = |text: &str| lower_hex(&Sha256::digest(text));
+        let authors = self.candidates.iter().map(|candidate| {
+            let Candidate {
+                author,
+                set,
+                model,
+                decoding,
+            } = candidate;
+            serde_json::json!({"author": author, "set": set, "model": model, "decoding": decoding.to_string()})
+        });
+        let readers = self.readers.as_ref().expect("they were fetched above");
+        let models = readers.pool.models.iter().zip(&readers.pool.stored);
+        let models = models.map(|(model, stored)| {
+            let is = serde_json::json!({"sha256": stored.sha256, "chat": model.chat});
+            (model.name.clone(), is)
+        });
+        let prompt = match (&readers.prompt, readers.knowledge) {
+            (Some(GivenPrompt { system, user }), _) => serde_json::json!({
+                "system": system.as_deref().map(digest),
+                "user": digest(user),
+            }),
+            (None, PromptKnowledge::Known) => "none".into(),
+            (None, PromptKnowledge::Unknown) => "unknown".into(),
+        };
+        let calibrations = self.own.iter().map(|(_, own)| digest(&own.to_json()));
+        Ok(serde_json::json!({
+            "whowrote": env!("CARGO_PKG_VERSION"),
+            "alpha": self.decision.alpha,
+            "alpha_human": self.decision.alpha_human,
+            "authors": authors.collect::<Vec<_>>(),
+            "models": models.collect::<serde_json::Map<_, _>>(),
+            "device": format!("{:?}", readers.pool.device.location()),
+            "tests": self.decision.tests,
+            "prompt": prompt,
+            "genre": self.settings.genre,
+            "calibrations": calibrations.collect::<Vec<_>>(),
+        }))
+    }
+
+    /// Fetches the models when they are first needed.
+    fn fetch(&mut self) -> Result<&mut Readers, JudgeError> {
+        if self.readers.is_none() {
+            let (device, offline) = (self.settings.device, self.settings.offline);
+            let mut pool = ModelPool::fetch(self.models.clone(), device, offline, Arc::clone(&self.progress))?;
+            let pairs = ModelPairs::plan(&pool, &self.candidates, &self.decision)?;
+            self.round_bytes = match self.staying {
+                Some(memory) if pool.stay(memory) => STAYING_BYTES,
+                // Hidden states take thirty times a token's figures.
+                _ if !pairs.is_empty() => ROUND_BYTES / 16,
+                _ => ROUND_BYTES,
+            };
+            self.readers = Some(Readers {
+                pool,
+                pairs,
+                scoring: scoring_for(&self.candidates),
+                prompt: self.prompt.take(),
+                knowledge: self.decision.prompt,
+                whole: self.decision.prompt == PromptKnowledge::Known || self.settings.tokens,
+                prefixes: BTreeMap::new(),
+            });
+        }
+        Ok(self.readers.as_mut().expect("they were made above"))
+    }
+
+    /// Reports on documents in their order. Each is judged without its disguises and as it is spelt; if disguises or
+    /// misspelt words may have been put there to mislead, the report also has the verdict on that variant.
+    fn judge_round(&mut self, documents: &[Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
+        let part_read = self.fetch()?.part_read();
+        let variants: Vec<Variants> = documents.iter().map(|text| Variants::of(text, part_read)).collect();
+        let all: Vec<&Document> = variants.iter().flat_map(Variants::documents).collect();
+        let mut reports = self.judge_as_they_are(&all)?.into_iter();
+        Ok(variants
+            .iter()
+            .filter_map(|variants| variants.report(&mut reports))
+            .collect())
+    }
+
+    /// Has every model score the documents, and reports on them in their order.
+    fn judge_as_they_are(&mut self, documents: &[&Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
+        let readers = self.fetch()?;
+        let mut jobs: Vec<Job> = documents.iter().map(|document| Job::new(&document.text)).collect();
+        let identities = readers.read(&mut jobs)?;
+        let whole = readers.whole;
+        let unused = unused(&self.own, &self.candidates, &identities, self.decision.prompt);
+        let levels = (self.decision.alpha, self.decision.alpha_human);
+        let report = |(document, job): (&&Document, Job)| {
+            let mut report = match &job.refused {
+                Some(why) => ProvenanceReport::unable(document.summary(), levels, Warning::Unscored(why.clone())),
+                None => {
+                    let unprompted = Unprompted {
+                        models: &identities,
+                        scores: job.unprompted(whole),
+                    };
+                    self.report(document, &job, unprompted)
+                }
+            };
+            report.warnings.extend(job.long);
+            report.warnings.extend_from_slice(&unused);
+            report.timing.score_ms = job.elapsed_ms;
+            report
+        };
+        Ok(documents.iter().zip(jobs).map(report).collect())
+    }
+
+    /// The verdict on a document, with the figures behind it.
+    fn report(&self, document: &Document, job: &Job, unprompted: Unprompted) -> ProvenanceReport {
+        let observation = Observation::new(
+            &document.text,
+            &job.scores,
+            unprompted,
+            &self.candidates,
+            &self.decision,
+        );
+        let decision = decide(&observation, &self.candidates, &self.decision);
+        // The figures are those of the reading with the prompt.
+        let as_scored = unprompted
+            .models
+            .iter()
+            .cloned()
+            .map(|model| match self.decision.prompt {
+                PromptKnowledge::Unknown => model,
+                PromptKnowledge::Known => CalibratedModel { request: None, ..model },
+            });
+        let figures = as_scored.filter_map(|model| {
+            let name = model.name.clone();
+            let figures = ModelFigures::new(job.scores.get(&name)?, model, self.settings.tokens)?;
+            Some((name, figures))
+        });
+        ProvenanceReport {
+            schema: SCHEMA,
+            input: document.summary(),
+            verdict: decision.verdict,
+            authors: decision.authors,
+            alpha: self.decision.alpha,
+            alpha_human: self.decision.alpha_human,
+            hypotheses: decision.hypotheses,
+            models: figures.collect(),
+            disguises: None,
+            misspellings: None,
+            warnings: decision.caveats.into_iter().map(Warning::Decision).collect(),
+            timing: Timing::default(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Models of one vocabulary, compared head by head: each is kept, with its hidden states of a round's texts, until the last
+//! that it is compared with has scored them.
+
+use super::error::JudgeError;
+use super::model_pool::ModelPool;
+use super::round::Job;
+use crate::model::LanguageModel;
+use crate::scoring::{Hidden, cross};
+use std::sync::Arc;
+use std::time::Instant;
+use whowrote_stats::token_stats::CrossScores;
+use whowrote_stats::verdict::{Candidate, DecisionSettings, PromptKnowledge, Test};
+
+/// Two models of one vocabulary, the one that scores first in front, and the pairs of inverse temperatures.
+struct Pair {
+    models: [String; 2],
+    betas: Vec<(f64, f64)>,
+}
+
+/// A model that has scored a round's texts and is still needed.
+struct Kept {
+    model: Arc<LanguageModel>,
+    /// One a text.
+    hidden: Vec<Hidden>,
+}
+
+/// The comparisons of a run, and what they still need.
+pub struct ModelPairs {
+    pairs: Vec<Pair>,
+    kept: Vec<Kept>,
+}
+
+impl ModelPairs {
+    /// The comparisons that the cross-entropy test asks for. Vocabularies are read only where candidates could be tested.
+    pub fn plan(pool: &ModelPool, candidates: &[Candidate], settings: &DecisionSettings) -> Result<Self, JudgeError> {
+        let names: Vec<&str> = pool.models.iter().map(|model| model.name.as_str()).collect();
+        let betas = |(i, j): (usize, usize)| cross_betas(candidates, [names[i], names[j]]);
+        let mut places = Vec::new();
+        if settings.prompt == PromptKnowledge::Known && settings.tests.contains(&Test::CrossEntropy) {
+            let all = (0..names.len()).flat_map(|i| (i + 1..names.len()).map(move |j| (i, j)));
+            places.extend(all.filter(|&pair| !betas(pair).is_empty()));
+        }
+        let pair = |(i, j): (usize, usize)| Pair {
+            models: [names[i].to_owned(), names[j].to_owned()],
+            betas: betas((i, j)),
+        };
+        let pairs = pool.of_one_vocabulary(&places)?.into_iter().map(pair).collect();
+        Ok(Self {
+            pairs,
+            kept: Vec::new(),
+        })
+    }
+
+    /// Whether nothing is compared.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// Whether this model's hidden states are wanted.
+    pub fn keeps(&self, model: &LanguageModel) -> bool {
+        self.pairs
+            .iter()
+            .any(|pair| pair.models.iter().any(|name| name == model.name()))
+    }
+
+    /// Compares a model that has just scored a round's jobs with those before it; `hidden` has one entry a job.
+    pub fn add(&mut self, model: &Arc<LanguageModel>, hidden: Vec<Hidden>, jobs: &mut [Job]) -> Result<(), JudgeError> {
+        for pair in self.pairs.iter().filter(|pair| pair.models[1] == model.name()) {
+            let Some(first) = self.kept.iter().find(|kept| kept.model.name() == pair.models[0]) else {
+                continue;
+            };
+            for ((one, other), job) in first.hidden.iter().zip(&hidden).zip(&mut *jobs) {
+                let start = Instant::now();
+                let failed = || format!("{} and {} could not be compared", pair.models[0], pair.models[1]);
+                let figures = cross([&first.model, model], [one, other], &pair.betas)
+                    .map_err(JudgeError::model(failed()))?
+                    .unwrap_or_else(|| vec![Default::default(); pair.betas.len()]);
+                for ([of_first, of_second], &(a, b)) in figures.into_iter().zip(&pair.betas) {
+                    let directions = [(0, 1, (a, b), of_first), (1, 0, (b, a), of_second)];
+                    for (author, other, betas, tokens) in directions {
+                        if let Some(scores) = job.scores.get_mut(&pair.models[author]) {
+                            let other = pair.models[other].clone();
+                            scores.cross.push(CrossScores { other, betas, tokens });
+                        }
+                    }
+                }
+                job.elapsed_ms += start.elapsed().as_secs_f64() * 1e3;
+            }
+        }
+        self.kept.push(Kept {
+            model: Arc::clone(model),
+            hidden,
+        });
+        let pairs = &self.pairs;
+        let scored = |name: &str| jobs.first().is_some_and(|job| job.scores.contains_key(name));
+        self.kept.retain(|kept| {
+            let mut comes = pairs.iter().filter(|pair| pair.models[0] == kept.model.name());
+            comes.any(|pair| jobs.first().is_some_and(|_| !scored(&pair.models[1])))
+        });
+        Ok(())
+    }
+}
+
+/// The pairs of inverse temperatures, of two models, at which the cross-entropy test of these candidates compares them: at
+/// least one is that of a candidate that is assumed to have sampled without truncation, the other that of a candidate or 1.
+fn cross_betas(candidates: &[Candidate], models: [&str; 2]) -> Vec<(f64, f64)> {
+    let betas = |model: &str| {
+        let mut betas: Vec<(f64, bool)> = Vec::new();
+        for candidate in candidates.iter().filter(|candidate| candidate.model == model) {
+            let tested = candidate.untruncated_beta();
+            let beta = tested.unwrap_or(1.0);
+            match betas.iter_mut().find(|(known, _)| *known == beta) {
+                Some((_, known)) => *known |= tested.is_some(),
+                None => betas.push((beta, tested.is_some())),
+            }
+        }
+        betas
+    };
+    let second = betas(models[1]);
+    let pairs = betas(models[0])
+        .into_iter()
+        .flat_map(|(a, tested)| second.iter().map(move |&(b, other)| (a, b, tested || other)));
+    pairs.filter(|(_, _, tested)| *tested).map(|(a, b, _)| (a, b)).collect()
+}

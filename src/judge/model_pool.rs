@@ -1,0 +1,200 @@
+//! The models of a run: named by the user, fetched, and loaded one after another.
+
+use super::error::JudgeError;
+use crate::model::catalogue::ModelEntry;
+use crate::model::chat::GENERIC_REQUEST;
+use crate::model::store::{FetchProgress, Store, StoreError, StoredModel};
+use crate::model::{DeviceChoice, LanguageModel, Vocabulary, device};
+use candle_core::Device;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use whowrote_stats::calibration::CalibratedModel;
+
+/// Models that are on this machine, each once.
+pub struct ModelPool {
+    /// What the catalogue says of them.
+    pub models: Vec<ModelEntry>,
+    /// Where their files are, in the same order.
+    pub stored: Vec<StoredModel>,
+    /// Where they run.
+    pub device: Device,
+    /// Those that stay loaded from one turn to the next.
+    staying: Option<Vec<Arc<LanguageModel>>>,
+    /// The memory that they may take, at most.
+    most_memory: Option<u64>,
+}
+
+impl ModelPool {
+    /// Fetches models that are not here, and checks those that are.
+    pub fn fetch(
+        models: Vec<ModelEntry>,
+        device: DeviceChoice,
+        offline: bool,
+        progress: Arc<dyn FetchProgress>,
+    ) -> Result<Self, JudgeError> {
+        let device = device.open().map_err(JudgeError::Device)?;
+        let store = Store::new(Store::default_cache_dir()?, offline, progress);
+        // Models that are here are only hashed, which threads share; fetches show their progress one by one.
+        let here = models.iter().all(|model| store.path(model).is_some());
+        let stored: Result<Vec<StoredModel>, StoreError> = if here {
+            models.par_iter().map(|model| store.ensure(model)).collect()
+        } else {
+            models.iter().map(|model| store.ensure(model)).collect()
+        };
+        let stored = stored?;
+        Ok(Self {
+            models,
+            stored,
+            device,
+            staying: None,
+            most_memory: None,
+        })
+    }
+
+    /// Gives the models so many bytes, or what is free, and lets them stay loaded after their turn where these hold all of
+    /// them; returns whether they do.
+    pub fn stay(&mut self, memory: Option<u64>) -> bool {
+        self.most_memory = memory;
+        let memory = self.memory();
+        let sizes = (0..self.models.len()).map(|i| self.unpacked_bytes(i));
+        let all = sizes.into_iter().try_fold(0u64, |sum, size| sum.checked_add(size?));
+        self.staying = all.filter(|&all| all <= memory).map(|_| Vec::new());
+        self.staying.is_some()
+    }
+
+    /// The memory that there is for weights.
+    fn memory(&self) -> u64 {
+        device::memory_for_weights(&self.device).min(self.most_memory.unwrap_or(u64::MAX))
+    }
+
+    /// The memory that a model takes, at most; none where its files cannot be asked.
+    fn unpacked_bytes(&self, i: usize) -> Option<u64> {
+        let path = &self.stored[i].path;
+        let found = std::fs::metadata(path).ok()?;
+        if found.is_file() {
+            // Weights of four bits grow eightfold.
+            return Some(found.len().saturating_mul(8));
+        }
+        let sizes = std::fs::read_dir(path)
+            .ok()?
+            .map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+        // Those of folders have 16 bits.
+        let files = sizes.into_iter().try_fold(0u64, |sum, size| sum.checked_add(size?))?;
+        Some(files.saturating_mul(2))
+    }
+
+    /// Loads one of the models.
+    pub fn load(&self, i: usize) -> Result<LanguageModel, JudgeError> {
+        let (name, path): (&str, &Path) = (&self.models[i].name, &self.stored[i].path);
+        let model = LanguageModel::load(name, path, &self.device, self.memory())
+            .map_err(JudgeError::model(format!("the model {name} could not be loaded")))?;
+        Ok(if self.models[i].chat {
+            model
+        } else {
+            model.without_chat()
+        })
+    }
+
+    /// Of these pairs of models, those that have one vocabulary. Nothing but sizes is read of models whose vocabulary has
+    /// another size than all others.
+    pub fn of_one_vocabulary(&self, pairs: &[(usize, usize)]) -> Result<Vec<(usize, usize)>, JudgeError> {
+        let place = |&(i, j): &(usize, usize)| [i, j];
+        let read = |i: usize| (&self.models[i].name, self.stored[i].path.as_path());
+        let unreadable = |name: &str| JudgeError::model(format!("the vocabulary of {name} could not be read"));
+        let mut symbols = BTreeMap::new();
+        for i in pairs.iter().flat_map(place) {
+            let (name, path) = read(i);
+            symbols.insert(i, Vocabulary::read_symbols(path).map_err(unreadable(name))?);
+        }
+        let of_one_size = || pairs.iter().filter(|(i, j)| symbols[i] == symbols[j]);
+        let wanted: BTreeSet<usize> = of_one_size().flat_map(place).collect();
+        let vocabularies: BTreeMap<usize, Vocabulary> = wanted
+            .into_par_iter()
+            .map(|i| {
+                let (name, path) = read(i);
+                Ok((i, Vocabulary::read(name, path).map_err(unreadable(name))?))
+            })
+            .collect::<Result<_, JudgeError>>()?;
+        Ok(of_one_size()
+            .filter(|(i, j)| vocabularies[i] == vocabularies[j])
+            .copied()
+            .collect())
+    }
+
+    /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
+    /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two. Returns what the models
+    /// are known by in a calibration.
+    pub fn in_turn(
+        &mut self,
+        mut work: impl FnMut(&Arc<LanguageModel>) -> Result<(), JudgeError>,
+    ) -> Result<Vec<CalibratedModel>, JudgeError> {
+        let pool: &Self = self;
+        let of_place = |model: &LanguageModel, i: usize| identity(model, &pool.stored[i].sha256);
+        if let Some(staying) = pool.staying.as_deref().filter(|staying| !staying.is_empty()) {
+            staying.iter().try_for_each(&mut work)?;
+            return Ok(staying.iter().zip(0..).map(|(model, i)| of_place(model, i)).collect());
+        }
+        let fits = |i: usize| {
+            // Beside the one before it, which is loaded already: what is free tells of that, and what the user allows does not.
+            let before = pool.most_memory.and(pool.unpacked_bytes(i - 1)).unwrap_or(0);
+            let size = pool.unpacked_bytes(i).and_then(|size| size.checked_add(before));
+            size.is_some_and(|size| size <= pool.memory())
+        };
+        let mut loaded = Vec::new();
+        let identities = std::thread::scope(|scope| {
+            let mut next = None;
+            let mut identities = Vec::with_capacity(self.models.len());
+            for i in 0..pool.models.len() {
+                let model = match next.take() {
+                    None => pool.load(i)?,
+                    Some(thread) => {
+                        let thread: std::thread::ScopedJoinHandle<_> = thread;
+                        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
+                    }
+                };
+                if i + 1 < pool.models.len() && fits(i + 1) {
+                    next = Some(scope.spawn(move || pool.load(i + 1)));
+                }
+                identities.push(of_place(&model, i));
+                let model = Arc::new(model);
+                work(&model)?;
+                if pool.staying.is_some() {
+                    loaded.push(model);
+                }
+            }
+            Ok::<_, JudgeError>(identities)
+        })?;
+        if let Some(staying) = &mut self.staying {
+            *staying = loaded;
+        }
+        Ok(identities)
+    }
+}
+
+/// Computes with so many threads; without a number, with one a core.
+///
+/// # Errors
+/// When the system does not give as many.
+pub fn use_threads(threads: Option<NonZeroUsize>) -> Result<(), JudgeError> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let Some(threads) = threads else { return Ok(()) };
+    // There is one pool in a process, and it keeps its size.
+    let built = BUILT.get_or_init(|| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+        pool.build_global().map_err(|error| error.to_string())
+    });
+    let failed = |reason: String| JudgeError::Threads { threads, reason };
+    built.clone().map_err(failed)
+}
+
+/// What a loaded model is known by in a calibration, as it scores a text whose prompt nobody knows.
+fn identity(model: &LanguageModel, sha256: &str) -> CalibratedModel {
+    CalibratedModel {
+        name: model.name().to_owned(),
+        sha256: sha256.to_owned(),
+        request: model.chat_template().map(|_| GENERIC_REQUEST.to_owned()),
+    }
+}

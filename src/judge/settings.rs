@@ -1,0 +1,100 @@
+//! What a judge is asked for.
+
+use crate::model::DeviceChoice;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use whowrote_input::printable;
+use whowrote_stats::sampling_params::SamplingFamily;
+use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
+
+/// An author that the user asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthorChoice {
+    /// The name of an author, or of a model, in the catalogue.
+    Named(String),
+    /// A model of the user's own: a GGUF file, or a folder.
+    Path(PathBuf),
+}
+
+impl fmt::Display for AuthorChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AuthorChoice::Named(name) => f.write_str(&printable(name)),
+            AuthorChoice::Path(path) => f.write_str(&printable(&path.to_string_lossy())),
+        }
+    }
+}
+
+/// What the user knows of the prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PromptChoice {
+    /// Nothing.
+    Unknown,
+    /// There was none.
+    None,
+    /// It is in a file, and so may be the system's turn before it.
+    Given {
+        /// The file of the user's turn.
+        user: PathBuf,
+        /// The file of the system's turn.
+        system: Option<PathBuf>,
+    },
+}
+
+/// How texts are judged. [`Default`] is what `whowrote detect` does without options.
+#[derive(Clone, Debug)]
+pub struct JudgeSettings {
+    /// The level at which models are excluded, above 0 and below 1.
+    pub alpha: f64,
+    /// The level at which a person is, above 0 and below 1.
+    pub alpha_human: f64,
+    /// The level that several texts judged together are to reach; none if each is judged by itself.
+    pub alpha_together: Option<f64>,
+    /// Set A; empty for the authors of the catalogue.
+    pub a: Vec<AuthorChoice>,
+    /// Set B; empty for the authors of the catalogue.
+    pub b: Vec<AuthorChoice>,
+    /// The catalogue; none for the user's own or the default.
+    pub catalogue: Option<PathBuf>,
+    /// The tests, each once; at least one.
+    pub tests: Vec<Test>,
+    /// How every author is assumed to have sampled; none for the family of each in the catalogue, or `deployed`.
+    pub decoding: Option<SamplingFamily>,
+    /// What is known of the prompt.
+    pub prompt: PromptChoice,
+    /// Calibrations of the user's own, in the order in which they are tried.
+    pub calibrations: Vec<PathBuf>,
+    /// The group of human-written texts that the texts belong to, if the user knows it.
+    pub genre: Option<String>,
+    /// Threads to compute with; none for one a core.
+    pub threads: Option<NonZeroUsize>,
+    /// Where the models run.
+    pub device: DeviceChoice,
+    /// Whether no connection may be opened.
+    pub offline: bool,
+    /// Whether reports carry every token's figures.
+    pub tokens: bool,
+}
+
+impl Default for JudgeSettings {
+    fn default() -> Self {
+        Self {
+            alpha: ALPHA,
+            alpha_human: ALPHA / HUMAN_DIVISOR,
+            alpha_together: None,
+            a: Vec::new(),
+            b: Vec::new(),
+            catalogue: None,
+            tests: vec![Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy],
+            decoding: None,
+            prompt: PromptChoice::Unknown,
+            calibrations: Vec::new(),
+            genre: None,
+            threads: None,
+            device: DeviceChoice::Auto,
+            offline: false,
+            tokens: false,
+        }
+    }
+}

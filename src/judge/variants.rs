@@ -1,0 +1,274 @@
+//! A text in its variants: without disguises, as it came, and with its spelling put right; and what a report says of them.
+
+use crate::report::{Answer, DisguiseReport, MisspellingReport, OtherReading, ProvenanceReport, Warning};
+use std::collections::BTreeMap;
+use whowrote_input::disguise::{Disguise, DisguiseKind, undisguise};
+use whowrote_input::spelling::{Misspelling, corrected, misspellings};
+use whowrote_input::{Disguised, Document};
+use whowrote_stats::verdict::DomainCheck;
+
+/// Odd spaces come in by accident: fewer than this, or than one in this many words, mean nothing.
+const FEW_SPACES: usize = 3;
+const WORDS_A_SPACE: usize = 50;
+/// A text with fewer misspelt words than this, or than one in this many, is as well spelt as most: all but 0.5% of
+/// human-written texts are (docs/VALIDITY.md).
+const FEW_MISSPELT: usize = 2;
+const WORDS_A_MISSPELLING: usize = 50;
+/// Misspelt words that a report lists one by one.
+const LISTED_WORDS: usize = 100;
+
+/// A document, and the variants of it that are judged beside it.
+pub(super) struct Variants<'a> {
+    /// The text without its disguises, as it is spelt.
+    document: &'a Document,
+    /// The text as it came, if its disguises may have been put there to mislead.
+    as_it_came: Option<Document>,
+    /// Its misspelt words, if they are many.
+    misspelt: Vec<Misspelling>,
+    /// The text with these words put right.
+    put_right: Option<Document>,
+}
+
+impl<'a> Variants<'a> {
+    /// Looks at the part of a document that is read.
+    pub(super) fn of(document: &'a Document, part_read: fn(&str) -> &str) -> Self {
+        let disguised = document.disguised.as_ref();
+        let words = || document.text.split_whitespace().count();
+        let telling = disguised.filter(|disguised| is_telling(&disguised.kinds, words()));
+        let read = part_read(&document.text);
+        let found = Some(misspellings(read)).filter(|found| has_many(found, read));
+        let misspelt = found.unwrap_or_default();
+        let put_right = (!misspelt.is_empty()).then(|| variant(document, corrected(&document.text, &misspelt)));
+        Self {
+            document,
+            as_it_came: telling.map(|disguised| variant(document, disguised.text.clone())),
+            misspelt,
+            put_right,
+        }
+    }
+
+    /// All texts that are judged, the document first.
+    pub(super) fn documents(&self) -> impl Iterator<Item = &Document> {
+        [self.document]
+            .into_iter()
+            .chain(&self.as_it_came)
+            .chain(&self.put_right)
+    }
+
+    /// The report on the document with what the other variants say, from the reports on [`Self::documents`] in their order;
+    /// none if there are fewer.
+    pub(super) fn report(&self, reports: &mut impl Iterator<Item = ProvenanceReport>) -> Option<ProvenanceReport> {
+        let mut report = reports.next()?;
+        let as_it_came = self.as_it_came.as_ref().and_then(|_| reports.next());
+        let put_right = self.put_right.as_ref().and_then(|_| reports.next());
+        if let Some(put_right) = put_right {
+            add_misspellings(&mut report, &self.misspelt, put_right);
+        }
+        if let Some(disguised) = &self.document.disguised {
+            add_disguises(&mut report, disguised, as_it_came);
+        }
+        Some(report)
+    }
+}
+
+/// A document with another text.
+fn variant(document: &Document, text: String) -> Document {
+    Document {
+        name: document.name.clone(),
+        id: document.id.clone(),
+        text,
+        disguised: None,
+        sha256: document.sha256.clone(),
+        bytes: document.bytes,
+        chars: document.chars,
+    }
+}
+
+/// Whether somebody may have put these disguises on a text of this many words, rather than a typesetter or a slip of the
+/// hand.
+fn is_telling(kinds: &BTreeMap<DisguiseKind, usize>, words: usize) -> bool {
+    kinds.iter().any(|(&kind, &count)| match kind {
+        DisguiseKind::OddSpace => count >= FEW_SPACES.max(words / WORDS_A_SPACE),
+        kind => !kind.is_typographic(),
+    })
+}
+
+/// Adds to a report what the text was disguised with and, if that is telling, the verdict on the text as it came. The spans
+/// of tokens and words in the report become spans of the text as it came.
+fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, as_it_came: Option<ProvenanceReport>) {
+    let per_token = report
+        .models
+        .values_mut()
+        .filter_map(|figures| figures.per_token.as_mut());
+    let tokens = per_token.flatten().map(|token| (&mut token.start, &mut token.end));
+    let words = report
+        .misspellings
+        .iter_mut()
+        .flat_map(|misspellings| &mut misspellings.first);
+    let mut spans = tokens
+        .chain(words.map(|word| (&mut word.start, &mut word.end)))
+        .peekable();
+    if spans.peek().is_some() {
+        let plain = undisguise(&disguised.text);
+        for (start, end) in spans {
+            (*start, *end) = (plain.original_offset(*start), plain.original_offset(*end));
+        }
+    }
+    let is_reported = |found: &&Disguise| !found.kind.is_typographic();
+    if let (Some(other), Some(first)) = (&as_it_came, disguised.disguises.iter().find(is_reported)) {
+        let kinds = disguised.kinds.iter().filter(|(kind, _)| !kind.is_typographic());
+        report.warnings.push(Warning::Disguised {
+            kinds: kinds.map(|(&kind, &count)| (kind, count)).collect(),
+            first: first.clone(),
+            otherwise: otherwise(other, report),
+        });
+    }
+    report.disguises = Some(DisguiseReport {
+        kinds: disguised.kinds.clone(),
+        first: disguised.disguises.clone(),
+        raw: as_it_came.map(OtherReading::from),
+    });
+}
+
+/// Whether this many words of an English text are misspelt that a report says so.
+fn has_many(misspellings: &[Misspelling], text: &str) -> bool {
+    misspellings.len() >= FEW_MISSPELT.max(text.split_whitespace().count() / WORDS_A_MISSPELLING)
+        && DomainCheck::of(text).outside().is_none()
+}
+
+/// Adds to a report which words are misspelt, and the verdict on the text with them put right.
+fn add_misspellings(report: &mut ProvenanceReport, misspellings: &[Misspelling], put_right: ProvenanceReport) {
+    let Some(first) = misspellings.first() else { return };
+    report.warnings.push(Warning::Misspelt {
+        count: misspellings.len(),
+        first: first.clone(),
+        otherwise: otherwise(&put_right, report),
+    });
+    report.misspellings = Some(MisspellingReport {
+        count: misspellings.len(),
+        first: misspellings.iter().take(LISTED_WORDS).cloned().collect(),
+        corrected: put_right.into(),
+    });
+}
+
+/// The answer on another variant, if it differs.
+fn otherwise(other: &ProvenanceReport, report: &ProvenanceReport) -> Option<Answer> {
+    let answer = |report: &ProvenanceReport| Answer {
+        verdict: report.verdict,
+        authors: report.authors.clone(),
+    };
+    Some(answer(other)).filter(|other| *other != answer(report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{ModelFigures, TokenFigures};
+    use crate::sentences::warning;
+    use whowrote_input::disguise::LISTED;
+    use whowrote_stats::verdict::Verdict;
+
+    fn report(verdict: Verdict, authors: &[&str]) -> ProvenanceReport {
+        let mut report = ProvenanceReport::unreadable(String::new(), None, (0.05, 0.01), String::new());
+        report.warnings.clear();
+        report.verdict = verdict;
+        report.authors = authors.iter().map(|author| (*author).to_owned()).collect();
+        report
+    }
+
+    #[test]
+    fn what_an_attacker_sows_tells_and_what_typesetting_leaves_does_not() {
+        let telling = |text: &str| is_telling(&undisguise(text).kinds, text.split_whitespace().count());
+        assert!(telling("the h\u{435}n had hats"));
+        assert!(telling("the he\u{200b}n had hats"));
+        assert!(!telling("the \u{fb01}sh had hy\u{ad}phens"));
+        assert!(!telling("the hen  had one slip"));
+        assert!(telling("the  hen had  ten  hats and  no  slip"));
+    }
+
+    fn disguised(text: &str) -> Disguised {
+        Document::from_text(String::new(), text.to_owned()).disguised.unwrap()
+    }
+
+    #[test]
+    fn the_warning_says_what_the_text_would_have_been_taken_for() {
+        let text = disguised("the h\u{435}n had ha\u{200b}ts and a hy\u{ad}phen");
+        let mut judged = report(Verdict::Attributed, &["gemma"]);
+        add_disguises(&mut judged, &text, Some(report(Verdict::Attributed, &["human"])));
+        let said = warning(&judged.warnings[0]);
+        assert!(
+            said.contains("1 look-alike letters, 1 characters without width, the first at byte 5 (U+0435)"),
+            "{said}"
+        );
+        assert!(said.ends_with("the verdict would have been: a person."), "{said}");
+        let listed = judged.disguises.unwrap();
+        assert_eq!((listed.first.len(), listed.kinds.len()), (3, 3));
+        assert_eq!(listed.raw.unwrap().authors, ["human"]);
+    }
+
+    #[test]
+    fn nothing_is_said_of_typesetting_and_a_long_list_is_cut() {
+        let mut judged = report(Verdict::Undecided, &["a", "b"]);
+        add_disguises(&mut judged, &disguised(&"of\u{fb01}ce ".repeat(300)), None);
+        assert!(judged.warnings.is_empty());
+        let listed = judged.disguises.unwrap();
+        assert_eq!(
+            (listed.first.len(), listed.kinds[&DisguiseKind::Ligature]),
+            (LISTED, 300)
+        );
+    }
+
+    #[test]
+    fn misspelt_words_are_told_with_what_the_text_would_be_taken_for_without() {
+        let told = |text: &str| has_many(&misspellings(text), text);
+        assert!(told("They recieved thier hats"));
+        assert!(!told("They recieved their hats"));
+        assert!(!told(&format!(
+            "They recieved thier hats. {}",
+            "All was well. ".repeat(60)
+        )));
+        assert!(!told(
+            "Ils ont recieve thier dans la maison de leur oncle, et ils y sont restés pendant tout un hiver"
+        ));
+        let mut judged = report(Verdict::Attributed, &["human"]);
+        let wrong = misspellings("They recieved thier hats");
+        add_misspellings(&mut judged, &wrong, report(Verdict::Attributed, &["gemma"]));
+        let said = warning(&judged.warnings[0]);
+        assert!(
+            said.starts_with("2 of the words that were read are misspelt, the first \"recieved\" (\"received\")"),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("With them put right, the verdict would be: gemma."),
+            "{said}"
+        );
+        assert_eq!(judged.misspellings.unwrap().corrected.authors, ["gemma"]);
+        let mut judged = report(Verdict::Attributed, &["gemma"]);
+        add_misspellings(&mut judged, &wrong, report(Verdict::Attributed, &["gemma"]));
+        assert!(warning(&judged.warnings[0]).ends_with("the verdict is the same."));
+    }
+
+    #[test]
+    fn tokens_lie_where_they_came_from() {
+        let text = disguised("the h\u{435}n had");
+        let mut judged = report(Verdict::Undecided, &["a", "b"]);
+        let token = |start, end| TokenFigures {
+            start,
+            end,
+            id: 0,
+            surprisal: None,
+            entropy: None,
+            varentropy: None,
+            rank: None,
+        };
+        let figures = ModelFigures {
+            per_token: Some(vec![token(0, 4), token(4, 7), token(7, 11)]),
+            ..ModelFigures::default()
+        };
+        judged.models.insert("m".to_owned(), figures);
+        add_disguises(&mut judged, &text, None);
+        let spans = judged.models["m"].per_token.as_ref().unwrap();
+        let spans: Vec<&str> = spans.iter().map(|token| &text.text[token.start..token.end]).collect();
+        assert_eq!(spans, ["the ", "h\u{435}n", " had"]);
+    }
+}

@@ -1,0 +1,345 @@
+//! The verdict on one text, as a plain value that every output format prints.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use whowrote_input::InputSummary;
+use whowrote_input::disguise::{Disguise, DisguiseKind};
+use whowrote_input::spelling::Misspelling;
+use whowrote_stats::calibration::CalibratedModel;
+use whowrote_stats::token_stats::{TextScores, TokenStats};
+use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
+
+/// The version of the JSON that a report serialises to.
+pub const SCHEMA: u32 = 1;
+
+/// One model's figures of the text, at temperature 1.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ModelFigures {
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Tokens that have a context and so were scored.
+    pub scored_tokens: usize,
+    /// Mean surprisal, nat a token.
+    pub log_perplexity: f64,
+    /// Mean entropy, nat a token.
+    pub entropy: f64,
+    /// Mean varentropy, nat² a token.
+    pub varentropy: f64,
+    /// Mean of the natural logarithm of the rank.
+    pub mean_log_rank: f64,
+    /// Surprisal in bits over the bytes of the scored tokens.
+    pub bits_per_byte: f64,
+    /// The file's SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What the model was taken to have been asked before the text, where the prompt is unknown and it holds
+    /// conversations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Per-token figures, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_token: Option<Vec<TokenFigures>>,
+}
+
+impl ModelFigures {
+    /// A model's figures of a text. `model` is the model as it scored the text.
+    pub fn new(scores: &TextScores, model: CalibratedModel, per_token: bool) -> Option<Self> {
+        let beta = scores.beta_index(1.0)?;
+        let n = scores.scored();
+        let mean = |f: &dyn Fn(usize, &TokenStats) -> f64| {
+            scores.at(beta).enumerate().map(|(i, stats)| f(i, stats)).sum::<f64>() / n as f64
+        };
+        let scored_spans = scores.spans.get(scores.first_scored..).unwrap_or_default();
+        let bytes = match (scored_spans.first(), scored_spans.last()) {
+            (Some(first), Some(last)) => last.end - first.start,
+            _ => 0,
+        };
+        let log_perplexity = mean(&|_, stats| stats.surprisal);
+        let token = |i: usize| {
+            let row = i.checked_sub(scores.first_scored);
+            let stats = row.and_then(|row| scores.at(beta).nth(row));
+            TokenFigures {
+                start: scores.spans[i].start,
+                end: scores.spans[i].end,
+                id: scores.ids[i],
+                surprisal: stats.map(|s| s.surprisal),
+                entropy: stats.map(|s| s.entropy),
+                varentropy: stats.map(|s| s.varentropy),
+                rank: row.and_then(|row| scores.ranks.get(row).copied()),
+            }
+        };
+        Some(Self {
+            tokens: scores.ids.len(),
+            scored_tokens: n,
+            log_perplexity,
+            entropy: mean(&|_, stats| stats.entropy),
+            varentropy: mean(&|_, stats| stats.varentropy),
+            mean_log_rank: mean(&|i, _| f64::from(scores.ranks[i]).ln()),
+            bits_per_byte: log_perplexity * n as f64 / std::f64::consts::LN_2 / bytes as f64,
+            sha256: Some(model.sha256),
+            request: model.request,
+            per_token: per_token.then(|| (0..scores.ids.len()).map(token).collect()),
+        })
+    }
+}
+
+/// One token's figures, at temperature 1.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenFigures {
+    /// Byte span in the decoded text, as it came.
+    pub start: usize,
+    /// End of the span.
+    pub end: usize,
+    /// Token id.
+    pub id: u32,
+    /// Surprisal, nat; none for a first token without context.
+    pub surprisal: Option<f64>,
+    /// Entropy, nat.
+    pub entropy: Option<f64>,
+    /// Varentropy, nat².
+    pub varentropy: Option<f64>,
+    /// Rank, 1 for the likeliest.
+    pub rank: Option<u32>,
+}
+
+/// What the reader must know before resting anything on the verdict. [`crate::sentences`] puts it into words.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Warning {
+    /// What the decision itself says.
+    Decision(Caveat),
+    /// The text is longer than the `room` tokens that a model sees at once; a sliding window was used.
+    LongText {
+        /// The model.
+        model: String,
+        /// The tokens of the text.
+        tokens: usize,
+        /// The tokens that the model was given at a time.
+        room: usize,
+    },
+    /// A calibration that the user gave has no part in this verdict.
+    CalibrationUnused {
+        /// Its file.
+        file: String,
+        /// Why.
+        why: CalibrationUnused,
+    },
+    /// Characters that hide a text from a model were taken off it.
+    Disguised {
+        /// How many of each kind, without what typesetting leaves.
+        kinds: BTreeMap<DisguiseKind, usize>,
+        /// The first of them.
+        first: Disguise,
+        /// The answer on the text as it came, if it is another.
+        otherwise: Option<Answer>,
+    },
+    /// Many words are misspelt.
+    Misspelt {
+        /// How many of the words that were read.
+        count: usize,
+        /// The first of them.
+        first: Misspelling,
+        /// The answer on the text with them put right, if it is another.
+        otherwise: Option<Answer>,
+    },
+    /// The input could not be read, for this reason.
+    Unreadable(String),
+    /// A model's tokeniser refused the text, for this reason.
+    Unscored(String),
+}
+
+/// Why a calibration that the user gave has no part in a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CalibrationUnused {
+    /// Its author is not considered.
+    AuthorNotConsidered {
+        /// The author.
+        author: String,
+    },
+    /// It was made for another family of decodings.
+    OtherFamily {
+        /// The family that it was made for.
+        made_for: String,
+        /// The author.
+        author: String,
+        /// The families that the author is judged as.
+        judged_as: Vec<String>,
+    },
+    /// Its texts were scored by other models, or after another request.
+    OtherModels,
+}
+
+/// The answer of a verdict, without its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The authors that are left.
+    pub authors: Vec<String>,
+}
+
+impl Warning {
+    /// Its stable machine-readable name.
+    pub fn code(&self) -> WarningCode {
+        match self {
+            Self::Decision(caveat) => match caveat {
+                Caveat::RatioVoid(_) => WarningCode::RatioVoid,
+                Caveat::Untested { .. } => WarningCode::Untested,
+                Caveat::Uncalibrated { .. } | Caveat::SmallCalibration { .. } => WarningCode::Uncalibrated,
+                Caveat::HumanUntested(_) => WarningCode::HumanUntested,
+                Caveat::Outside(_) => WarningCode::OutsideCalibration,
+                Caveat::Memorised { .. } => WarningCode::Memorised,
+                Caveat::TooShort(_) => WarningCode::FewTokens,
+            },
+            Self::LongText { .. } => WarningCode::LongText,
+            Self::CalibrationUnused { .. } => WarningCode::Uncalibrated,
+            Self::Disguised { .. } => WarningCode::Disguised,
+            Self::Misspelt { .. } => WarningCode::Misspelt,
+            Self::Unreadable(_) => WarningCode::Unreadable,
+            Self::Unscored(_) => WarningCode::Unscored,
+        }
+    }
+}
+
+/// The kinds of [`Warning`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningCode {
+    /// Too few tokens for any test to decide.
+    FewTokens,
+    /// The likelihood ratio could not be formed.
+    RatioVoid,
+    /// Nothing tests whether a person wrote the text.
+    HumanUntested,
+    /// The prompt is not known and there is no calibration for a model, so that it is not tested.
+    Uncalibrated,
+    /// None of the tests that were asked for applies to a model.
+    Untested,
+    /// The text is of a kind that no calibration covers.
+    OutsideCalibration,
+    /// The text, or a part of it, is so predictable that it may be a known text.
+    Memorised,
+    /// Characters that hide a text from a model were taken off it.
+    Disguised,
+    /// Many words are misspelt.
+    Misspelt,
+    /// The text is longer than the model's context; a sliding window was used.
+    LongText,
+    /// The input could not be judged.
+    Unreadable,
+    /// A model's tokeniser refused the text.
+    Unscored,
+}
+
+/// Where the time went.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Timing {
+    /// Scoring under all models, milliseconds.
+    pub score_ms: f64,
+}
+
+/// What a text was disguised with, and what it would have been taken for with it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DisguiseReport {
+    /// How many disguises of each kind were taken off.
+    pub kinds: BTreeMap<DisguiseKind, usize>,
+    /// The first of each kind, with their places in the text as it came.
+    pub first: Vec<Disguise>,
+    /// The verdict on the text as it came; none where nothing but the marks of typesetting were taken off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<OtherReading>,
+}
+
+/// Words of a text that are misspelt, and what it would be taken for without them.
+#[derive(Clone, Debug, Serialize)]
+pub struct MisspellingReport {
+    /// How many words of what was read.
+    pub count: usize,
+    /// The first of them, with their places in the text that was read.
+    pub first: Vec<Misspelling>,
+    /// The verdict on the text with them put right.
+    pub corrected: OtherReading,
+}
+
+/// The verdict on a text in another form.
+#[derive(Clone, Debug, Serialize)]
+pub struct OtherReading {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The authors that would be left.
+    pub authors: Vec<String>,
+    /// Figures by model name.
+    pub models: BTreeMap<String, ModelFigures>,
+}
+
+impl From<ProvenanceReport> for OtherReading {
+    fn from(report: ProvenanceReport) -> Self {
+        OtherReading {
+            verdict: report.verdict,
+            authors: report.authors,
+            models: report.models,
+        }
+    }
+}
+
+/// The verdict on one text.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProvenanceReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The text.
+    pub input: InputSummary,
+    /// The answer.
+    pub verdict: Verdict,
+    /// The authors that are left, by name; empty when the verdict is `unable`.
+    pub authors: Vec<String>,
+    /// The level at which models are ruled out.
+    pub alpha: f64,
+    /// The level at which a person is.
+    pub alpha_human: f64,
+    /// Every author that was considered.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Figures by model name.
+    pub models: BTreeMap<String, ModelFigures>,
+    /// What the text was disguised with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disguises: Option<DisguiseReport>,
+    /// Which of its words are misspelt, where they are many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub misspellings: Option<MisspellingReport>,
+    /// Warnings.
+    pub warnings: Vec<Warning>,
+    /// Timing.
+    pub timing: Timing,
+}
+
+impl ProvenanceReport {
+    /// The report on an input that is no text. Nothing is said of bytes that were not, or not all, read.
+    pub fn unreadable(name: String, id: Option<String>, levels: (f64, f64), why: String) -> Self {
+        let input = InputSummary {
+            name,
+            id,
+            sha256: String::new(),
+            bytes: 0,
+            chars: 0,
+        };
+        Self::unable(input, levels, Warning::Unreadable(why))
+    }
+
+    /// The report on what could not be judged, at the levels for models and for a person.
+    pub fn unable(input: InputSummary, (alpha, alpha_human): (f64, f64), warning: Warning) -> Self {
+        Self {
+            schema: SCHEMA,
+            input,
+            verdict: Verdict::Unable,
+            authors: Vec::new(),
+            alpha,
+            alpha_human,
+            hypotheses: Vec::new(),
+            models: BTreeMap::new(),
+            disguises: None,
+            misspellings: None,
+            warnings: vec![warning],
+            timing: Timing::default(),
+        }
+    }
+}

@@ -1,0 +1,635 @@
+//! What a verdict says in words.
+
+use super::warning;
+use crate::report::{ProvenanceReport, WarningCode};
+use whowrote_input::printable;
+use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::verdict::{AuthorSet, Basis, Evidence, Hypothesis, Test, Verdict};
+
+/// What a set of authors is called.
+pub fn set(set: AuthorSet) -> &'static str {
+    match set {
+        AuthorSet::A => "in-house",
+        AuthorSet::B => "not sanctioned",
+        AuthorSet::Human => "human",
+    }
+}
+
+/// What an author is called: its name, and a person where the author is no model.
+pub fn author(hypothesis: &Hypothesis) -> String {
+    match hypothesis.set {
+        AuthorSet::Human => "a person".to_owned(),
+        _ => printable(&hypothesis.author),
+    }
+}
+
+/// What an author is called, by its name in verdicts.
+pub fn author_name(author: &str) -> String {
+    if author == HUMAN {
+        "a person".to_owned()
+    } else {
+        printable(author)
+    }
+}
+
+/// An author with its set.
+pub fn author_and_set(hypothesis: &Hypothesis) -> String {
+    match hypothesis.set {
+        AuthorSet::Human => author(hypothesis),
+        _ => format!("{} ({})", author(hypothesis), set(hypothesis.set)),
+    }
+}
+
+/// What the input is called.
+pub fn input(report: &ProvenanceReport) -> String {
+    match report.input.name.as_str() {
+        "-" => "standard input".to_owned(),
+        name => printable(name),
+    }
+}
+
+/// The verdict in one sentence, which begins with the set where only one set is left.
+pub fn verdict(report: &ProvenanceReport) -> String {
+    let of = |retained: bool| -> Vec<&Hypothesis> {
+        let is_it = |h: &&Hypothesis| h.retained == retained;
+        report.hypotheses.iter().filter(is_it).collect()
+    };
+    let left = of(true);
+    match (report.verdict, &left[..]) {
+        (Verdict::Unable, _) => format!("This text could not be judged: {}", unable_reason(report)),
+        (Verdict::Unknown, _) => format!("Unknown author: {} did not write this.", ruled_out(report, &of(false))),
+        (_, [first, others @ ..]) if first.set != AuthorSet::Human && others.iter().all(|h| h.set == first.set) => {
+            let names: Vec<String> = left.iter().map(|h| author(h)).collect();
+            let tail = match others {
+                [] => "",
+                _ => "; the text does not tell which of them",
+            };
+            format!(
+                "{}: of the authors considered here only {} can have written this{tail}.",
+                capitalised(set(first.set)),
+                list(&names, "or")
+            )
+        }
+        (Verdict::Attributed, _) => format!(
+            "None of the loaded models{} wrote this; a person may have, or a model that is not loaded here.",
+            qualifier(report)
+        ),
+        (Verdict::Undecided, _) => {
+            let names: Vec<String> = left.iter().map(|h| author_and_set(h)).collect();
+            let names = list(&names, "or");
+            // A text that no test looked at has its own warning.
+            let untested = report.warnings.iter().any(|w| w.code() == WarningCode::HumanUntested);
+            let tail = match untested && left.iter().any(|h| h.set == AuthorSet::Human) {
+                true => "; nothing here tests a person",
+                false => "",
+            };
+            let out = of(false);
+            match out.is_empty() {
+                true => format!(
+                    "Undecided: {names} may have written this{tail}; the text is too short, or the authors are too \
+                     alike, to tell."
+                ),
+                false => format!(
+                    "{} did not write this; {names} may have{tail}.",
+                    ruled_out(report, &out)
+                ),
+            }
+        }
+    }
+}
+
+/// Who did not write the text, the models with how they are supposed to have been used.
+fn ruled_out(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
+    let (people, models): (Vec<&Hypothesis>, Vec<&Hypothesis>) =
+        hypotheses.iter().partition(|h| h.set == AuthorSet::Human);
+    let mut names: Vec<String> = models.into_iter().map(author).collect();
+    if let Some(last) = names.last_mut() {
+        last.push_str(&qualifier(report));
+    }
+    // The name of a model is left as it is, at the beginning of a sentence too.
+    let begins = names.is_empty();
+    names.extend(people.into_iter().map(author));
+    match begins {
+        true => capitalised(&list(&names, "and")),
+        false => list(&names, "and"),
+    }
+}
+
+/// With a capital letter at the beginning.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// How the models that are ruled out are supposed to have been used, in brackets.
+fn qualifier(report: &ProvenanceReport) -> String {
+    match decodings(report)[..] {
+        [] => String::new(),
+        ["deployed"] => " (as such models are usually deployed)".to_owned(),
+        ["any"] => " (whatever the temperature up to 1.3)".to_owned(),
+        [one] => format!(" (with {})", printable(one)),
+        _ => " (each as it is supposed to be used)".to_owned(),
+    }
+}
+
+/// The different families of decodings of the hypotheses.
+fn decodings(report: &ProvenanceReport) -> Vec<&str> {
+    let mut families: Vec<&str> = report.hypotheses.iter().filter_map(|h| h.decoding.as_deref()).collect();
+    families.sort_unstable();
+    families.dedup();
+    families
+}
+
+fn unable_reason(report: &ProvenanceReport) -> String {
+    let told = report
+        .warnings
+        .iter()
+        .find(|warning| matches!(warning.code(), WarningCode::Unreadable | WarningCode::FewTokens))
+        .or(report.warnings.first());
+    let reason = told.map_or("no reason is known".to_owned(), warning);
+    format!("{}.", printable(reason.trim_end_matches('.')))
+}
+
+/// `1 text`, `2 texts`.
+pub fn texts(count: u64) -> String {
+    match count {
+        1 => "1 text".to_owned(),
+        count => format!("{count} texts"),
+    }
+}
+
+/// `x`, `x or y`, `x, y or z`.
+pub(crate) fn list(names: &[String], joint: &str) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} {joint} {last}", most.join(", ")),
+    }
+}
+
+/// How strongly the evidence speaks against one author.
+pub fn strength(hypothesis: &Hypothesis) -> String {
+    let Some(p) = hypothesis.p_value else {
+        return "not tested, so never ruled out".to_owned();
+    };
+    let number = p_value(p);
+    match (hypothesis.retained, p) {
+        (false, _) if hypothesis.basis == Basis::Calibration => format!(
+            "only {} of the texts that {} known to have written looks so little like {} ({number})",
+            one_in(p),
+            match hypothesis.set {
+                AuthorSet::Human => "people are",
+                _ => "it is",
+            },
+            match hypothesis.set {
+                AuthorSet::Human => "a person's",
+                _ => "its own",
+            },
+        ),
+        (false, _) => format!(
+            "evidence this strong comes up in at most {} of the texts that {} writes ({number})",
+            one_in(p),
+            match hypothesis.set {
+                AuthorSet::Human => "a person",
+                _ => "it",
+            }
+        ),
+        (true, p) if p >= 0.5 => format!("nothing speaks against it ({number})"),
+        (true, _) => format!("the evidence against it is too weak to rule it out ({number})"),
+    }
+}
+
+/// `p = 0.04`, or a bound where the number itself is too small for a 64-bit float.
+pub(crate) fn p_value(p: f64) -> String {
+    match p {
+        p if p <= 0.0 => "p < 1e-300".to_owned(),
+        p if p < 1e-3 => format!("p = {p:.1e}"),
+        p => format!("p = {}", significant(p, 2)),
+    }
+}
+
+/// A share as "1 in 1,000". The count is rounded down to 1, 2 or 5 times a power of ten, so that "at most"
+/// stays true.
+fn one_in(p: f64) -> String {
+    let count = 1.0 / p;
+    // Beyond a billion the number says nothing to a reader, and rests on a model of the world, not on the text.
+    if count.is_nan() || count >= 1e9 {
+        return "1 in a billion".to_owned();
+    }
+    let power = 10f64.powf(count.log10().floor());
+    let leading = [5.0, 2.0, 1.0]
+        .into_iter()
+        .find(|digit| digit * power <= count)
+        .unwrap_or(1.0);
+    // Counts below 10^9 are exact in both types.
+    format!("1 in {}", thousands((leading * power).round().max(1.0) as u64))
+}
+
+/// `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// A number between 0.001 and 1 with so many significant digits, without trailing zeros.
+fn significant(number: f64, digits: i32) -> String {
+    let decimals = (digits - 1 - number.abs().log10().floor() as i32).max(0) as usize;
+    let shown = format!("{number:.decimals$}");
+    match shown.contains('.') {
+        true => shown.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => shown,
+    }
+}
+
+/// How the models are supposed to have been used, and what the error rests on; none where no model was considered.
+pub fn decoding(report: &ProvenanceReport) -> Option<String> {
+    let used = match decodings(report)[..] {
+        [] => return None,
+        ["deployed"] => "as services run it: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, or \
+                         untruncated up to temperature 0.85. Text sampled hotter without truncation reads like a \
+                         person's to the model itself, and a model that is ruled out here may have written it that way"
+            .to_owned(),
+        ["any"] => {
+            "in any of the usual ways, and untruncated up to temperature 1.3, which reads like a person's text to the \
+                    model itself: often no test can tell them apart"
+                .to_owned()
+        }
+        [one] => format!(
+            "with {}; a model that is ruled out here may have written it in another way",
+            printable(one)
+        ),
+        _ => "as its entry says; a model that is ruled out here may have written it in another way".to_owned(),
+    };
+    let rests_on = |basis: Basis| report.hypotheses.iter().any(|h| h.basis == basis);
+    let basis = match (rests_on(Basis::Prompt), rests_on(Basis::Calibration)) {
+        (true, false) => " Each model was given the prompt.",
+        (true, true) => {
+            " Each model was given the prompt; without it, the text is held against texts that people are known to have \
+             written."
+        }
+        (false, true) => {
+            " The prompt is not known: each author is held against texts that it is known to have written."
+        }
+        (false, false) => "",
+    };
+    let calibrated = report.hypotheses.iter().flat_map(|h| &h.evidence);
+    let words = calibrated.filter_map(|e| Some(e.calibration.as_ref()?.words)).max();
+    // After a prompt the models are judged on all of the text.
+    let judged = match words {
+        Some(words) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
+        _ => String::new(),
+    };
+    Some(format!("Each model is judged as used {used}.{basis}{judged}"))
+}
+
+/// What the levels mean.
+pub fn level(report: &ProvenanceReport) -> String {
+    let (alpha, alpha_human) = (report.alpha, report.alpha_human);
+    let person_tested = report
+        .hypotheses
+        .iter()
+        .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
+    match person_tested {
+        true => format!(
+            "Of the texts that these conditions cover, a model is ruled out for at most {} of those that it wrote (alpha {alpha}), \
+             and a person for at most {} (alpha {alpha_human}).",
+            percent(alpha),
+            percent(alpha_human)
+        ),
+        false => format!(
+            "The true author is ruled out in at most {} of such texts (alpha {alpha}).",
+            percent(alpha)
+        ),
+    }
+}
+
+pub(crate) fn percent(share: f64) -> String {
+    match share < 1e-5 {
+        true => format!("{:.1e}%", share * 100.0),
+        // Two digits are enough, and hide that 0.07 * 100 is not 7.
+        false => format!("{}%", significant(share * 100.0, 2)),
+    }
+}
+
+/// One test in one line.
+pub fn evidence(evidence: &Evidence) -> String {
+    let (name, unit) = match evidence.test {
+        Test::EntropyGap => ("entropy-gap", "nat/token"),
+        Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
+        Test::CrossEntropy => ("cross-entropy", "nat/token"),
+        Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
+        Test::Conformal if evidence.against.is_empty() => ("conformal", "standard deviations"),
+        Test::Conformal => ("conformal", "nat"),
+    };
+    let against = match evidence.against.is_empty() {
+        true => String::new(),
+        false => {
+            let name = |author: &String| match author.as_str() {
+                HUMAN => "people".to_owned(),
+                model => printable(model),
+            };
+            let names: Vec<String> = evidence.against.iter().map(name).collect();
+            format!(" against {}", list(&names, "and"))
+        }
+    };
+    if let Some(calibration) = &evidence.calibration {
+        return format!(
+            "{name}{against}: score {} {unit}, ruled out below {}; {} known texts cut to {} words, nearest {}",
+            figure(evidence.statistic, 2),
+            figure(evidence.threshold, 2),
+            thousands(calibration.texts as u64),
+            calibration.words,
+            printable(&calibration.group),
+        );
+    }
+    format!(
+        "{name}{against}: {} {unit}, ruled out from {}; ln e = {}",
+        figure(evidence.statistic, 3),
+        figure(evidence.threshold, 3),
+        figure(evidence.ln_e_value, 2),
+    )
+}
+
+/// A figure with so many decimals, and a dash where it is undefined.
+pub fn figure(number: f64, decimals: usize) -> String {
+    match number {
+        n if n.is_nan() => "–".to_owned(),
+        n if n.is_infinite() => if n > 0.0 { "∞" } else { "-∞" }.to_owned(),
+        n => {
+            let shown = format!("{n:.decimals$}");
+            // -0.00 is a rounded nothing.
+            match shown.parse::<f64>() {
+                Ok(0.0) => shown.trim_start_matches('-').to_owned(),
+                _ => shown,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::report::{ModelFigures, SCHEMA, Timing, Warning};
+    use std::collections::BTreeMap;
+    use whowrote_input::InputSummary;
+    use whowrote_stats::verdict::CalibrationFigures;
+    use whowrote_stats::verdict::{Caveat, HumanUntested};
+
+    const SMOLLM: &str = "smollm2-135m-instruct";
+    const GEMMA: &str = "gemma-3-270m";
+
+    fn model(author: &str, set: AuthorSet, alpha: f64, ln_e: f64) -> Hypothesis {
+        let p = (-ln_e).exp().min(1.0);
+        Hypothesis {
+            author: author.to_owned(),
+            set,
+            model: Some(author.to_owned()),
+            decoding: Some("temperature=1".to_owned()),
+            basis: Basis::Prompt,
+            retained: p > alpha,
+            p_value: Some(p),
+            ln_e_value: Some(ln_e),
+            evidence: vec![Evidence {
+                test: Test::LikelihoodRatio,
+                ln_e_value: ln_e,
+                statistic: ln_e,
+                threshold: 3.0,
+                closed_form_threshold: None,
+                against: vec![if author == GEMMA { SMOLLM } else { GEMMA }.to_owned()],
+                calibration: None,
+            }],
+        }
+    }
+
+    fn person(retained: bool, p_value: Option<f64>) -> Hypothesis {
+        Hypothesis {
+            author: "human".to_owned(),
+            set: AuthorSet::Human,
+            model: None,
+            decoding: None,
+            basis: if p_value.is_some() {
+                Basis::Calibration
+            } else {
+                Basis::Untested
+            },
+            retained,
+            p_value,
+            ln_e_value: None,
+            evidence: vec![],
+        }
+    }
+
+    fn report(hypotheses: Vec<Hypothesis>) -> ProvenanceReport {
+        let authors: Vec<String> = hypotheses
+            .iter()
+            .filter(|h| h.retained)
+            .map(|h| h.author.clone())
+            .collect();
+        let figures = |tokens, log_perplexity, entropy| ModelFigures {
+            tokens,
+            scored_tokens: tokens - 1,
+            log_perplexity,
+            entropy,
+            varentropy: 6.4,
+            mean_log_rank: 1.9,
+            bits_per_byte: 1.18,
+            sha256: None,
+            request: None,
+            per_token: None,
+        };
+        ProvenanceReport {
+            schema: SCHEMA,
+            input: InputSummary {
+                name: "essay.txt".to_owned(),
+                id: None,
+                sha256: "ab".repeat(32),
+                bytes: 1834,
+                chars: 1821,
+            },
+            verdict: match authors.len() {
+                0 => Verdict::Unknown,
+                1 => Verdict::Attributed,
+                _ => Verdict::Undecided,
+            },
+            authors,
+            alpha: 0.05,
+            alpha_human: 0.01,
+            hypotheses,
+            models: BTreeMap::from([
+                (SMOLLM.to_owned(), figures(213, 3.71, 3.69)),
+                (GEMMA.to_owned(), figures(1207, 3.02, 3.517)),
+            ]),
+            disguises: None,
+            misspellings: None,
+            warnings: vec![],
+            timing: Timing { score_ms: 431.0 },
+        }
+    }
+
+    /// Gemma is ruled out, SmolLM2 and an untested person are left.
+    pub(crate) fn undecided() -> ProvenanceReport {
+        let mut report = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, -9.4),
+            model(GEMMA, AuthorSet::B, 0.05, 71.2),
+            person(true, None),
+        ]);
+        let caveat = Caveat::HumanUntested(HumanUntested::NoCalibration);
+        report.warnings.push(Warning::Decision(caveat));
+        report
+    }
+
+    pub(crate) fn attributed_to_a_model() -> ProvenanceReport {
+        report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 1.5),
+            model(GEMMA, AuthorSet::B, 0.05, 6.3),
+            person(false, Some(0.004)),
+        ])
+    }
+
+    pub(crate) fn attributed_to_a_person() -> ProvenanceReport {
+        report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 46.0),
+            model(GEMMA, AuthorSet::B, 0.05, 5.5),
+            person(true, None),
+        ])
+    }
+
+    pub(crate) fn unknown() -> ProvenanceReport {
+        report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 46.0),
+            model(GEMMA, AuthorSet::B, 0.05, 5.5),
+        ])
+    }
+
+    pub(crate) fn unreadable() -> ProvenanceReport {
+        let message = "`essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`".to_owned();
+        let mut report = report(vec![]);
+        report.input = InputSummary {
+            name: "essay.pdf".to_owned(),
+            id: None,
+            sha256: String::new(),
+            bytes: 0,
+            chars: 0,
+        };
+        report.verdict = Verdict::Unable;
+        report.models.clear();
+        report.timing.score_ms = 0.0;
+        report.warnings = vec![Warning::Unreadable(message)];
+        report
+    }
+
+    #[test]
+    fn each_verdict_has_its_sentence() {
+        let all_left = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::B, 0.05, 0.0),
+            person(true, None),
+        ]);
+        let no_person_left = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::B, 0.05, 0.0),
+            person(false, Some(0.01)),
+        ]);
+        let in_house_left = report(vec![
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::A, 0.05, 0.0),
+            person(false, Some(0.01)),
+        ]);
+        let said: Vec<String> = [
+            undecided(),
+            in_house_left,
+            all_left,
+            no_person_left,
+            attributed_to_a_model(),
+            attributed_to_a_person(),
+            unknown(),
+            unreadable(),
+        ]
+        .iter()
+        .map(verdict)
+        .collect();
+        insta::assert_snapshot!(said.join("\n"), @r"
+        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; nothing here tests a person.
+        In-house: of the authors considered here only smollm2-135m-instruct or gemma-3-270m can have written this; the text does not tell which of them.
+        Undecided: smollm2-135m-instruct (in-house), gemma-3-270m (not sanctioned) or a person may have written this; the text is too short, or the authors are too alike, to tell.
+        A person did not write this; smollm2-135m-instruct (in-house) or gemma-3-270m (not sanctioned) may have.
+        In-house: of the authors considered here only smollm2-135m-instruct can have written this.
+        None of the loaded models (with temperature=1) wrote this; a person may have, or a model that is not loaded here.
+        Unknown author: smollm2-135m-instruct and gemma-3-270m (with temperature=1) did not write this.
+        This text could not be judged: `essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`.
+        ");
+    }
+
+    #[test]
+    fn a_share_in_words_never_claims_more_than_the_p_value() {
+        for exponent in 1..120 {
+            let p = 10f64.powf(-f64::from(exponent) / 10.0);
+            let said = one_in(p);
+            let count: f64 = match said.strip_prefix("1 in ").unwrap() {
+                "a billion" => 1e9,
+                number => number.replace(',', "").parse().unwrap(),
+            };
+            assert!(p <= 1.0 / count * (1.0 + 1e-12), "p {p} is said to be {said}");
+            assert!(p >= 0.19 / count || count == 1e9, "p {p} is far below {said}");
+        }
+        assert_eq!(one_in(0.05), "1 in 20");
+        assert_eq!(one_in(0.001), "1 in 1,000");
+        assert_eq!(one_in(0.0), "1 in a billion");
+        assert_eq!(one_in(1.0), "1 in 1");
+    }
+
+    #[test]
+    fn numbers_are_short_and_readable() {
+        assert_eq!(p_value(0.61), "p = 0.61");
+        assert_eq!(p_value(1.0), "p = 1");
+        assert_eq!(p_value(0.0042), "p = 0.0042");
+        assert_eq!(p_value(1.23e-31), "p = 1.2e-31");
+        assert_eq!(p_value(0.0), "p < 1e-300");
+        assert_eq!(percent(0.05), "5%");
+        assert_eq!(percent(0.07), "7%");
+        assert_eq!(percent(0.001), "0.1%");
+        assert_eq!(percent(0.25), "25%");
+        assert_eq!(figure(f64::NAN, 2), "–");
+        assert_eq!(figure(f64::NEG_INFINITY, 2), "-∞");
+        assert_eq!(figure(-0.0001, 2), "0.00");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn the_words_that_are_judged_are_told_where_the_prompt_is_not_known() {
+        let mut report = undecided();
+        for (hypothesis, words) in report.hypotheses.iter_mut().take(2).zip([125, 150]) {
+            hypothesis.basis = Basis::Calibration;
+            hypothesis.evidence[0].calibration = Some(CalibrationFigures {
+                texts: 200,
+                least_p_value: 1.0 / 101.0,
+                words,
+                group: "news".to_owned(),
+            });
+        }
+        let said = decoding(&report).unwrap();
+        assert!(
+            said.ends_with("that it is known to have written. Only the first 150 words are judged."),
+            "{said}"
+        );
+        report.hypotheses[0].basis = Basis::Prompt;
+        let said = decoding(&report).unwrap();
+        assert!(!said.contains("Only the first"), "{said}");
+    }
+
+    #[test]
+    fn a_hostile_author_name_is_shown_as_codes() {
+        let mut report = undecided();
+        report.hypotheses[0].author = "a\u{1b}[2J".to_owned();
+        assert!(!verdict(&report).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,193 @@
+//! Warnings in words, and as they stand in JSON.
+
+use super::verdicts::{author_name, list};
+use crate::report::{Answer, CalibrationUnused, Warning};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use whowrote_input::disguise::DisguiseKind;
+use whowrote_input::printable;
+use whowrote_stats::verdict::{Caveat, HumanUntested, Outside, OutsideDomain, TooShort, Verdict};
+
+impl Serialize for Warning {
+    /// A code for programs and a message for readers.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Warning", 2)?;
+        fields.serialize_field("code", &self.code())?;
+        fields.serialize_field("message", &warning(self))?;
+        fields.end()
+    }
+}
+
+/// A warning in one or more sentences.
+pub fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::Decision(caveat) => self::caveat(caveat),
+        Warning::LongText { model, tokens, room } => format!(
+            "The text has {tokens} tokens, and {model} read it in parts of {room} tokens, each with the end of the part before \
+             it. An author that saw more of its own text while writing is judged a little too strictly."
+        ),
+        Warning::CalibrationUnused { file, why } => {
+            format!("The calibration `{file}` has no part in this verdict: {}.", unused(why))
+        }
+        Warning::Disguised {
+            kinds,
+            first,
+            otherwise,
+        } => {
+            let counts: Vec<String> = kinds
+                .iter()
+                .map(|(&kind, count)| format!("{count} {}", plural(kind)))
+                .collect();
+            let otherwise = match otherwise {
+                None => "They do not change the verdict.".to_owned(),
+                Some(other) => format!("With them, the verdict would have been: {}.", answer(other)),
+            };
+            format!(
+                "The text contains characters that a reader does not see but a model does: {}, the first at byte {} ({}). They \
+                 were removed before the text was read. {otherwise}",
+                counts.join(", "),
+                first.start,
+                first.found.split(' ').next().unwrap_or_default(),
+            )
+        }
+        Warning::Misspelt {
+            count,
+            first,
+            otherwise,
+        } => {
+            let otherwise = match otherwise {
+                None => "With them put right, the verdict is the same.".to_owned(),
+                Some(other) => format!("With them put right, the verdict would be: {}.", answer(other)),
+            };
+            format!(
+                "{count} of the words that were read are misspelt, the first \"{}\" (\"{}\"). People misspell words, models \
+                 hardly ever do, and anyone can add mistakes to what a model wrote. {otherwise}",
+                first.found, first.meant,
+            )
+        }
+        Warning::Unreadable(reason) => reason.clone(),
+        Warning::Unscored(reason) => format!("The text could not be scored: {reason}."),
+    }
+}
+
+fn caveat(caveat: &Caveat) -> String {
+    match caveat {
+        Caveat::RatioVoid(reason) => {
+            format!("The models could not be compared with one another on this text: {reason}.")
+        }
+        Caveat::Untested { authors } => format!(
+            "Nothing tests {}. Of the tests that were asked for, the entropy gap needs one temperature without truncation \
+             (--decoding temperature=1), the cross-entropy needs that and a second model of the same vocabulary, and the \
+             likelihood ratio needs a second model or a truncation.",
+            authors.join(" and ")
+        ),
+        Caveat::Uncalibrated { authors } => format!(
+            "Nothing tests {}: the prompt is not known, and no calibration covers it with the models that are loaded. Give the \
+             prompt with --prompt, or texts that it wrote to `whowrote calibrate`.",
+            authors.join(" and ")
+        ),
+        Caveat::SmallCalibration {
+            author,
+            level,
+            needed,
+            fewest,
+        } => format!(
+            "Nothing can exclude {} at the level of {level}. That takes texts as long as this one from {needed} documents or \
+             prompts in each group of its calibration, and one group has {fewest}. Choose a higher level, or add texts to the \
+             calibration with `whowrote calibrate`.",
+            author_name(author)
+        ),
+        Caveat::HumanUntested(why) => {
+            let why = match why {
+                HumanUntested::OutsideCalibration => "no calibration contains human-written texts of this kind.",
+                HumanUntested::NoCalibration => {
+                    "there is no calibration of human-written texts with the models that are loaded. `whowrote calibrate --author \
+                     human` makes one."
+                }
+            };
+            format!("Nothing tests whether a person wrote the text, so a person is never excluded: {why}")
+        }
+        Caveat::Outside(outside) => format!(
+            "{} The calibration texts are ordinary English prose, so nothing is concluded from them here.",
+            self::outside(outside)
+        ),
+        Caveat::Memorised { models } => format!(
+            "A part of the text is so predictable to {} that it may be a well-known text, or it repeats itself. A well-known \
+             text looks machine-made to every model that has learnt it by heart. Search for it before you conclude anything.",
+            models.join(" and ")
+        ),
+        Caveat::TooShort(TooShort::NoTokens) => "The text is too short: no model could score a token of it.".to_owned(),
+        Caveat::TooShort(TooShort::FewWords { words, least }) => {
+            format!("The text has {words} words, and the shortest calibration texts have {least}. Use a longer text.")
+        }
+        Caveat::TooShort(TooShort::FewTokens { scored, needed }) => format!(
+            "The text has {scored} scored tokens. On a text like it the entropy gap cannot decide with fewer than {needed}, and \
+             the likelihood ratio seldom does. Use a longer text."
+        ),
+    }
+}
+
+/// Why no calibration covers a text, in a sentence.
+fn outside(outside: &Outside) -> String {
+    match outside {
+        Outside::Domain(OutsideDomain::Script(script)) => format!("The text is written in {} script.", script.name()),
+        Outside::Domain(OutsideDomain::Language(language)) => {
+            format!("The text is in {}, not in English.", language.eng_name())
+        }
+        Outside::Domain(OutsideDomain::Code) => {
+            "The text looks like program code or markup, not like prose.".to_owned()
+        }
+        Outside::Domain(OutsideDomain::Table) => "Most lines of the text are rows of a table.".to_owned(),
+        Outside::Domain(OutsideDomain::Figures) => "The text is mostly figures and signs, not prose.".to_owned(),
+        Outside::Easier { model } => predictable("easier", model),
+        Outside::Harder { model } => predictable("harder", model),
+    }
+}
+
+fn predictable(than: &str, model: &str) -> String {
+    format!(
+        "The text is {than} to predict for {model} than every calibration text, as text that repeats itself or says nothing is."
+    )
+}
+
+fn unused(why: &CalibrationUnused) -> String {
+    match why {
+        CalibrationUnused::AuthorNotConsidered { author } => format!("{} is not considered here", printable(author)),
+        CalibrationUnused::OtherFamily {
+            made_for,
+            author,
+            judged_as,
+        } => format!(
+            "it was made for `{}`, and {} is judged as `{}`",
+            printable(made_for),
+            printable(author),
+            judged_as.join("`, `")
+        ),
+        CalibrationUnused::OtherModels => {
+            "the models that scored its texts are not the ones that are loaded, or were asked something else".to_owned()
+        }
+    }
+}
+
+fn answer(answer: &Answer) -> String {
+    let names: Vec<String> = answer.authors.iter().map(|author| author_name(author)).collect();
+    match answer.verdict {
+        Verdict::Unable => "it cannot be judged".to_owned(),
+        Verdict::Unknown => "an unknown author".to_owned(),
+        Verdict::Attributed | Verdict::Undecided => list(&names, "or"),
+    }
+}
+
+fn plural(kind: DisguiseKind) -> &'static str {
+    match kind {
+        DisguiseKind::Homoglyph => "look-alike letters",
+        DisguiseKind::StyledLetter => "styled letters",
+        DisguiseKind::Ligature => "ligatures",
+        DisguiseKind::ZeroWidth => "characters without width",
+        DisguiseKind::VariationSelector => "variation selectors",
+        DisguiseKind::Tag => "tag characters",
+        DisguiseKind::BidiControl => "controls of the direction of writing",
+        DisguiseKind::OddSpace => "odd spaces",
+        DisguiseKind::CombiningMark => "stacks of combining marks",
+        DisguiseKind::SoftHyphen => "soft hyphens",
+    }
+}
