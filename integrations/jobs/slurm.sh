@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A Slurm job array: each of eight tasks judges every eighth text of a dump. A task that is lost or runs out of time is queued
-# again and goes on where it stopped. Fetch the models once before, into a folder that all machines see:
+# A Slurm job array: each of eight tasks judges every eighth text of a data set. If a task is lost or runs out of time, Slurm
+# queues it again, and it resumes. First fetch the models once, into a folder that all machines can read:
 #
 #   WHOWROTE_CACHE=/shared/whowrote whowrote models pull
 #   sbatch integrations/jobs/slurm.sh /shared/dump.parquet /shared/verdicts --text body --id key
@@ -13,14 +13,14 @@
 #SBATCH --requeue
 #SBATCH --signal=B:TERM@60
 set -euo pipefail
-texts=${1:?the texts}
-verdicts=${2:?a folder for the verdicts, which is not that of the texts}
+texts=${1:?name the texts}
+verdicts=${2:?name a folder for the verdicts, other than the folder of the texts}
 shift 2
 export WHOWROTE_CACHE=${WHOWROTE_CACHE:-/shared/whowrote}
 mkdir -p "$verdicts"
-# As many shards as the array has tasks, whichever of them are run again.
+# The number of shards is the number of tasks in the array, even if only some tasks run again.
 of=8
-# In the background, so that the signal reaches the program through the trap: it finishes the pass under way.
+# It runs in the background, so that the trap can pass on the signal. The program then finishes its current pass.
 whowrote batch "$texts" --shard "$SLURM_ARRAY_TASK_ID/$of" --offline --threads "${SLURM_CPUS_PER_TASK:-1}" --memory 4GiB "$@" \
     -o "$verdicts/part-$SLURM_ARRAY_TASK_ID-of-$of.jsonl" &
 batch=$!

@@ -1,8 +1,8 @@
-"""Judges a Parquet file on four workers of which one is killed half way, and writes the rows as JSON lines.
+"""Judges a Parquet file on four workers, kills one of them half way, and writes the rows as JSON lines.
 
     killed_worker.py IN.parquet OUT.jsonl PROGRAM ARGUMENTS...
 
-tests/spark.rs compares them with what one process writes.
+tests/spark.rs compares the rows with those that one process writes.
 """
 
 import json
@@ -22,7 +22,7 @@ source, target, program, *arguments = sys.argv[1:]
 
 
 def executors():
-    """The processes of the workers."""
+    """The process ids of the workers."""
     found = subprocess.run(["pgrep", "-f", "CoarseGrainedExecutorBackend"], capture_output=True, text=True).stdout
     own = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True).stdout.split()
     below, grown = set(own), True
@@ -34,7 +34,7 @@ def executors():
 
 
 def kill_one():
-    """Ends a worker as soon as texts are being judged."""
+    """Kills a worker as soon as the program judges texts."""
     while not subprocess.run(["pgrep", "-f", f"{program} batch -"], capture_output=True).stdout:
         time.sleep(0.05)
     time.sleep(1.5)
@@ -43,7 +43,7 @@ def kill_one():
     print(f"killed worker {victim}", flush=True)
 
 
-# The workers' Python is the one that runs this, and what they write goes where this runs.
+# The workers use the Python that runs this script.
 os.environ["PYSPARK_PYTHON"] = sys.executable
 spark = (
     SparkSession.builder.master("local-cluster[4,1,1024]")

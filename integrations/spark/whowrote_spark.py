@@ -1,12 +1,12 @@
-"""Runs whowrote over a Spark DataFrame: a row with a text in, a row with its verdict out.
+"""Runs whowrote over a Spark DataFrame: each row with a text gives a row with its verdict.
 
     from whowrote_spark import judge
     texts = spark.read.parquet("texts.parquet").repartition(64)
     judge(texts, text="body", id="key").write.parquet("verdicts.parquet")
 
-Each partition is handed to one process of `whowrote batch`, which loads the models once, so that partitions of some thousand texts
-are best. Nothing of a partition is kept before it is whole: where a worker is lost Spark runs its partitions again, and no text is
-lost or comes twice. The program and the models' cache must be on every machine of the cluster (`whowrote models pull`); the
+Each partition goes to one process of `whowrote batch`, which loads the models once. So partitions of a few thousand texts are
+best. Nothing of a partition counts until it is complete: if a worker is lost, Spark runs its partitions again, and no text is
+lost or comes twice. The program and the models' cache must be on every machine of the cluster (`whowrote models pull`). The
 workers of a machine share the cache.
 """
 
@@ -18,18 +18,18 @@ SCHEMA = "id string, verdict string, authors array<string>, report string"
 """The columns of the result: `report` is the whole JSON of docs/OUTPUT.md."""
 
 ROWS = 256
-"""Rows that are handed on at a time."""
+"""How many rows are passed on at a time."""
 
 
 def judge(frame, text="text", id="id", program="whowrote", arguments=()):
     """One row of SCHEMA for each row of `frame`.
 
-    `text` and `id` are columns of it; `arguments` are handed to `whowrote batch`, such as `("--offline", "--threads", "1")`.
-    Spark runs as many partitions at a time as it has cores, so that one thread each is best, unless
+    `text` and `id` are columns of `frame`. `arguments` are further arguments for `whowrote batch`, such as
+    `("--offline", "--threads", "1")`. Spark runs one partition per core at the same time, so one thread each is best, unless
     `spark.task.cpus` says otherwise.
 
-    A text that could not be judged has the verdict `unable`, and its report says why. Where the program fails the task
-    fails with it, with what the program said on the worker's standard error.
+    A text that could not be judged has the verdict `unable`, and its report says why. If the program fails, the task fails too,
+    and the program's message is on the worker's standard error.
     """
     command = [program, "batch", "-", "--input-format", "jsonl", "--quiet", "--text", "text", "--id", "id", *arguments]
     rows = frame.select(frame[id].cast("string").alias("id"), frame[text].cast("string").alias("text"))
@@ -62,17 +62,18 @@ def _verdicts(batches, command):
             raise feeder.failed
         status = process.wait()
         if status != 0 or judged != feeder.fed:
-            raise RuntimeError(f"{command[0]} ended with {status} after {judged} of {feeder.fed} texts; its reason is on standard error")
+            judged = f"{judged} of {feeder.fed} texts"
+            raise RuntimeError(f"{command[0]} ended with {status} after {judged}; standard error says why")
         if rows:
             yield pandas.DataFrame(rows, columns=["id", "verdict", "authors", "report"])
     finally:
-        # A task that is given up leaves nothing behind.
+        # A cancelled task leaves no process behind.
         process.kill()
         process.wait()
 
 
 class _Feeder(threading.Thread):
-    """Writes texts while the other end reads verdicts: neither waits for the other with full pipes."""
+    """Writes texts while the caller reads verdicts, so that full pipes cannot block both."""
 
     def __init__(self, first, batches, pipe):
         super().__init__(daemon=True)
@@ -86,8 +87,8 @@ class _Feeder(threading.Thread):
                 self.feed(batch)
             self.pipe.close()
         except BrokenPipeError:
-            pass  # The program has ended; its status says why.
-        except Exception as error:  # Spark's own, from reading the partition.
+            pass  # The program has ended, and its status says why.
+        except Exception as error:  # An error of Spark's own while it reads the partition.
             self.failed = error
             try:
                 self.pipe.close()
@@ -96,7 +97,7 @@ class _Feeder(threading.Thread):
 
     def feed(self, batch):
         for id, text in zip(batch["id"], batch["text"]):
-            # A missing text is one that cannot be judged, and has its row.
+            # A missing text cannot be judged, but it still gets a row.
             line = json.dumps({"id": id, "text": text if isinstance(text, str) else None}, ensure_ascii=False)
             self.pipe.write(line.encode() + b"\n")
             self.fed += 1
