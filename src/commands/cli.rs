@@ -3,12 +3,12 @@
 
 use super::batch::BatchArgs;
 use super::calibrate::CalibrateArgs;
-use super::choices::choices;
+use super::choices::{choices, named};
 use super::gate::GateArgs;
 use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
 use crate::model::DeviceChoice;
-use crate::output::Format;
+use crate::output::{Format, formats_of_reports};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -89,8 +89,8 @@ pub struct DetectArgs {
     pub files: Vec<OsString>,
 
     /// How verdicts are printed
-    #[arg(long, value_name = "FORMAT", value_parser = choices(&Format::NAMED), default_value = "text")]
-    pub format: Format,
+    #[arg(long, value_name = "FORMAT", value_parser = choices(named(formats_of_reports())), default_value = "text")]
+    pub format: &'static Format,
 
     /// How texts are judged.
     #[command(flatten)]
@@ -167,7 +167,7 @@ pub struct JudgeArgs {
         long = "test",
         value_name = "TEST",
         value_delimiter = ',',
-        value_parser = choices(&TESTS),
+        value_parser = choices(TESTS),
         default_values = ["entropy-gap", "likelihood-ratio", "cross-entropy"],
     )]
     pub tests: Vec<Test>,

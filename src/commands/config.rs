@@ -17,7 +17,7 @@ pub struct DetectConfig {
     /// The texts, in the order in which their verdicts are printed; at least one.
     pub sources: Vec<Source>,
     /// How verdicts are printed.
-    pub format: Format,
+    pub format: &'static Format,
     /// How much of each is printed.
     pub detail: Detail,
     /// The width that text is wrapped at, in columns.
@@ -125,7 +125,7 @@ impl DetectConfig {
         if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
             return Err(Contradiction::StdinTwice);
         }
-        if args.tokens && args.format != Format::Json {
+        if args.tokens && args.format.is_styled {
             return Err(Contradiction::TokensAsText);
         }
         let judging = JudgeSettings {
@@ -262,8 +262,8 @@ mod tests {
         assert_eq!(config.judging.alpha_human, 0.01);
         assert_eq!(config.judging.prompt, PromptChoice::Unknown);
         assert_eq!(
-            (config.format, config.detail, config.judging.device),
-            (Format::Text, Detail::Normal, DeviceChoice::Auto)
+            (config.format.name, config.detail, config.judging.device),
+            ("text", Detail::Normal, DeviceChoice::Auto)
         );
         assert!(
             config.judging.a.is_empty() && config.judging.b.is_empty() && !config.judging.offline && !config.progress

@@ -1,5 +1,6 @@
 //! Reports as a Parquet file: one row a text, with typed columns for each author and model.
 
+use super::Format;
 use anyhow::Context;
 use arrow_json::ReaderBuilder;
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -11,6 +12,18 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use whowrote_input::printable;
+
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "parquet",
+    help: "A Parquet file with typed columns, as docs/BATCH.md says",
+    is_styled: false,
+    reports: None,
+    run: None,
+    table: Some(("parquet", |lines, out, authors, models, name| {
+        write_table(lines, out, authors, models, name)
+    })),
+};
 
 /// Rows that are in memory at a time, and in a row group of the file.
 const ROWS: usize = 1 << 12;
@@ -101,7 +114,7 @@ fn row(mut report: Map<String, Value>) -> Value {
 ///
 /// # Errors
 /// When a line is no report, or one of the files fails.
-pub fn write_table(
+fn write_table(
     lines: impl BufRead,
     out: impl Write + Send,
     authors: &[String],

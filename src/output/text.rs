@@ -1,7 +1,7 @@
 //! For reading: the verdict in one sentence, then who is ruled out and how strongly, who is left, what to be careful
 //! of, and the figures.
 
-use super::ReportWriter;
+use super::{Format, Layout, ReportWriter, text_runs};
 use crate::report::{ModelFigures, ProvenanceReport};
 use crate::sentences::{verdicts as sentences, warning};
 use anstyle::{AnsiColor, Style};
@@ -9,6 +9,16 @@ use std::io::{self, Write};
 use textwrap::{WordSplitter, core::display_width};
 use whowrote_input::printable;
 use whowrote_stats::verdict::{Hypothesis, Verdict};
+
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "text",
+    help: "For reading: what was found, and what it rests on",
+    is_styled: true,
+    reports: Some(|layout| Box::new(TextWriter::new(layout))),
+    run: Some(text_runs::write),
+    table: None,
+};
 
 const HEADING: Style = Style::new().bold();
 const VERDICT: Style = Style::new().bold();
@@ -62,11 +72,11 @@ pub struct TextWriter {
 }
 
 impl TextWriter {
-    /// A writer that wraps lines at a width in columns, within what is readable.
-    pub fn new(detail: Detail, width: usize) -> Self {
+    /// A writer that wraps lines at a width within what is readable.
+    pub fn new(layout: Layout) -> Self {
         TextWriter {
-            detail,
-            width: readable(width),
+            detail: layout.detail,
+            width: readable(layout.width),
             first: true,
         }
     }
@@ -240,7 +250,9 @@ mod tests {
 
     fn plain(report: &ProvenanceReport, detail: Detail, width: usize) -> String {
         let mut stripped = anstream::StripStream::new(Vec::new());
-        TextWriter::new(detail, width).write(report, &mut stripped).unwrap();
+        TextWriter::new(Layout { detail, width })
+            .write(report, &mut stripped)
+            .unwrap();
         String::from_utf8(stripped.into_inner()).unwrap()
     }
 

@@ -9,7 +9,7 @@ use super::choices::choices;
 use super::config::judge_settings;
 use super::{JudgeArgs, Terminal};
 use crate::judge::JudgeSettings;
-use crate::output::beside;
+use crate::output::{TableWriter, beside, table_with_ending};
 use anyhow::{Context, bail};
 use clap::Args;
 use ignore::overrides::OverrideBuilder;
@@ -55,7 +55,7 @@ pub struct BatchArgs {
     pub id: Option<String>,
 
     /// What all files hold, whatever their names say
-    #[arg(long, value_name = "FORMAT", value_parser = choices(&Holding::NAMED))]
+    #[arg(long, value_name = "FORMAT", value_parser = choices(Holding::NAMED))]
     pub input_format: Option<Holding>,
 
     /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
@@ -133,12 +133,12 @@ pub struct BatchConfig {
 }
 
 /// The files of the results.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Output {
     /// One JSON object a line.
     pub lines: PathBuf,
-    /// The Parquet file that is made out of them, where one is asked for.
-    pub table: Option<PathBuf>,
+    /// The table that is made of them, if one is asked for, and what makes it.
+    pub table: Option<(PathBuf, TableWriter)>,
 }
 
 impl Output {
@@ -150,12 +150,12 @@ impl Output {
                 printable(&path.to_string_lossy())
             );
         }
-        Ok(match ending.as_deref() {
-            Some("parquet") => Self {
+        Ok(match ending.as_deref().and_then(table_with_ending) {
+            Some(writer) => Self {
                 lines: beside(&path, ".jsonl"),
-                table: Some(path),
+                table: Some((path, writer)),
             },
-            _ => Self {
+            None => Self {
                 lines: path,
                 table: None,
             },
@@ -165,7 +165,10 @@ impl Output {
     /// All files that are written, none of which is a text.
     fn files(&self) -> Vec<PathBuf> {
         let of_lines = [self.lines.clone(), beside(&self.lines, ".state")];
-        of_lines.into_iter().chain(self.table.clone()).collect()
+        of_lines
+            .into_iter()
+            .chain(self.table.as_ref().map(|(path, _)| path.clone()))
+            .collect()
     }
 }
 

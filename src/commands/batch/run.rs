@@ -4,7 +4,7 @@ use super::tally::Tally;
 use super::{BatchConfig, Output};
 use crate::commands::detect::TextJudge;
 use crate::commands::{ExitStatus, OutputError, write_sentence};
-use crate::output::{Finished, Journal, OutFile, write_table};
+use crate::output::{Finished, Journal, OutFile};
 use crate::report::ProvenanceReport;
 use crate::sentences::verdicts as sentences;
 use anyhow::{Context, bail};
@@ -52,9 +52,9 @@ pub fn run(
     let lines = match &config.output {
         None => Lines::Stream(out),
         Some(Output { lines, table }) => {
-            if let Some(table) = table
+            if let Some((table, _)) = table
                 .as_ref()
-                .filter(|table| table.exists() && !lines.exists() && !config.overwrite)
+                .filter(|(table, _)| table.exists() && !lines.exists() && !config.overwrite)
             {
                 bail!(
                     "`{}` is there already and the lines that it was made of are not; name another file with -o, or begin anew with \
@@ -120,7 +120,7 @@ pub fn run(
     }
     if let Some(Output {
         lines,
-        table: Some(table),
+        table: Some((table, write_table)),
     }) = &config.output
     {
         let names = |key: &str| -> Vec<String> {
@@ -136,7 +136,7 @@ pub fn run(
         let mut file = OutFile::create(table, [])?;
         let read = File::open(lines).with_context(|| file.cannot_write())?;
         write_table(
-            BufReader::new(read),
+            &mut BufReader::new(read),
             &mut file,
             &names("authors"),
             &names("models"),
