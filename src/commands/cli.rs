@@ -14,7 +14,7 @@ use clap_complete::Shell;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use whowrote_stats::sampling_params::SamplingFamily;
+use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::Test;
 
 /// Says which of the authors that you can name could have written a text
@@ -174,11 +174,7 @@ pub struct JudgeArgs {
 
     /// The ways of sampling that an author may have used: deployed, any, or one way; without it, that of the author in the
     /// catalogue, or deployed
-    ///
-    /// `deployed` is what services run: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, and untruncated up to
-    /// temperature 0.85. `any` is also untruncated up to temperature 1.3. One way reads like
-    /// `temperature=0.7,top-p=0.9`, with any of temperature (or a range such as 0.5..1), top-k, top-p and min-p.
-    #[arg(long, value_name = "DECODING")]
+    #[arg(long, value_name = "DECODING", long_help = decoding_help())]
     pub decoding: Option<SamplingFamily>,
 
     /// The prompt that the text answers, in a file; a model with a chat template gets it as the user's turn
@@ -230,6 +226,22 @@ pub struct RunArgs {
     /// Opens no connection: a model that is not on this machine is an error
     #[arg(long)]
     pub offline: bool,
+}
+
+/// The help of `--decoding`, from what the families hold.
+fn decoding_help() -> String {
+    format!(
+        "The ways of sampling that an author may have used: {}, {}, or one way; without it, the author's way in the catalogue, or \
+         {}\n\n\
+         `{}` is what services run: {DEPLOYED}. `{}` goes further without truncation, up to temperature {}. One way reads like \
+         `temperature=0.7,top-p=0.9`, with any of temperature (or a range such as 0.5..1), top-k, top-p and min-p.",
+        DEPLOYED.name,
+        ANY.name,
+        SamplingFamily::default(),
+        DEPLOYED.name,
+        ANY.name,
+        ANY.stated_hottest(),
+    )
 }
 
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
