@@ -155,9 +155,9 @@ fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]>
 }
 
 /// `x·wᵀ`: `(rows, columns)` by `(n, columns)`.
-pub(super) struct Linear;
+pub(super) struct LinearKernel;
 
-impl CustomOp2 for Linear {
+impl CustomOp2 for LinearKernel {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -174,12 +174,12 @@ impl CustomOp2 for Linear {
 ///
 /// A single query of each row, as when a text is drawn, takes all heads that share keys at once: the keys are then read
 /// once, and not once a head.
-pub(super) struct Attention<'a>(pub Mask<'a>);
+pub(super) struct AttentionKernel<'a>(pub Mask<'a>);
 
 /// Queries of one head that are worked on at a time: their scores stay in the second-level cache.
 const QUERY_BLOCK: usize = 64;
 
-impl CustomOp3 for Attention<'_> {
+impl CustomOp3 for AttentionKernel<'_> {
     fn name(&self) -> &'static str {
         "attention"
     }
@@ -267,7 +267,7 @@ impl CustomOp3 for Attention<'_> {
 /// A pointer that tasks may take to disjoint places.
 struct Shared(*mut f32);
 
-// SAFETY: only [`Attention`] uses it, where every task writes rows and columns that no other task touches.
+// SAFETY: only [`AttentionKernel`] uses it, where every task writes rows and columns that no other task touches.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -335,9 +335,9 @@ pub(super) fn exp_over(row: &[f32], factor: f32, out: &mut Vec<f32>) {
 }
 
 /// `activation(gate)·up`; see [`super::ops::gate`].
-pub(super) struct Gate(pub Activation);
+pub(super) struct GateKernel(pub Activation);
 
-impl CustomOp1 for Gate {
+impl CustomOp1 for GateKernel {
     fn name(&self) -> &'static str {
         "gate"
     }
@@ -397,9 +397,9 @@ fn gelu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 }
 
 /// Root-mean-square norm; see [`super::ops::rms_norm`].
-pub(super) struct RmsNorm(pub f32);
+pub(super) struct RmsNormKernel(pub f32);
 
-impl CustomOp2 for RmsNorm {
+impl CustomOp2 for RmsNormKernel {
     fn name(&self) -> &'static str {
         "rms-norm"
     }

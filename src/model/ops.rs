@@ -37,7 +37,7 @@ pub fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> R
 pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     // A vendor's library, where one is built in, takes the multiplications.
     match on_cpu(x) && !cfg!(any(feature = "mkl", feature = "accelerate")) {
-        true => x.contiguous()?.apply_op2_no_bwd(w, &cpu_kernels::Linear),
+        true => x.contiguous()?.apply_op2_no_bwd(w, &cpu_kernels::LinearKernel),
         false => x.matmul(&w.t()?),
     }
 }
@@ -46,7 +46,7 @@ pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let x = x.contiguous()?;
     match on_cpu(&x) {
-        true => x.apply_op2_no_bwd(weight, &cpu_kernels::RmsNorm(epsilon as f32)),
+        true => x.apply_op2_no_bwd(weight, &cpu_kernels::RmsNormKernel(epsilon as f32)),
         false => candle_nn::ops::rms_norm(&x, weight, epsilon as f32),
     }
 }
@@ -54,7 +54,9 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
 /// `activation(gate)·up` of `(tokens, 2·intermediate)`, gate before up: `(tokens, intermediate)`.
 pub fn gate(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     match on_cpu(gate_up) {
-        true => gate_up.contiguous()?.apply_op1_no_bwd(&cpu_kernels::Gate(activation)),
+        true => gate_up
+            .contiguous()?
+            .apply_op1_no_bwd(&cpu_kernels::GateKernel(activation)),
         false => gate_in_candle(gate_up, activation),
     }
 }
@@ -81,7 +83,7 @@ pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     match on_cpu(&q) {
-        true => q.apply_op3_no_bwd(&k, &v, &cpu_kernels::Attention(*mask)),
+        true => q.apply_op3_no_bwd(&k, &v, &cpu_kernels::AttentionKernel(*mask)),
         false => attention_in_candle(&q, &k, &v, mask),
     }
 }
