@@ -1,9 +1,9 @@
 //! What a model is given to read before it writes: a text to continue, or a turn of a conversation in the form of its
 //! chat template.
 //!
-//! A template is a program of the model's file, in the template language Jinja, and so comes from outside: it can render
-//! and nothing else, and only for so long. What people write is never seen by it. It renders marks in their place, and
-//! the writing is put there afterwards as plain text, so that `<|im_end|>` in an instruction ends no turn.
+//! A template is a program of the model's file, in the template language Jinja, and so comes from outside: it can
+//! render and nothing else, and only for so long. What people write is never seen by it. It renders marks in their
+//! place, and the writing is put there afterwards as plain text, so that `<|im_end|>` in an instruction ends no turn.
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
@@ -21,8 +21,8 @@ const FUEL: u64 = 100_000;
 const MAX_BYTES: usize = 1 << 16;
 /// The same of what it renders.
 const MAX_RENDERED_BYTES: usize = 1 << 20;
-/// The language is parsed, compiled and run by functions that call themselves, a few kilobytes deep for each byte of a template at
-/// most.
+/// The language is parsed, compiled and run by functions that call themselves, a few kilobytes deep for each byte of a
+/// template at most.
 const STACK_BYTES: usize = 512 << 20;
 
 /// Marks that stand for what people wrote, of characters for private use, which no template writes.
@@ -31,9 +31,9 @@ const USER: &str = "\u{F8FE}\u{F8F1}\u{F8FF}";
 
 /// What a model that holds conversations is taken to have been asked where nobody knows it.
 ///
-/// Such a model has seen next to no text that follows nothing: its own answers look odd to it there. After a request that says
-/// as little as one can, they do not (docs/VALIDITY.md has the difference). Texts are scored after it only where the
-/// evidence is the place among texts scored in the same way, so that any request keeps the guarantee.
+/// Such a model has seen next to no text that follows nothing: its own answers look odd to it there. After a request
+/// that says as little as one can, they do not (docs/VALIDITY.md has the difference). Texts are scored after it only
+/// where the evidence is the place among texts scored in the same way, so that any request keeps the guarantee.
 pub const GENERIC_REQUEST: &str = "Write a text.";
 
 /// What a model reads before it writes.
@@ -220,8 +220,8 @@ pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
     }
 }
 
-/// What a model saw before a text whose prompt nobody knows: [`GENERIC_REQUEST`] where it holds conversations, and nothing
-/// otherwise.
+/// What a model saw before a text whose prompt nobody knows: [`GENERIC_REQUEST`] where it holds conversations, and
+/// nothing otherwise.
 ///
 /// # Errors
 /// When the template of the model's file refuses the request.

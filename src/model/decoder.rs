@@ -403,8 +403,8 @@ impl Decoder {
         Ok(hidden)
     }
 
-    /// Hidden states after the last norm, `(ids, hidden)`, of texts that lie in `ids` one behind the other, of so many tokens
-    /// each. None sees another; all follow the one row of `prefix`, which stays as it is.
+    /// Hidden states after the last norm, `(ids, hidden)`, of texts that lie in `ids` one behind the other, of so many
+    /// tokens each. None sees another; all follow the one row of `prefix`, which stays as it is.
     ///
     /// # Errors
     /// When an id is not in the vocabulary, the lengths do not add up, the prefix has other than one row, a text is longer
@@ -466,8 +466,9 @@ impl Decoder {
         }
     }
 
-    /// The layers over rows of tokens, one behind the other, of `(past, tokens)` each. `mix` is the attention of a layer: of
-    /// queries `(ids, heads, head_dim)` and keys and values `(ids, kv_heads, head_dim)`, whatever shape it returns.
+    /// The layers over rows of tokens, one behind the other, of `(past, tokens)` each. `mix` is the attention of a
+    /// layer: of queries `(ids, heads, head_dim)` and keys and values `(ids, kv_heads, head_dim)`, whatever shape it
+    /// returns.
     fn pass(
         &self,
         ids: &[u32],

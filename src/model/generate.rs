@@ -1,8 +1,8 @@
 //! Writes many texts at once with one model.
 //!
 //! All texts that are under way take one step together, and where one ends the next begins in its place, so that the
-//! batch stays full to the end of the work. Texts of one prompt that follow one another share the reading of it. What is
-//! drawn depends on each text's own seed and not on the company that it has in the batch, up to rounding.
+//! batch stays full to the end of the work. Texts of one prompt that follow one another share the reading of it. What
+//! is drawn depends on each text's own seed and not on the company that it has in the batch, up to rounding.
 
 use super::decoder::KvCache;
 use super::device::memory_for_weights;

@@ -302,8 +302,9 @@ impl Tokenizer {
         }
     }
 
-    /// The tokens of a piece of writing in which the names of control tokens are those tokens, as in what a chat template
-    /// writes, and the parts marked as plain are plain text. Pieces that follow one another are cut into tokens as one.
+    /// The tokens of a piece of writing in which the names of control tokens are those tokens, as in what a chat
+    /// template writes, and the parts marked as plain are plain text. Pieces that follow one another are cut into
+    /// tokens as one.
     ///
     /// # Errors
     /// When the tokeniser refuses a part.
@@ -391,7 +392,8 @@ impl Tokenizer {
             model: self.model.clone(),
             reason: e.to_string(),
         };
-        // The regular expressions of a tokeniser come from its file, and the library panics where one gives up on a text.
+        // The regular expressions of a tokeniser come from its file, and the library panics where one gives up on a
+        // text.
         let encoded = catch_panic(|| self.inner.encode(text, false));
         let encoding = encoded.unwrap_or_else(|why| Err(why.into())).map_err(refused)?;
         let ids = encoding.get_ids().to_vec();
@@ -639,7 +641,8 @@ fn library(path: &Path, error: tokenizers::Error) -> ModelError {
     ModelError::malformed(path, format!("its tokeniser cannot be built: {error}"))
 }
 
-/// Whether a token is called as those that steer a model are, such as `<|end|>`, `<start_of_image>` or `[multimodal]`; not
+/// Whether a token is called as those that steer a model are, such as `<|end|>`, `<start_of_image>` or `[multimodal]`;
+/// not
 /// `<table>` or `</b>`, which are text.
 fn is_mark(token: &str) -> bool {
     let within = |open: &str, close: &str| token.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));

@@ -201,8 +201,8 @@ impl Weight {
         }
     }
 
-    /// Runs `f` on rows `rows` in memory, f32 and row-major. Packed rows are unpacked into `buffer`, which is reused from
-    /// call to call; `rows` begins at a multiple of 256.
+    /// Runs `f` on rows `rows` in memory, f32 and row-major. Packed rows are unpacked into `buffer`, which is reused
+    /// from call to call; `rows` begins at a multiple of 256.
     pub fn with_rows<T>(
         &self,
         rows: Range<usize>,
@@ -459,7 +459,8 @@ impl Checkpoint {
     /// One matrix made of the rows of several tensors of `columns` columns, in order: a query, key and value
     /// projection become one multiplication.
     ///
-    /// A part's `interleaved_heads`, where not zero, says that its rows are to be taken out of llama's interleaved order.
+    /// A part's `interleaved_heads`, where not zero, says that its rows are to be taken out of llama's interleaved
+    /// order.
     pub fn matrix(
         &self,
         parts: &[MatrixPart],
