@@ -116,8 +116,8 @@ fn threads() -> Parallelism {
     }
 }
 
-/// `x·wᵀ` for x of `(rows, columns)` and w of `(n, columns)`: `(rows, n)`, in a buffer that is reused from call to call.
-/// A new buffer would be zeroed, or faulted in page by page, before it is overwritten.
+/// `x·wᵀ` for x of `(rows, columns)` and w of `(n, columns)`: `(rows, n)`, in a buffer that is reused from call to
+/// call. A new buffer would be zeroed, or faulted in page by page, before it is overwritten.
 pub(crate) fn multiply_into(x: &[f32], rows: usize, w: &[f32], n: usize, out: &mut Vec<f32>) -> Result<()> {
     let columns = x.len() / rows.max(1);
     let (Some(a), Some(b)) = (Rows::new(x, rows, columns, columns), Rows::new(w, n, columns, columns)) else {

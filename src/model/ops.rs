@@ -81,8 +81,8 @@ pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 }
 
 /// Causal attention of queries `(batch, tokens, heads, head_dim)` over keys and values
-/// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`. The tensors of keys and values may have more
-/// rows and more keys than the mask shows to the queries.
+/// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`. The tensors of keys and values may have
+/// more rows and more keys than the mask shows to the queries.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     if on_cpu(&q) {
