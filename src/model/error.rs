@@ -91,6 +91,11 @@ impl ModelError {
         }
     }
 
+    /// [`ModelError::Tensor`], for a computation that this crate refuses.
+    pub(super) fn computation(reason: &str) -> Self {
+        Self::Tensor(candle_core::Error::Msg(reason.into()))
+    }
+
     /// [`ModelError::Io`].
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {

@@ -11,8 +11,9 @@ mod device_choice;
 pub mod error;
 pub mod generate;
 pub mod gguf;
-
+mod kv_cache;
 mod language_model;
+mod layer;
 mod ops;
 pub mod sampler;
 pub mod store;

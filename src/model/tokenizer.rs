@@ -174,8 +174,8 @@ impl Tokenizer {
                 return Err(ModelError::unsupported(
                     path,
                     format!(
-                        "the tokeniser {other:?} is not covered; gpt2 (byte-level BPE) and llama (SentencePiece) are. \
-                         Name the model's folder with its tokenizer.json instead"
+                        "the tokeniser {other:?} is not covered; gpt2 (byte-level BPE) and llama (SentencePiece) are; \
+                         name the model's folder with its tokenizer.json instead"
                     ),
                 ));
             }
@@ -687,8 +687,8 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
             return Err(ModelError::unsupported(
                 path,
                 format!(
-                    "the pre-tokeniser {other:?} is not covered; smollm, gpt-2, qwen2, llama-bpe and smaug-bpe are. \
-                     Name the model's folder with its tokenizer.json instead"
+                    "the pre-tokeniser {other:?} is not covered; smollm, gpt-2, qwen2, llama-bpe and smaug-bpe are; \
+                     name the model's folder with its tokenizer.json instead"
                 ),
             ));
         }
