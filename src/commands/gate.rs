@@ -4,8 +4,8 @@ use super::choices::{choices, named};
 use super::config::judge_settings;
 use super::{ExitStatus, JudgeArgs, OutputError, Terminal, fetch_progress, write_sentence};
 use crate::gate::{
-    Before, Excepted, GatePolicy, GateReport, Judged, Note, NoteLevel, POLICY_FILE, Passage, Rule, Skipped, TEMPLATE,
-    Undecided, decide, passages,
+    Before, Excepted, GatePolicy, GateReport, JudgedText, Note, NoteLevel, POLICY_FILE, Passage, Rule, Skipped,
+    TEMPLATE, Undecided, apply_rules, passages,
 };
 use crate::judge::{Judge, JudgeError, JudgeSettings, considered};
 use crate::output::{Detail, Format, Layout, OutFile, formats_of_runs};
@@ -543,7 +543,7 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
         }
     }
     let judged = texts.into_iter().zip(reports).map(|(text, report)| {
-        Ok(Judged {
+        Ok(JudgedText {
             path: text.path,
             unit: text.unit,
             lines: text.passage.lines,
@@ -561,7 +561,7 @@ fn judge(config: &GateConfig, texts: Vec<Text>, gathered: Gathered, err: &mut dy
         skipped: gathered.skipped,
         notes: gathered.notes,
         unreadable: gathered.unreadable,
-        ..decide(judged, config.policy.alpha)
+        ..apply_rules(judged, config.policy.alpha)
     })
 }
 
