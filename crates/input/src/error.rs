@@ -84,13 +84,21 @@ pub enum InputError {
         /// The input.
         name: String,
     },
-    /// A line that is no JSON object.
-    #[error("`{name}` is no JSON ({reason}); write one object a line, in UTF-8")]
+    /// A line that cannot be read as a JSON object.
+    #[error("`{name}` cannot be read as a JSON object ({reason}); write one object per line, in UTF-8")]
     NotJson {
         /// The file and the line.
         name: String,
         /// What the parser said.
         reason: String,
+    },
+    /// A JSON array or object that is spread over the lines of a file.
+    #[error("`{name}` holds JSON that runs over many lines; put each object on one line, e.g. with `jq -c {filter}`")]
+    JsonOverLines {
+        /// The file.
+        name: String,
+        /// The filter for jq that splits it.
+        filter: &'static str,
     },
     /// A file or row that is no CSV.
     #[error(
@@ -206,6 +214,7 @@ impl InputError {
         let name = printable(name);
         match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => InputError::Missing { name },
+            io::ErrorKind::FileTooLarge => InputError::too_large(&name),
             io::ErrorKind::PermissionDenied => InputError::Permission { name, source },
             io::ErrorKind::IsADirectory => InputError::Directory { name },
             _ => InputError::Unreadable { name, source },
