@@ -30,8 +30,16 @@ impl FileFormat {
     pub const NAMED: [(Self, &'static str, &'static str); 5] = [
         (Self::Text, "text", "One text"),
         (Self::Jsonl, "jsonl", "One JSON object per line, each with a text in it"),
-        (Self::Csv, "csv", "Comma-separated values; the first row names the columns"),
-        (Self::Tsv, "tsv", "Tab-separated values; the first row names the columns"),
+        (
+            Self::Csv,
+            "csv",
+            "Comma-separated values; the first row names the columns",
+        ),
+        (
+            Self::Tsv,
+            "tsv",
+            "Tab-separated values; the first row names the columns",
+        ),
         (Self::Parquet, "parquet", "Rows of typed columns"),
     ];
 
@@ -307,7 +315,7 @@ fn next_of_walk(walk: &mut Walk) -> Option<Result<PathBuf, (String, InputError)>
                 };
                 let source = error
                     .into_io_error()
-                    .unwrap_or_else(|| io::Error::other("it cannot be walked"));
+                    .unwrap_or_else(|| io::Error::other("the folder cannot be searched"));
                 let failed = InputError::from_io(&name, source);
                 return Some(Err((name, failed)));
             }

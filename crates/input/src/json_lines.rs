@@ -274,8 +274,14 @@ mod tests {
         assert_eq!(objects(text), expected);
         assert_eq!(objects(format!("\u{feff}{text}")), expected);
         let units = || "\u{feff}".encode_utf16().chain(text.encode_utf16());
-        assert_eq!(objects(units().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()), expected);
-        assert_eq!(objects(units().flat_map(u16::to_be_bytes).collect::<Vec<u8>>()), expected);
+        assert_eq!(
+            objects(units().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+            expected
+        );
+        assert_eq!(
+            objects(units().flat_map(u16::to_be_bytes).collect::<Vec<u8>>()),
+            expected
+        );
     }
 
     #[test]
@@ -285,7 +291,10 @@ mod tests {
             "{\"text\": \"cut \\ud83d\", \"b\": \"\\ude00\"}\n",
             "{\"text\": \"\\ud83d\\ude00\\ud83d \\\\ud83d\"}\n",
         ));
-        assert_eq!(found[0], Ok((1, json!({"a": null, "b": [null, null], "text": "NaN \" \\"}))));
+        assert_eq!(
+            found[0],
+            Ok((1, json!({"a": null, "b": [null, null], "text": "NaN \" \\"})))
+        );
         assert_eq!(found[1], Ok((2, json!({"text": "cut ", "b": ""}))));
         assert_eq!(found[2], Ok((3, json!({"text": "😀 \\ud83d"}))));
     }

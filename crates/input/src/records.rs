@@ -391,7 +391,13 @@ mod tests {
         assert_eq!(found[1].2, Ok("after".to_owned()));
         let found = all(JsonRecords::new("f", io::repeat(b'x'), columns(None)));
         assert_eq!(found.len(), 1);
-        assert!(found[0].2.as_ref().unwrap_err().contains("the rest of the file is not read"));
+        assert!(
+            found[0]
+                .2
+                .as_ref()
+                .unwrap_err()
+                .contains("the rest of the file is not read")
+        );
     }
 
     #[test]
@@ -424,7 +430,12 @@ mod tests {
         assert_eq!((found[1].0.as_str(), found[1].1.as_deref()), ("f.csv:2", Some("2")));
         assert!(found[2].2.as_ref().unwrap_err().contains("`text`"));
         assert!(found[3].2.as_ref().unwrap_err().contains("empty"));
-        let found = all(CsvRecords::new("f.tsv", "text\tx\nü\t1\n".as_bytes(), b'\t', columns(None)));
+        let found = all(CsvRecords::new(
+            "f.tsv",
+            "text\tx\nü\t1\n".as_bytes(),
+            b'\t',
+            columns(None),
+        ));
         assert_eq!(found[0].2, Ok("ü".to_owned()));
         let latin = all(CsvRecords::new(
             "f.csv",
@@ -438,7 +449,12 @@ mod tests {
 
     #[test]
     fn a_column_that_is_not_there_is_told_with_those_that_are() {
-        let found = all(CsvRecords::new("f.csv", "a,body\n1,2\n".as_bytes(), b',', columns(None)));
+        let found = all(CsvRecords::new(
+            "f.csv",
+            "a,body\n1,2\n".as_bytes(),
+            b',',
+            columns(None),
+        ));
         assert_eq!(found.len(), 1);
         let sentence = found[0].2.as_ref().unwrap_err();
         assert!(
