@@ -15,7 +15,7 @@ use clap::Args;
 use ignore::overrides::OverrideBuilder;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use whowrote_input::{Columns, Finding, Holding, Root, Shard, printable};
+use whowrote_input::{Columns, CorpusOptions, CorpusSource, FileFormat, Shard, printable};
 
 /// What the user typed after `batch`; [`BatchConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
@@ -55,8 +55,8 @@ pub struct BatchArgs {
     pub id: Option<String>,
 
     /// What all files hold, whatever their names say
-    #[arg(long, value_name = "FORMAT", value_parser = choices(Holding::NAMED))]
-    pub input_format: Option<Holding>,
+    #[arg(long, value_name = "FORMAT", value_parser = choices(FileFormat::NAMED))]
+    pub input_format: Option<FileFormat>,
 
     /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
     ///
@@ -115,9 +115,9 @@ fn parse_size(text: &str) -> Result<u64, String> {
 #[derive(Debug)]
 pub struct BatchConfig {
     /// Where texts come from; at least one.
-    pub roots: Vec<Root>,
+    pub roots: Vec<CorpusSource>,
     /// How they are found.
-    pub finding: Finding,
+    pub corpus: CorpusOptions,
     /// Where results go; none for standard output.
     pub output: Option<Output>,
     /// Whether those that are there are thrown away.
@@ -183,13 +183,13 @@ impl BatchConfig {
         for path in args.paths {
             if path == "-" {
                 reads_stdin += 1;
-                match args.input_format.unwrap_or(Holding::Jsonl) {
-                    holding @ (Holding::Text | Holding::Parquet) => bail!(
+                match args.input_format.unwrap_or(FileFormat::Jsonl) {
+                    format @ (FileFormat::Text | FileFormat::Parquet) => bail!(
                         "standard input is read as JSONL, CSV or TSV, not as {}; name a file, or judge one text with `whowrote \
                          detect`",
-                        format!("{holding:?}").to_lowercase()
+                        format!("{format:?}").to_lowercase()
                     ),
-                    holding => roots.push(Root::Stdin(holding)),
+                    format => roots.push(CorpusSource::Stdin(format)),
                 }
                 continue;
             }
@@ -200,7 +200,7 @@ impl BatchConfig {
                     printable(&path.to_string_lossy())
                 );
             }
-            roots.push(Root::Path(path));
+            roots.push(CorpusSource::Path(path));
         }
         for list in args.files_from {
             let path = (list.as_os_str() != "-").then_some(list);
@@ -211,7 +211,7 @@ impl BatchConfig {
                     printable(&list.to_string_lossy())
                 );
             }
-            roots.push(Root::List { path, null: args.null });
+            roots.push(CorpusSource::List { path, null: args.null });
         }
         if reads_stdin > 1 {
             bail!("standard input (`-`) is named more than once, but can be read only once");
@@ -232,7 +232,7 @@ impl BatchConfig {
         let except = output.as_ref().map(Output::files).unwrap_or_default();
         // A pattern of the shell may name results of before. They are no texts.
         let is_ours = |path: &Path| except.iter().any(|ours| same_file(path, ours));
-        roots.retain(|root| !matches!(root, Root::Path(path) if is_ours(path)));
+        roots.retain(|root| !matches!(root, CorpusSource::Path(path) if is_ours(path)));
         if let (true, Some(Output { lines, .. })) = (roots.is_empty(), &output) {
             bail!(
                 "`{}` is read by this very command; name another file to write",
@@ -241,12 +241,12 @@ impl BatchConfig {
         }
         Ok(Self {
             roots,
-            finding: Finding {
+            corpus: CorpusOptions {
                 columns: Columns {
                     text: args.text,
                     id: args.id,
                 },
-                holding: args.input_format,
+                format: args.input_format,
                 globs: args.globs,
                 hidden: args.hidden,
                 ignored: args.no_ignore,

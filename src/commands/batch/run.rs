@@ -18,7 +18,7 @@ use std::io::{BufReader, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use whowrote_input::InputSummary;
-use whowrote_input::{Corpus, Document, Finding, Record, Root, printable};
+use whowrote_input::{Corpus, CorpusOptions, CorpusSource, Document, Record, printable};
 use whowrote_stats::calibration::HUMAN;
 
 /// Texts that are read ahead, at most.
@@ -64,7 +64,7 @@ pub fn run(
             }
             let mut settings = settings.clone();
             // What decides which texts there are, but their files.
-            let Finding { columns, shard, .. } = &config.finding;
+            let CorpusOptions { columns, shard, .. } = &config.corpus;
             settings["text"] = columns.text.as_str().into();
             settings["id"] = columns.id.as_deref().into();
             settings["shard"] = format!("{}/{}", shard.index + 1, shard.of).into();
@@ -80,7 +80,7 @@ pub fn run(
         progress: progress(&config),
         stop,
     };
-    let mut corpus = Corpus::new(config.roots, config.finding);
+    let mut corpus = Corpus::new(config.roots, config.corpus);
     batch.pass_over_finished(&mut corpus)?;
     let before = batch.tally.texts;
     let begin = Instant::now();
@@ -158,13 +158,13 @@ fn progress(config: &BatchConfig) -> ProgressBar {
         bar.set_style(style);
     }
     let paths = config.roots.iter().map(|root| match root {
-        Root::Path(path) => Some(Root::Path(path.clone())),
-        Root::Stdin(_) | Root::List { .. } => None,
+        CorpusSource::Path(path) => Some(CorpusSource::Path(path.clone())),
+        CorpusSource::Stdin(_) | CorpusSource::List { .. } => None,
     });
-    if let Some(roots) = paths.collect::<Option<Vec<Root>>>() {
-        let (counted, finding) = (bar.clone(), config.finding.clone());
+    if let Some(roots) = paths.collect::<Option<Vec<CorpusSource>>>() {
+        let (counted, options) = (bar.clone(), config.corpus.clone());
         std::thread::spawn(move || {
-            let texts = Corpus::count(roots, finding);
+            let texts = Corpus::count(roots, options);
             counted.set_length(texts);
             if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos} of {len} texts, {msg}, {eta} left") {
                 counted.set_style(style);
