@@ -153,6 +153,16 @@ pub enum InputError {
         /// The type of its values.
         kind: String,
     },
+    /// A column of ids that are not single values.
+    #[error("`{name}` holds {kind} in the column `{column}`, which cannot be ids; name another column with --id")]
+    NotId {
+        /// The file.
+        name: String,
+        /// The column.
+        column: String,
+        /// What its values are.
+        kind: String,
+    },
     /// A record exceeds the size limit.
     #[error(
         "`{name}` is longer than {limit_mib} MiB, the longest text allowed{}; split it into parts",
