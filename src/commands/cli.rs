@@ -96,6 +96,10 @@ pub struct DetectArgs {
     #[command(flatten)]
     pub judging: JudgeArgs,
 
+    /// Judge files as they are, whatever their names say
+    #[arg(long)]
+    pub plain: bool,
+
     /// Adds every token's figures; with --format json only
     #[arg(long)]
     pub tokens: bool,

@@ -16,6 +16,8 @@ use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 pub struct DetectConfig {
     /// The texts, in the order in which their verdicts are printed; at least one.
     pub sources: Vec<Source>,
+    /// Whether files are read as they are, whatever their names say.
+    pub plain: bool,
     /// How verdicts are printed.
     pub format: &'static Format,
     /// How much of each is printed.
@@ -133,6 +135,7 @@ impl DetectConfig {
             ..judge_settings(args.judging)?
         };
         Ok(DetectConfig {
+            plain: args.plain,
             format: args.format,
             detail: match (args.quiet, args.verbose) {
                 (true, _) => Detail::Quiet,

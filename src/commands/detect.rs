@@ -48,7 +48,12 @@ pub fn run(
     let mut places = Vec::new();
     let mut slots = Vec::new();
     for source in &config.sources {
-        match Document::read(source) {
+        let read = if config.plain {
+            Document::read_plain
+        } else {
+            Document::read
+        };
+        match read(source) {
             Ok(document) => {
                 places.push(slots.len());
                 documents.push(document);

@@ -181,7 +181,7 @@ impl GenerateConfig {
         }
         for (i, text) in args.texts.into_iter().enumerate() {
             let text = match text.as_str() {
-                "-" => Document::read(&Source::Stdin)?.text,
+                "-" => Document::read_plain(&Source::Stdin)?.text,
                 _ => text,
             };
             let id = format!("prompt-{}", i + 1);

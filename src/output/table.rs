@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(at(&rows[1], &["hypotheses", "gemma-3-270m"]), &Field::Null);
         let figures = &reports[0].models["smollm2-135m-instruct"];
         let figure = |name: &str| at(&rows[0], &["models", "smollm2-135m-instruct", name]);
-        assert_eq!(figure("entropy"), &Field::Double(figures.entropy.unwrap()));
+        assert_eq!(figure("entropy"), &Field::Double(figures.entropy));
         assert_eq!(figure("tokens"), &Field::Long(figures.tokens as i64));
         let warnings = items(at(&rows[1], &["warnings"]));
         let Field::Group(warning) = &warnings[0] else { panic!() };

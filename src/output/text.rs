@@ -226,6 +226,9 @@ impl ReportWriter for TextWriter {
             writeln!(out)?;
         }
         writeln!(out, "{FAINT}{}{FAINT:#}", sentences::input(report))?;
+        if let Some(extraction) = sentences::extraction(report) {
+            self.wrapped(out, 0, FAINT, &extraction)?;
+        }
         self.wrapped(out, 0, VERDICT, &sentences::verdict(report))?;
         if report.verdict == Verdict::Unable && report.models.is_empty() {
             return Ok(());
@@ -451,7 +454,10 @@ mod tests {
     #[test]
     fn reports_stand_apart_by_an_empty_line() {
         let mut out = Vec::new();
-        let mut writer = TextWriter::new(Detail::Normal, 80);
+        let mut writer = TextWriter::new(Layout {
+            detail: Detail::Normal,
+            width: 80,
+        });
         writer.write(&undecided(), &mut out).unwrap();
         assert!(!out.starts_with(b"\n"));
         let first = out.len();
@@ -462,9 +468,12 @@ mod tests {
     #[test]
     fn styles_are_there_for_a_terminal() {
         let mut out = Vec::new();
-        TextWriter::new(Detail::Normal, 80)
-            .write(&undecided(), &mut out)
-            .unwrap();
+        TextWriter::new(Layout {
+            detail: Detail::Normal,
+            width: 80,
+        })
+        .write(&undecided(), &mut out)
+        .unwrap();
         assert!(String::from_utf8(out).unwrap().contains("\u{1b}[1m"));
     }
 }

@@ -49,6 +49,18 @@ pub fn input(report: &ProvenanceReport) -> String {
     }
 }
 
+/// How the text was taken out of its file; none if the file was judged as it is.
+pub fn extraction(report: &ProvenanceReport) -> Option<String> {
+    let extraction = report.input.extraction.as_ref()?;
+    let words = extraction.words;
+    let words = if words == 1 {
+        "1 word is left".to_owned()
+    } else {
+        format!("{words} words are left")
+    };
+    Some(format!("Read without its {}; {words}.", extraction.left_out))
+}
+
 /// The verdict in one sentence, which begins with the set where only one set is left.
 pub fn verdict(report: &ProvenanceReport) -> String {
     let of = |retained: bool| -> Vec<&Hypothesis> {
@@ -458,6 +470,7 @@ pub(crate) mod tests {
                 sha256: "ab".repeat(32),
                 bytes: 1834,
                 chars: 1821,
+                extraction: None,
             },
             verdict: match authors.len() {
                 0 => Verdict::Unknown,
@@ -523,6 +536,7 @@ pub(crate) mod tests {
             sha256: String::new(),
             bytes: 0,
             chars: 0,
+            extraction: None,
         };
         report.verdict = Verdict::Unable;
         report.models.clear();

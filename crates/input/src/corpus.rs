@@ -1,6 +1,7 @@
 //! Many texts, one after another: from folders, from lists of paths, and from files that hold many.
 
 use super::parquet::Parquet;
+use super::prose::Markup;
 use super::records::{Columns, CsvRecords, JsonRecords, Record, Records};
 use super::unpack::{Compression, compression, open, unpacked};
 use super::{Document, InputError, printable};
@@ -113,6 +114,8 @@ pub struct CorpusOptions {
     pub hidden: bool,
     /// Whether files are included that a .gitignore or .ignore names.
     pub ignored: bool,
+    /// Whether files of one text are read as they are, whatever their names say.
+    pub plain: bool,
     /// The share of the texts to take.
     pub shard: Shard,
     /// Files that are never texts: the results are written to them.
@@ -403,7 +406,9 @@ impl Iterator for Corpus {
                     if !self.takes() {
                         continue;
                     }
-                    let document = unpacked(&path, compression).and_then(|reader| Document::from_reader(&name, reader));
+                    let markup = Markup::of_document(&inner).filter(|_| !self.options.plain);
+                    let document =
+                        unpacked(&path, compression).and_then(|reader| Document::from_reader(&name, reader, markup));
                     return Some(Record {
                         name,
                         id: None,

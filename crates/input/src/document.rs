@@ -4,7 +4,8 @@
 //! Every failure is an [`InputError`]: one sentence that names the input and says what to do.
 
 use super::disguise::{self, Disguise, DisguiseKind};
-use super::{InputError, charset, unpack};
+use super::prose::{self, Markup};
+use super::{InputError, charset, printable, unpack};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -67,6 +68,20 @@ pub struct InputSummary {
     pub bytes: usize,
     /// Number of Unicode scalar values after decoding.
     pub chars: usize,
+    /// How the text was taken out of a file in another format; none if the file is judged as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction: Option<Extraction>,
+}
+
+/// How a text was taken out of a file in another format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Extraction {
+    /// The format, such as `markdown`.
+    pub format: &'static str,
+    /// What was left out, in words.
+    pub left_out: &'static str,
+    /// Number of words that were left.
+    pub words: usize,
 }
 
 /// A text that can be judged: it is decoded, not empty, and not binary.
@@ -87,6 +102,8 @@ pub struct Document {
     pub bytes: usize,
     /// Number of Unicode scalar values of the text with its disguises.
     pub chars: usize,
+    /// How the text was taken out of a file in another format; none if the file is judged as it is.
+    pub extraction: Option<Extraction>,
 }
 
 /// A text with its disguises.
@@ -101,22 +118,64 @@ pub struct Disguised {
 }
 
 impl Document {
-    /// Reads a file or standard input to its end.
+    /// Reads a file or standard input to its end. The ending of a file's name says whether its text must be taken out of
+    /// another format ([`Markup::of_document`]); any other file is read as it is.
     pub fn read(source: &Source) -> Result<Self, InputError> {
+        let markup = match source {
+            Source::Stdin => None,
+            Source::File(path) => Markup::of_document(path),
+        };
+        Self::read_as(source, markup)
+    }
+
+    /// Reads a file or standard input to its end as it is, whatever its name says.
+    pub fn read_plain(source: &Source) -> Result<Self, InputError> {
+        Self::read_as(source, None)
+    }
+
+    fn read_as(source: &Source, markup: Option<Markup>) -> Result<Self, InputError> {
         match source {
-            Source::Stdin => Self::from_reader("-", io::stdin().lock()),
-            Source::File(path) => Self::from_reader(&source.name(), unpack::open_stream(path)?),
+            Source::Stdin => Self::from_reader("-", io::stdin().lock(), markup),
+            Source::File(path) => Self::from_reader(&source.name(), unpack::open_stream(path)?, markup),
         }
     }
 
     /// Reads a document to its end. Reading stops one byte after [`MAX_BYTES`].
-    pub fn from_reader(name: &str, reader: impl Read) -> Result<Self, InputError> {
+    pub fn from_reader(name: &str, reader: impl Read, markup: Option<Markup>) -> Result<Self, InputError> {
         let mut bytes = Vec::new();
         reader
             .take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| InputError::from_io(name, error))?;
-        Self::from_bytes(name, &bytes)
+        match markup {
+            Some(markup) => Self::extracted(name, &bytes, markup),
+            None => Self::from_bytes(name, &bytes),
+        }
+    }
+
+    /// Takes the text out of a file in another format: its paragraphs, with an empty line between them.
+    fn extracted(name: &str, bytes: &[u8], markup: Markup) -> Result<Self, InputError> {
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(InputError::too_large(name));
+        }
+        let prose = prose::of_file(name, markup, bytes)?;
+        let text = prose.text();
+        if text.is_empty() {
+            return Err(InputError::NoProse {
+                name: printable(name),
+                format: markup.name(),
+            });
+        }
+        let extraction = Extraction {
+            format: markup.id(),
+            left_out: markup.leaves_out(),
+            words: text.split_whitespace().count(),
+        };
+        let digest = lower_hex(&Sha256::digest(bytes));
+        Ok(Self {
+            extraction: Some(extraction),
+            ..Self::new(name.to_owned(), text, digest, bytes.len())
+        })
     }
 
     /// Decodes a document from bytes in memory.
@@ -149,6 +208,7 @@ impl Document {
             sha256,
             bytes,
             chars,
+            extraction: None,
         }
     }
 
@@ -160,6 +220,7 @@ impl Document {
             sha256: self.sha256.clone(),
             bytes: self.bytes,
             chars: self.chars,
+            extraction: self.extraction.clone(),
         }
     }
 }
@@ -224,6 +285,24 @@ mod tests {
     }
 
     #[test]
+    fn text_is_taken_out_of_markdown_unless_the_file_is_to_be_read_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("essay.md");
+        let markdown = "# A *title*\n\nOne [link](http://example.org/x)\nand `code`.\n\n```\nfn main() {}\n```\n\n- an item\n- another\n";
+        std::fs::write(&path, markdown).unwrap();
+        let document = Document::read(&Source::File(path.clone())).unwrap();
+        assert_eq!(document.text, "A title\n\nOne link and code.\n\nan item\nanother\n");
+        let extraction = document.extraction.unwrap();
+        assert_eq!((extraction.format, extraction.words), ("markdown", 9));
+        assert_eq!(document.sha256, lower_hex(&Sha256::digest(markdown)));
+        let as_it_is = Document::read_plain(&Source::File(path.clone())).unwrap();
+        assert_eq!((as_it_is.text.as_str(), as_it_is.extraction), (markdown, None));
+        std::fs::write(&path, "```\nfn main() {}\n```\n").unwrap();
+        let error = Document::read(&Source::File(path)).unwrap_err();
+        assert!(matches!(error, InputError::NoProse { .. }), "{error}");
+    }
+
+    #[test]
     fn a_missing_file_and_a_directory_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("nothing.txt");
@@ -250,7 +329,7 @@ mod tests {
 
     #[test]
     fn reading_stops_at_the_limit_even_when_the_input_does_not_end() {
-        let error = Document::from_reader("endless", io::repeat(b'a')).unwrap_err();
+        let error = Document::from_reader("endless", io::repeat(b'a'), None).unwrap_err();
         assert!(matches!(error, InputError::TooLarge { .. }));
         assert!(error.to_string().contains("64 MiB"), "{error}");
     }

@@ -163,6 +163,14 @@ pub enum InputError {
         /// What its values are.
         kind: String,
     },
+    /// A file in another format, without prose.
+    #[error("`{name}` was read as {format} and contains no prose; use --plain to judge the file as it is")]
+    NoProse {
+        /// The file.
+        name: String,
+        /// The format.
+        format: &'static str,
+    },
     /// A record exceeds the size limit.
     #[error(
         "`{name}` is longer than {limit_mib} MiB, the longest text allowed{}; split it into parts",

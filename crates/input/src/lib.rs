@@ -31,7 +31,7 @@ mod unpack;
 pub use catch_panic::catch_panic;
 pub use charset::with_line_feeds;
 pub use corpus::{Corpus, CorpusOptions, CorpusSource, FileFormat, Shard, files_of};
-pub use document::{Disguised, Document, InputSummary, MAX_BYTES, Source, lower_hex, read_file};
+pub use document::{Disguised, Document, Extraction, InputSummary, MAX_BYTES, Source, lower_hex, read_file};
 pub use error::InputError;
 pub use json_lines::{JsonLine, JsonLines};
 pub use printable::printable;

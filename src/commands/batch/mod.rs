@@ -58,6 +58,10 @@ pub struct BatchArgs {
     #[arg(long, value_name = "FORMAT", value_parser = choices(FileFormat::NAMED))]
     pub input_format: Option<FileFormat>,
 
+    /// Judge files of one text as they are, whatever their names say
+    #[arg(long)]
+    pub plain: bool,
+
     /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
     ///
     /// As in ripgrep, a file that matches is taken even if it is hidden or ignored.
@@ -250,6 +254,7 @@ impl BatchConfig {
                 globs: args.globs,
                 hidden: args.hidden,
                 ignored: args.no_ignore,
+                plain: args.plain,
                 shard: args.shard.unwrap_or(Shard::ALL),
                 except,
             },

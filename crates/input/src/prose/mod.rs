@@ -63,6 +63,12 @@ impl Markup {
         })
     }
 
+    /// The format of a document that a person hands in, by its ending; none for a file that is judged as it is. Source code is
+    /// one of these: its comments alone are not what was handed in.
+    pub fn of_document(path: &Path) -> Option<Self> {
+        Self::of_path(path).filter(|markup| !matches!(markup, Self::Plain | Self::Comments(_)))
+    }
+
     /// What a name without an ending says, by custom.
     fn of_name(name: &str) -> Option<Self> {
         match name.to_uppercase().as_str() {
@@ -71,6 +77,32 @@ impl Markup {
             }
             "GEMFILE" | "RAKEFILE" | "VAGRANTFILE" => Some(Self::Comments(Language::Ruby)),
             _ => None,
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::ReStructuredText => "restructuredtext",
+            Self::Html => "html",
+            Self::Latex => "latex",
+            Self::Plain => "plain",
+            Self::Docx => "docx",
+            Self::Odt => "odt",
+            Self::Comments(_) => "source",
+        }
+    }
+
+    /// What is left out of such a file, in words.
+    pub fn leaves_out(self) -> &'static str {
+        match self {
+            Self::Markdown | Self::ReStructuredText => "markup, code and the addresses of links",
+            Self::Html => "tags, scripts, code and the addresses of links",
+            Self::Latex => "commands, formulas, code and comments",
+            Self::Plain => "nothing",
+            Self::Docx | Self::Odt => "formatting, pictures, headers, footers and deleted text",
+            Self::Comments(_) => "everything except comments",
         }
     }
 
@@ -162,6 +194,28 @@ pub struct Prose {
     pub line_unit: LineUnit,
     /// What a reader of the results must know of the file, each with its line.
     pub notes: Vec<(usize, String)>,
+}
+
+impl Prose {
+    /// The text alone: an empty line between paragraphs, and a line for each item of a list. Stretches that a mark in the
+    /// file exempts are part of it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut before = None;
+        for block in self.blocks.iter().filter(|block| !block.text.trim().is_empty()) {
+            match before {
+                None => {}
+                Some(BlockKind::Item) if block.kind == BlockKind::Item => text.push('\n'),
+                Some(_) => text.push_str("\n\n"),
+            }
+            text.push_str(&block.text);
+            before = Some(block.kind);
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
 }
 
 #[cfg(test)]
