@@ -1,8 +1,6 @@
 //! `whowrote batch` as a whole: what goes in, what comes out, and what ends it in between. The models are tiny and random.
 
-#[path = "common/tiny.rs"]
-mod tiny;
-
+use crate::common::tiny::{SamplingFamily, Tiny, two_models};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
@@ -16,9 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tiny::{SamplingFamily, Tiny, two_models};
 
-fn batch(arguments: &[&str]) -> Command {
+pub fn batch(arguments: &[&str]) -> Command {
     let [one, two] = two_models();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
     command.args(["batch", "--offline", "--decoding", "temperature=1", "--no-prompt"]);
@@ -27,7 +24,7 @@ fn batch(arguments: &[&str]) -> Command {
 }
 
 /// What a command that should end with `code` says on standard output and standard error.
-fn said(command: &mut Command, code: i32) -> (String, String) {
+pub fn said(command: &mut Command, code: i32) -> (String, String) {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
@@ -40,17 +37,17 @@ fn parsed(lines: &str) -> Vec<serde_json::Value> {
 }
 
 /// The lines but for what they took.
-fn timeless(lines: &str) -> String {
+pub fn timeless(lines: &str) -> String {
     let cut = |line: &str| line.split(r#","timing":"#).next().unwrap().to_owned() + "\n";
     lines.lines().map(cut).collect()
 }
 
-fn path(path: &Path) -> &str {
+pub fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Texts that differ.
-fn texts(n: usize) -> Vec<String> {
+pub fn texts(n: usize) -> Vec<String> {
     let words = [
         "the", "hen", "had", "a", "hat", "at", "ten", "and", "then", "in", "that", "tin",
     ];
@@ -66,7 +63,7 @@ fn texts(n: usize) -> Vec<String> {
         .collect()
 }
 
-fn jsonl(texts: &[String]) -> String {
+pub fn jsonl(texts: &[String]) -> String {
     let line = |(i, text): (usize, &String)| serde_json::json!({"text": text, "key": i}).to_string() + "\n";
     texts.iter().enumerate().map(line).collect()
 }
@@ -499,59 +496,6 @@ fn one_writer_at_a_time() {
     assert!(err.contains("another whowrote is writing"), "{err}");
     first.kill().unwrap();
     first.wait().unwrap();
-}
-
-/// A file system of 256 KiB; none where this user may not have one.
-#[cfg(target_os = "linux")]
-struct SmallDisk(tempfile::TempDir);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
-            .arg(folder.path())
-            .stderr(Stdio::null());
-        mount
-            .status()
-            .is_ok_and(|status| status.success())
-            .then_some(Self(folder))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_ends_in_a_sentence_and_room_lets_it_go_on() {
-    let Some(disk) = SmallDisk::mount() else {
-        println!("skipped: this user may not mount a small disk");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (input, reference) = (folder.path().join("in.jsonl"), folder.path().join("reference.jsonl"));
-    let output = disk.0.path().join("out.jsonl");
-    std::fs::write(&input, jsonl(&texts(400))).unwrap();
-    said(&mut batch(&[path(&input), "-q", "-o", path(&reference)]), 0);
-    for _ in 0..2 {
-        let (_, err) = said(&mut batch(&[path(&input), "-q", "-o", path(&output)]), 2);
-        assert!(err.contains("make room and run the same command again"), "{err}");
-    }
-    let room = Command::new("mount")
-        .args(["-o", "remount,size=64m"])
-        .arg(disk.0.path())
-        .status();
-    assert!(room.unwrap().success());
-    said(&mut batch(&[path(&input), "-q", "-o", path(&output)]), 0);
-    let read = |path: &Path| timeless(&std::fs::read_to_string(path).unwrap());
-    assert_eq!(read(&output), read(&reference));
 }
 
 #[test]

@@ -6,11 +6,11 @@
 //! for the cross-entropy.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::stats::cross_entropy::tilt;
-use whowrote::stats::likelihood_ratio::likelihood_ratio;
-use whowrote::stats::token_stats::{CrossTokenStats, TILTS, TextScores, TokenStats};
-use whowrote::stats::varentropy_bound::{max_varentropy, threshold};
-use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, ln_union, rejects};
+use whowrote_stats::cross_entropy::tilt;
+use whowrote_stats::likelihood_ratio::likelihood_ratio;
+use whowrote_stats::token_stats::{CrossTokenStats, TILTS, TextScores, TokenStats};
+use whowrote_stats::varentropy_bound::{max_varentropy, threshold};
+use whowrote_stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, ln_union, rejects};
 
 const STREAMS: u64 = 20_000;
 const LENGTHS: [usize; 3] = [25, 100, 400];

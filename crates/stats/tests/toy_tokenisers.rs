@@ -5,10 +5,10 @@
 //! pseudo-random rows; docs/THEORY.md 6 and 7 refer to these tests by name.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::stats::likelihood_ratio::likelihood_ratio;
-use whowrote::stats::token_stats::{TILT_COUNT, TextScores, TokenStats};
-use whowrote::stats::word_boundaries::{borders, ln_word_probabilities, word_figures};
-use whowrote::stats::{Outcome, RatioVoid, clopper_pearson};
+use whowrote_stats::likelihood_ratio::likelihood_ratio;
+use whowrote_stats::token_stats::{TILT_COUNT, TextScores, TokenStats};
+use whowrote_stats::word_boundaries::{borders, ln_word_probabilities, word_figures};
+use whowrote_stats::{RatioUnit, RatioVoid, clopper_pearson};
 
 const CHARACTERS: &[&str] = &[" ", "a", "b"];
 const NESTED: &[&str] = &[" ", "a", "b", " a", "ab"];
@@ -199,7 +199,7 @@ fn ln_e(text: &str, null: &Toy, numerators: &[&Toy]) -> f64 {
     match evidence.void {
         Some(RatioVoid::NoOutcome) => 0.0,
         _ => {
-            assert_eq!(evidence.outcome, Outcome::Word);
+            assert_eq!(evidence.unit, RatioUnit::Word);
             evidence.ln_e_value
         }
     }
