@@ -1,6 +1,6 @@
 //! How often verdicts are right where the prompt is unknown: the built-in calibrations against scores of texts that
-//! answer other prompts and stand in other documents. `calibration/make` makes both from seeds, and this test the tables
-//! of docs/VALIDITY.md: with UPDATE_VALIDITY=1 in the environment it writes them there.
+//! answer other prompts and stand in other documents. `calibration/make` makes both from seeds, and this test the
+//! tables of docs/VALIDITY.md: with UPDATE_VALIDITY=1 in the environment it writes them there.
 
 #[path = "../../../tests/common/document.rs"]
 mod document;

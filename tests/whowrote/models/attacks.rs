@@ -1,6 +1,6 @@
-//! What RAID's mechanical attacks do to verdicts. The measurement takes texts whose authors are known, and is run on demand:
-//! `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test whowrote attacks -- --ignored`, with a line `{"author": …, "text": …}`
-//! for each text in FOLDER/attacks.jsonl.
+//! What RAID's mechanical attacks do to verdicts. The measurement takes texts whose authors are known, and is run on
+//! demand: `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test whowrote attacks -- --ignored`, with a
+//! line `{"author": …, "text": …}` for each text in FOLDER/attacks.jsonl.
 
 use crate::common::document::{documented, share};
 use crate::common::known::{known_texts, reports};

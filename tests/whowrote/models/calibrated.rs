@@ -44,8 +44,8 @@ impl Listener for Texts {
     }
 }
 
-/// What a default model answers to each prompt that no calibration has seen; a model that holds no conversations goes on
-/// from the opening. Each text has the name of its decoding.
+/// What a default model answers to each prompt that no calibration has seen. A model that holds no conversations
+/// continues the opening. Each text has the name of its decoding.
 fn write(name: &str) -> Vec<Document> {
     let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
     let prompts = PROMPTS
@@ -83,9 +83,9 @@ fn write(name: &str) -> Vec<Document> {
         .collect()
 }
 
-/// What this finds: were a model wrongly ruled out at a rate of 0.15, its own 190 texts would show it with probability 0.98,
-/// at 0.2 or more with 0.9999; were both at 0.1, all 380 texts would with 0.87, at 0.12 with 0.99. A rate of just 0.05 fails
-/// with 0.003 of one model's texts (19 or more ruled out) and 0.003 of all (32 or more).
+/// What this finds: were a model wrongly ruled out at a rate of 0.15, its own 190 texts would show it with probability
+/// 0.98, at 0.2 or more with 0.9999; were both at 0.1, all 380 texts would with 0.87, at 0.12 with 0.99. A rate of just
+/// 0.05 fails with 0.003 of one model's texts (19 or more ruled out) and 0.003 of all (32 or more).
 #[test]
 fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
     let mut judge = Judge::new(JudgeSettings::default()).unwrap();
@@ -147,8 +147,8 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
     assert!(report.warnings.iter().any(is_easier), "{:?}", report.warnings);
 }
 
-/// People's calibration was read without a prompt. A text that its prompt gives away is predictable to every model after it,
-/// and says no more of who wrote it than before.
+/// The human-written calibration texts were read without a prompt. After a prompt that gives the text away, every model
+/// finds it predictable, and that does not show who wrote it.
 #[test]
 fn a_person_is_judged_as_if_there_were_no_prompt() {
     let text = "On the second morning the wind had dropped, and we could see from the kitchen how the whole slope behind \
@@ -224,7 +224,7 @@ fn a_level_that_no_calibration_reaches_is_told() {
     }
 }
 
-/// What `calibrate` writes, `detect` reads: people's texts as the same models see them, with figures equal to a hair.
+/// `detect` reads what `calibrate` writes: the same models give a text the same figures for both.
 #[test]
 fn a_text_is_an_ordinary_one_among_copies_of_itself() {
     for name in NAMES {

@@ -34,7 +34,7 @@ impl Listener for Kept {
     }
 }
 
-/// So many texts of so many tokens at temperature 1, untruncated, each with the prompt that it goes on from.
+/// Texts of up to `tokens` tokens at temperature 1, untruncated, each with the prompt that it continues.
 fn written(model: &LanguageModel, texts: usize, tokens: usize) -> Vec<(Vec<u32>, String)> {
     let jobs: Vec<Job> = (0..texts)
         .map(|i| Job {
@@ -58,8 +58,9 @@ fn scored(model: &LanguageModel, texts: &[(Vec<u32>, String)]) -> Vec<(TextScore
     texts.map(|(prompt, text)| kept(model, prompt, text, &at)).collect()
 }
 
-/// In how many of the texts, each token by token, an e-process ever refutes its author at [`ALPHA`], and after how many tokens
-/// in the median, no refutation counting as infinitely many; the mean statistic, and the closed form's refutations.
+/// In how many of the texts, each token by token, an e-process ever refutes its author at [`ALPHA`], and after how many
+/// tokens in the median, no refutation counting as infinitely many; the mean statistic, and the closed form's
+/// refutations.
 fn refuted(what: &str, texts: &[Vec<CrossTokenStats>], vocab: usize) -> usize {
     let mut first: Vec<usize> = Vec::new();
     let (mut statistic, mut closed, mut ranges, mut tokens) = (0.0, 0, 0.0, 0);

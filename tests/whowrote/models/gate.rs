@@ -25,7 +25,7 @@ fn a_change_by_a_forbidden_model_fails_and_by_an_allowed_author_passes() {
             "{out}"
         );
     }
-    // A byte of it sown with zero-width spaces and look-alikes is caught all the same, and told.
+    // Zero-width spaces and look-alikes do not save it, and the report names them.
     let sown: String = OTHER.replace('e', "\u{435}").replace(" the ", " t\u{200b}he ");
     repository.commit(&[("sown.md", &sown)]);
     let (out, _) = said(&mut repository.gate_of_defaults(&["--diff", "HEAD~1..HEAD"]), 1);

@@ -1,6 +1,6 @@
-//! What the theorems' tests decide where the prompt is known: on texts that the default models wrote, each after its own
-//! prompt, and on people's texts after none. Hours of sampling come before it (`calibration/make WORK`), so that it runs
-//! only when asked for:
+//! What the theorems' tests decide where the prompt is known: on texts that the default models wrote, each after its
+//! own prompt, and on human-written texts after none. It needs hours of sampling first (`calibration/make WORK`), so it
+//! runs only on demand:
 //!
 //!     VALIDITY_TEXTS=WORK cargo test --release --test whowrote known_prompt -- --ignored --nocapture
 //!
@@ -58,8 +58,8 @@ fn lines(path: PathBuf) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The models' texts of the files `MODEL.KIND.jsonl`, and people's of another file: up to so many of each of these genres, or of
-/// every genre where none is named.
+/// The models' texts of the files `MODEL.KIND.jsonl`, and human-written ones of another file: up to `per_genre` of each
+/// of these genres, or of every genre if none is named.
 fn samples(folder: &str, kind: &str, people: &str, genres: &[&str], per_genre: usize) -> Vec<Sample> {
     let prompts: BTreeMap<String, serde_json::Value> = PROMPTS
         .lines()
@@ -119,8 +119,8 @@ fn cut(scores: &TextScores, end: usize) -> TextScores {
     cut
 }
 
-/// By how many nats the mixture of all models at three temperatures, word by word, explains a text better than the best of
-/// them alone; none where a text has no two borders that all of them see.
+/// By how many nats the mixture of all models at three temperatures, word by word, explains a text better than the best
+/// of them alone; none where a text has no two borders that all of them see.
 fn mixture_over_best(text: &str, scores: &BTreeMap<String, TextScores>) -> Option<f64> {
     let borders = borders(text);
     let mut experts: Vec<Vec<f64>> = Vec::new();
@@ -184,15 +184,15 @@ type Rows = BTreeMap<(String, usize, String), Row>;
 /// By how many nats the mixture explains each text better than the best of its members, by writer and tokens.
 type Mixtures = BTreeMap<(String, usize), Vec<f64>>;
 
-/// Whether texts that end before the tokens that are judged count, as they are. Evidence that may be read at any time
-/// may be read at the end; and a table of only those texts that reach a length would be one of texts chosen by their content.
+/// Whether texts count that end before the tokens that are judged. The evidence holds at any time, so also at their
+/// end; and a table of only those texts that reach a length would select texts by their content.
 #[derive(Clone, Copy, PartialEq)]
 enum Ended {
     Counted,
     LeftOut,
 }
 
-/// Texts of several nuclei, each held against its own, are counted together as well.
+/// Texts from several nuclei, each compared with its own, are also counted together.
 fn kind(family: &SamplingFamily) -> Option<String> {
     let SamplingFamily::Stated(decoding, _) = family else {
         return None;
@@ -214,8 +214,8 @@ fn candidates(decoding: &SamplingFamily) -> Vec<Candidate> {
         .collect()
 }
 
-/// What is decided of the beginnings of the texts under each family, of which the stated ones are held against the texts
-/// that were sampled so; and the leads of the mixture, by writer and tokens.
+/// What is decided of the beginnings of the texts under each family, and the leads of the mixture, by writer and
+/// tokens. A stated family is compared with the texts that were sampled so.
 fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], ended: Ended) -> (Rows, Mixtures) {
     let candidates: Vec<Vec<Candidate>> = families.iter().map(candidates).collect();
     let settings = DecisionSettings {

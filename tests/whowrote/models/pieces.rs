@@ -1,6 +1,6 @@
-//! What the gate makes of long texts in Markdown: taken out of their markup, and judged in pieces of which the later ones are no
-//! beginnings. The measurement takes texts whose authors are known, and is run on demand:
-//! `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test whowrote pieces -- --ignored`, with a line `{"author": …, "text": …}`
+//! How the gate judges long texts in Markdown: without their markup, and in pieces. Later pieces are not beginnings of
+//! texts. The measurement takes texts whose authors are known, and is run on demand: `VALIDITY_TEXTS=FOLDER
+//! UPDATE_VALIDITY=1 cargo test --release --test whowrote pieces -- --ignored`, with a line `{"author": …, "text": …}`
 //! for each text in FOLDER/pieces.jsonl.
 
 use crate::common::document::{documented, share};

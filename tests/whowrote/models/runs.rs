@@ -1,6 +1,6 @@
-//! Runs of `whowrote gate`: the built-in calibrations against scores of texts that calibrate nothing, judged together. Makes
-//! the last tables of that part of docs/VALIDITY.md that `crates/stats/tests/validity.rs` makes: with UPDATE_VALIDITY=1 in the
-//! environment it writes them there.
+//! Runs of `whowrote gate`: the built-in calibrations against scores of texts that calibrate nothing, judged together.
+//! Makes the last tables of that part of docs/VALIDITY.md that `crates/stats/tests/validity.rs` makes: with
+//! UPDATE_VALIDITY=1 in the environment it writes them there.
 
 use crate::common::document::{documented, share};
 use crate::common::held_out::{ALPHA_HUMAN, Defaults, cut, held_out};
@@ -54,8 +54,8 @@ fn gated<'a>(policy: &GatePolicy, texts: impl IntoIterator<Item = &'a Provenance
     decide(judged.collect(), policy.alpha)
 }
 
-/// The texts of each author that calibrate nothing, cut to a length, as the gate judges them in a run of `many`, each with
-/// its group.
+/// The texts of each author that calibrate nothing, cut to a length, as the gate judges them in a run of `many`, each
+/// with its group.
 fn submissions(words: usize, many: usize) -> BTreeMap<String, Vec<(String, ProvenanceReport)>> {
     let mut defaults = Defaults::new(built_in());
     defaults.settings.alpha_together = Some(ALPHA / many as f64);
@@ -73,8 +73,8 @@ fn submissions(words: usize, many: usize) -> BTreeMap<String, Vec<(String, Prove
     held_out().into_iter().map(reports).collect()
 }
 
-/// Runs of `gate` with the default policy: how often one fails although allowed authors wrote all its texts, and what one error
-/// for all of them costs.
+/// Runs of `gate` with the default policy: how often one fails although allowed authors wrote all its texts, and what
+/// one error for all of them costs.
 #[test]
 fn runs_of_many_texts() {
     const RUNS: u64 = 300;
@@ -131,8 +131,8 @@ fn runs_of_many_texts() {
                         share(failed, RUNS)
                     )
                     .unwrap();
-                    // The promise is over calibrations as well, and of one genre there is none; this calibration keeps it for the
-                    // authors within what the runs tell.
+                    // The promise is over calibrations as well, and of one genre there is none; this calibration keeps
+                    // it for the authors within what the runs tell.
                     let (low, _) = clopper_pearson(failed, RUNS, 0.999);
                     assert!(
                         i >= of_all || low <= policy.alpha,

@@ -1,4 +1,5 @@
-//! `whowrote batch` as a whole: what goes in, what comes out, and what ends it in between. The models are tiny and random.
+//! `whowrote batch` as a whole: what goes in, what comes out, and what ends it in between. The models are tiny and
+//! random.
 
 use crate::common::tiny::{SamplingFamily, Tiny, two_models};
 use arrow_array::cast::AsArray;
@@ -445,7 +446,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
     said(&mut batch(&arguments), 0);
     let longer = std::fs::read(&output).unwrap();
     assert!(longer.starts_with(&results) && longer.len() > results.len());
-    // Results of before that a pattern of the shell names are no texts.
+    // Earlier results that match a pattern of the shell are not taken for texts.
     let table = corpus.join("t.parquet");
     let named: Vec<PathBuf> = ["a.txt", "c.jsonl", "t.parquet", "t.parquet.jsonl"]
         .map(|name| corpus.join(name))

@@ -400,7 +400,7 @@ fn contradictions_are_refused_before_any_work() {
 fn colours_follow_the_flag_and_the_environment() {
     let coloured = contains("\u{1b}[");
     let run = |arguments: &[&str]| whowrote().args(["detect", "no-such-file.txt"]).args(arguments).assert();
-    // What is captured is no terminal.
+    // Output that is captured does not go to a terminal.
     run(&[]).stderr(starts_with("Error: "));
     run(&["--color", "never"]).stderr(starts_with("Error: "));
     run(&["--color", "always"]).stderr(coloured);

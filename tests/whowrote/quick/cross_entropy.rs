@@ -111,7 +111,7 @@ fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
         assert!(near(&hypothesis["evidence"][1]["threshold"], (4f64 / 0.05).ln()));
     }
 
-    // Two tests share the level where there is no pair.
+    // Without a pair, two tests share the level.
     let report = verdict(&one, &padded, &untruncated);
     for author in 0..2 {
         let hypothesis = &report["hypotheses"][author];

@@ -1,5 +1,5 @@
-//! `whowrote gate` as a whole, on real git repositories: what is judged of a change, what fails, and how each format says so.
-//! Neither of the two tiny random models can have written English.
+//! `whowrote gate` as a whole, on real git repositories: what is judged of a change, what fails, and how each format
+//! says so. Neither of the two tiny random models can have written English.
 
 use crate::common::tiny::two_models;
 use serde_json::Value;
@@ -91,7 +91,7 @@ pub fn said(command: &mut Command, code: i32) -> (String, String) {
     (out, err)
 }
 
-/// A text of four lines, which is no text by a tiny model. Two of different topics have no five words in a row in common.
+/// A text of four lines that no tiny model can have written. Texts on two topics share no five words in a row.
 pub fn fresh(topic: &str) -> String {
     format!(
         "The {topic} was older than any {topic} of that village.\nIts {topic} gate was painted green, {topic} and red again,\nevery \
@@ -346,7 +346,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
     repository.write(&[("whowrote.toml", &with("2020-12-31"))]);
     let (out, _) = said(&mut repository.gate(&["docs/page.md"]), 1);
     assert!(out.contains("The exception for this text ended on 2020-12-31"), "{out}");
-    // A policy that changes with what it judges is told.
+    // A policy that changes together with what it judges is reported.
     let (out, _) = said(&mut repository.gate(&["--diff", "HEAD", "--format", "github"]), 0);
     assert!(
         out.contains(

@@ -22,17 +22,17 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 enum Mood {
     /// Serves ranges.
     Good,
-    /// Breaks bodies off after so many bytes, the first so many times.
+    /// Breaks bodies off after this many bytes, the first this many times.
     Cuts { after: usize, times: usize },
     /// Breaks the first body off, and then serves the whole file whatever the range.
     CutsAndIgnoresRanges { after: usize },
-    /// Serves so many wrong copies first.
+    /// Serves this many wrong copies first.
     Wrong { times: usize },
     /// Answers everything with this status.
     Status(u16),
     /// Accepts connections and says nothing.
     Mute,
-    /// Sends so many bytes and then nothing, keeping the connection.
+    /// Sends this many bytes and then nothing, and keeps the connection.
     Stalls { after: usize },
     /// Announces an ETag that is a path.
     EvilEtag,
@@ -65,7 +65,7 @@ impl Hub {
             for stream in listener.incoming().map_while(Result::ok) {
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (requests, bodies, content) = (requests.clone(), bodies.clone(), content.clone());
-                // A client that hangs up is no concern of the server.
+                // A client may hang up.
                 std::thread::spawn(move || drop(serve(stream, mood, &content, &bodies, &requests)));
             }
         });

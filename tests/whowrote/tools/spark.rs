@@ -1,5 +1,5 @@
-//! `integrations/spark` on a Spark of its own: four workers of which one is killed half way. It takes the Python that
-//! `WHOWROTE_SPARK_PYTHON` names, which has pyspark, pandas and pyarrow (`.ci/run` installs them), and Java.
+//! `integrations/spark` on a Spark of its own: four workers, one killed half way. It takes Java, and the Python that
+//! `WHOWROTE_SPARK_PYTHON` names, with pyspark, pandas and pyarrow (`.ci/run` installs them).
 
 use crate::common::tiny::{SamplingFamily, Tiny};
 use arrow_array::{Array, RecordBatch, StringArray};
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 const TEXTS: usize = 3000;
 
-/// Verdict, authors and report of a text, by its id. The report is without its name and its timing: a worker counts the lines that it
-/// got itself.
+/// Verdict, authors and report of a text, by its id. The report is without its name and its timing: a worker counts the
+/// lines that it got itself.
 type Rows = BTreeMap<String, (serde_json::Value, serde_json::Value, serde_json::Value)>;
 
 fn add(rows: &mut Rows, id: &str, mut report: serde_json::Value) {
