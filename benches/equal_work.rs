@@ -7,7 +7,7 @@
 //! threads each. llama.cpp computes logits; we compute logits and all statistics. The multiplication peak of the
 //! machine is measured in every round too, on shapes that the models have.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/common/model_file.rs"]
 mod common;
 
 use candle_core::{Device, Tensor};

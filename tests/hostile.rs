@@ -1,5 +1,7 @@
 //! Damaged and hostile model files: each loads or is refused with an error, without a panic, and never takes more
 //! memory than a multiple of its size.
+//!
+//! These tests are a binary of their own: its allocator counts what the whole process has in use.
 
 #[path = "common/tiny.rs"]
 mod tiny;

@@ -217,7 +217,7 @@ impl Tiny {
         }
     }
 
-    /// Writes `config.json`, `tokenizer.json` and the weights in so many safetensors files.
+    /// Writes `config.json`, `tokenizer.json` and the weights, in this number of safetensors files.
     pub fn write_folder(&self, folder: &Path, dtype: DType, shards: usize) {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join("config.json"), self.config.to_string()).unwrap();

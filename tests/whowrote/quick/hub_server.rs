@@ -1,10 +1,6 @@
 //! The store against a server on this machine that speaks the hub's protocol, well and badly.
-#![cfg(unix)]
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::write_program;
+use crate::common::program::write_program;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -13,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use whowrote::model::catalogue::{ModelEntry, Source, WheelMember};
-use whowrote::model::store::{HubSettings, Meter, Progress, Silent, SourceError, Store, StoreError, Verification};
+use whowrote::model::catalogue::{ModelEntry, ModelSource, WheelMember};
+use whowrote::model::store::{
+    FetchProgress, HubSettings, Meter, NoProgress, SourceError, Store, StoreError, Verification,
+};
 
 const FILE: &str = "weights/model.gguf";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -24,17 +22,17 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 enum Mood {
     /// Serves ranges.
     Good,
-    /// Breaks bodies off after so many bytes, the first so many times.
+    /// Breaks bodies off after this many bytes, the first this many times.
     Cuts { after: usize, times: usize },
     /// Breaks the first body off, and then serves the whole file whatever the range.
     CutsAndIgnoresRanges { after: usize },
-    /// Serves so many wrong copies first.
+    /// Serves this many wrong copies first.
     Wrong { times: usize },
     /// Answers everything with this status.
     Status(u16),
     /// Accepts connections and says nothing.
     Mute,
-    /// Sends so many bytes and then nothing, keeping the connection.
+    /// Sends this many bytes and then nothing, and keeps the connection.
     Stalls { after: usize },
     /// Announces an ETag that is a path.
     EvilEtag,
@@ -67,7 +65,7 @@ impl Hub {
             for stream in listener.incoming().map_while(Result::ok) {
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (requests, bodies, content) = (requests.clone(), bodies.clone(), content.clone());
-                // A client that hangs up is no concern of the server.
+                // A client may hang up.
                 std::thread::spawn(move || drop(serve(stream, mood, &content, &bodies, &requests)));
             }
         });
@@ -231,7 +229,7 @@ fn entry(content: &[u8]) -> ModelEntry {
         sha256: Some(hex(content)),
         licence: "MIT".to_owned(),
         chat: true,
-        sources: vec![Source::HuggingFace {
+        sources: vec![ModelSource::HuggingFace {
             repo: "owner/repo".to_owned(),
             file: FILE.to_owned(),
             revision: "main".to_owned(),
@@ -249,7 +247,7 @@ impl Meter for NoMeter {
     fn at(&mut self, _bytes: u64) {}
 }
 
-impl Progress for Recorder {
+impl FetchProgress for Recorder {
     fn begin(&self, _what: &str, _total: Option<u64>) -> Box<dyn Meter> {
         Box::new(NoMeter)
     }
@@ -260,7 +258,7 @@ impl Progress for Recorder {
 }
 
 fn store(hub: HubSettings, folder: &Path) -> Store {
-    Store::new(folder.join("cache"), false, Arc::new(Silent))
+    Store::new(folder.join("cache"), false, Arc::new(NoProgress))
         .with_hub(hub)
         .with_timeouts(Duration::from_secs(2), Duration::from_secs(2))
 }
@@ -663,10 +661,10 @@ fn offline_opens_no_connection() {
     let mut entry = entry(&content);
     entry.sources.push(wheel_source());
     let python = fake_python(folder.path(), &content);
-    let by_flag = Store::new(folder.path().join("cache"), true, Arc::new(Silent))
+    let by_flag = Store::new(folder.path().join("cache"), true, Arc::new(NoProgress))
         .with_hub(hub.settings(folder.path()))
         .with_python(python.clone());
-    let by_variable = Store::new(folder.path().join("cache"), false, Arc::new(Silent))
+    let by_variable = Store::new(folder.path().join("cache"), false, Arc::new(NoProgress))
         .with_hub(HubSettings {
             offline: true,
             ..hub.settings(folder.path())
@@ -715,10 +713,13 @@ fn many_threads_at_once_fetch_one_file_once() {
 /// Set for the processes that a test starts of itself; there the settings come from the environment.
 const CHILD: &str = "WHOWROTE_TEST_CHILD";
 
-/// This test program again, with only the test of this name.
+/// This test program again, with only the test of this name in this module.
 fn child(test: &str, folder: &Path, hub: &Hub) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact"]).stdout(std::process::Stdio::null());
+    // Names of tests begin below the crate.
+    let (_, module) = module_path!().split_once("::").unwrap();
+    command.args([&format!("{module}::{test}"), "--exact"]);
+    command.stdout(std::process::Stdio::piped());
     command.env(CHILD, "1").env("WHOWROTE_CACHE", folder.join("cache"));
     command
         .env("HF_HOME", folder.join("hf"))
@@ -728,8 +729,15 @@ fn child(test: &str, folder: &Path, hub: &Hub) -> std::process::Command {
     command
 }
 
+/// A child that ran no test at all would succeed too.
+fn assert_one_test_passed(child: std::process::Child) {
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
 fn store_of_the_environment() -> Store {
-    Store::new(Store::default_cache_dir().unwrap(), false, Arc::new(Silent))
+    Store::new(Store::default_cache_dir().unwrap(), false, Arc::new(NoProgress))
 }
 
 #[test]
@@ -749,9 +757,7 @@ fn processes_at_once_fetch_one_file_once() {
             .unwrap()
     };
     let children: Vec<_> = (0..3).map(start).collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
+    children.into_iter().for_each(assert_one_test_passed);
     assert_eq!(hub.bodies().len(), 1, "{:?}", hub.bodies());
     assert!(hub.bodies()[0].contains("Bearer hf_child"));
     assert!(folder.path().join("hf/hub/models--owner--repo/snapshots").is_dir());
@@ -802,7 +808,7 @@ fn hub_offline_variable_forbids_connections() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(content(), Mood::Good);
     let mut child = child("hub_offline_variable_forbids_connections", folder.path(), &hub);
-    assert!(child.env("HF_HUB_OFFLINE", "1").status().unwrap().success());
+    assert_one_test_passed(child.env("HF_HUB_OFFLINE", "1").spawn().unwrap());
     assert_eq!(hub.connections(), 0);
 }
 
@@ -814,7 +820,7 @@ fn local_path_goes_first_and_is_never_touched() {
     let own = folder.path().join("own.gguf");
     std::fs::write(&own, &content).unwrap();
     let mut entry = entry(&content);
-    entry.sources.insert(0, Source::Path(own.clone()));
+    entry.sources.insert(0, ModelSource::Path(own.clone()));
     let store = store(hub.settings(folder.path()), folder.path());
     assert_eq!(store.ensure(&entry).unwrap().path, own);
     assert_eq!(hub.connections(), 0);
@@ -838,8 +844,8 @@ fn local_path_goes_first_and_is_never_touched() {
     assert!(message.contains("own.gguf was not found"), "{message}");
 }
 
-fn wheel_source() -> Source {
-    Source::Wheels(vec![WheelMember {
+fn wheel_source() -> ModelSource {
+    ModelSource::Wheels(vec![WheelMember {
         requirement: "w==1.0".to_owned(),
         member: "w/model.gguf".to_owned(),
     }])

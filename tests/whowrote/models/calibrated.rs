@@ -1,172 +1,154 @@
-//! The confidence set with the prompt unknown: texts that a default model writes, to prompts that no calibration has
+//! The confidence set with the prompt unknown: texts that the default models write, to prompts that no calibration has
 //! seen, keep their author.
 
-mod common;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common;
 use assert_cmd::Command;
 use candle_core::Device;
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use whowrote::input::Document;
 use whowrote::model::LanguageModel;
-use whowrote::model::chat::{Prompt, prompt_ids, unknown_prompt_ids};
+use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
-use whowrote::report::WarningCode;
-use whowrote::scoring::score_after;
-use whowrote::stats::calibration::{CalibratedModel, built_in};
+use whowrote::report::{ProvenanceReport, Warning};
 use whowrote::stats::clopper_pearson;
-use whowrote::stats::sampling_params::SamplingFamily;
-use whowrote::stats::token_stats::TextScores;
-use whowrote::stats::verdict::{PromptKnowledge, Reading, Verdict, decide, scoring};
+use whowrote::stats::verdict::{ALPHA, Caveat, Outside, Verdict};
+use whowrote::{Judge, JudgeSettings};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const NAMES: [&str; 2] = [WRITER, "gemma-3-270m"];
-const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
-/// Of the prompts that are kept for tests, every so many.
-const EVERY: usize = 6;
-const WORDS: usize = 100;
+const PROMPTS: &str = include_str!("../../../calibration/prompts.jsonl");
+/// Every way of sampling that is calibrated; one after the other, prompt by prompt.
+const DECODINGS: [&str; 6] = [
+    "temperature=0.2,top-p=0.9",
+    "temperature=0.7,top-p=0.9",
+    "temperature=1,top-p=0.9",
+    "temperature=1,top-p=0.95",
+    "temperature=1,top-k=64,top-p=0.95",
+    "temperature=0.85",
+];
+const WORDS: usize = 50;
+/// The texts that each model writes, one a prompt.
+const TEXTS: u64 = 190;
+/// Of the interval whose lower limit must not lie above the promised rate.
+const CONFIDENCE: f64 = 0.99;
 
 #[derive(Default)]
-struct Texts(Vec<String>);
+struct Texts(Vec<(usize, String)>);
 
 impl Listener for Texts {
     type Error = whowrote::model::ModelError;
 
-    fn finished(&mut self, _: usize, generated: Generated) -> Result<(), Self::Error> {
-        self.0.push(generated.text);
+    fn finished(&mut self, job: usize, generated: Generated) -> Result<(), Self::Error> {
+        self.0.push((job, generated.text));
         Ok(())
     }
 }
 
-/// What the model answers to prompts of every kind, at temperature 0.7 with top-p 0.9.
-fn write(model: &LanguageModel) -> Vec<String> {
+/// What a default model answers to each prompt that no calibration has seen. A model that holds no conversations
+/// continues the opening. Each text has the name of its decoding.
+fn write(name: &str) -> Vec<Document> {
+    let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
     let prompts = PROMPTS
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter(|prompt| prompt["part"] == "test")
-        .step_by(EVERY);
+        .filter(|prompt| prompt["part"] == "test");
     let jobs: Vec<Job> = prompts
         .enumerate()
         .map(|(i, prompt)| {
-            let user = prompt["instruction"].as_str().unwrap().to_owned();
+            let field = |name: &str| prompt[name].as_str().unwrap().to_owned();
+            let prompt = if name == WRITER {
+                Prompt::Chat {
+                    system: None,
+                    user: field("instruction"),
+                }
+            } else {
+                Prompt::Text(field("opening"))
+            };
             Job {
-                prompt: Arc::new(prompt_ids(model, &Prompt::Chat { system: None, user }).unwrap()),
-                decoding: "temperature=0.7,top-p=0.9".parse().unwrap(),
+                prompt: Arc::new(prompt_ids(&model, &prompt).unwrap()),
+                decoding: DECODINGS[i % DECODINGS.len()].parse().unwrap(),
                 seed: i as u64,
             }
         })
         .collect();
     let limits = Limits {
         words: WORDS,
-        tokens: 2 * WORDS,
+        tokens: 3 * WORDS,
     };
     let mut texts = Texts::default();
-    generate(model, &jobs, limits, jobs.len(), &mut texts).unwrap();
-    texts.0
+    generate(&model, &jobs, limits, 64, &mut texts).unwrap();
+    let texts = texts.0.into_iter();
+    texts
+        .map(|(job, text)| Document::from_text(DECODINGS[job % DECODINGS.len()].to_owned(), text))
+        .collect()
 }
 
+/// What this finds: were a model wrongly ruled out at a rate of 0.15, its own 190 texts would show it with probability
+/// 0.98, at 0.2 or more with 0.9999; were both at 0.1, all 380 texts would with 0.87, at 0.12 with 0.99. A rate of just
+/// 0.05 fails with 0.003 of one model's texts (19 or more ruled out) and 0.003 of all (32 or more).
 #[test]
 fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
-    let candidates = writers::candidates(NAMES, &SamplingFamily::Deployed);
-    let policy = writers::policy(PromptKnowledge::Unknown, &[], built_in());
-    let models: Vec<CalibratedModel> = policy.calibrations[0].models.clone();
-    assert_eq!(
-        models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(),
-        NAMES
-    );
-    let mut texts = Vec::new();
-    let mut scores: Vec<BTreeMap<String, TextScores>> = Vec::new();
-    for name in NAMES {
-        let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
-        if name == WRITER {
-            texts = write(&model);
-            scores.resize(texts.len(), BTreeMap::new());
+    let mut judge = Judge::new(JudgeSettings::default()).unwrap();
+    let (mut all, mut lost) = (0, 0);
+    for (author, name) in NAMES.iter().enumerate() {
+        let texts = write(name);
+        let reports = judge.judge(&texts).unwrap();
+        let retained = |report: &ProvenanceReport| report.hypotheses[author].retained;
+        let attributed = |report: &&ProvenanceReport| report.verdict == Verdict::Attributed;
+        for report in &reports {
+            assert_eq!(report.hypotheses[author].author, *name);
         }
-        let context = unknown_prompt_ids(&model).unwrap();
-        for (text, scores) in texts.iter().zip(&mut scores) {
-            let figures = score_after(&model, &context, text, &scoring(&candidates)).unwrap();
-            scores.insert(name.to_owned(), figures);
+        let ruled_out: Vec<&ProvenanceReport> = reports.iter().filter(|report| !retained(report)).collect();
+        for report in &ruled_out {
+            let p = report.hypotheses[author].p_value.unwrap();
+            println!(
+                "{name} was ruled out (p {p:.3}) of a text at {}: {:?}",
+                report.input.name, report.authors
+            );
         }
-    }
-    let (mut retained, mut alone, mut wrong) = (0u64, 0u64, 0u64);
-    for (text, scores) in texts.iter().zip(&scores) {
-        let decision = decide(
-            text,
-            &candidates,
-            scores,
-            Reading {
-                models: &models,
-                scores,
-            },
-            &policy,
-        );
-        let own = decision.hypotheses[0].retained;
-        retained += u64::from(own);
-        alone += u64::from(own && decision.verdict == Verdict::Attributed);
-        wrong += u64::from(!own && decision.verdict == Verdict::Attributed);
-        let p: Vec<String> = decision
-            .hypotheses
+        let n = reports.len() as u64;
+        let alone = reports
             .iter()
-            .map(|h| format!("{:.3?}", h.p_value))
-            .collect();
+            .filter(attributed)
+            .filter(|report| retained(report))
+            .count() as u64;
+        let wrong = ruled_out.iter().copied().filter(attributed).count();
         println!(
-            "{:3} words, {:?}: {}",
-            text.split_whitespace().count(),
-            decision.verdict,
-            p.join(" ")
+            "{name}: {n} texts, ruled out {}, alone {alone}, somebody else alone {wrong}",
+            ruled_out.len()
         );
+        assert_eq!(n, TEXTS);
+        assert_within_alpha(name, ruled_out.len() as u64, n);
+        assert!(2 * alone >= n, "only {alone} of {n} texts were attributed to {name}");
+        all += n;
+        lost += ruled_out.len() as u64;
     }
-    let n = texts.len() as u64;
-    println!("{n} texts: author retained {retained}, alone {alone}, somebody else alone {wrong}");
-    assert!(n >= 20, "only {n} texts");
-    // The guarantee is a rate of at least 0.95.
-    assert!(
-        clopper_pearson(retained, n, 0.999).1 >= 0.95,
-        "the author was ruled out of {} of {n}",
-        n - retained
-    );
-    assert!(2 * alone >= n, "only {alone} of {n} were attributed");
+    assert_within_alpha("their author", lost, all);
+}
+
+/// The guarantee is that a model is wrongly ruled out at most at a rate of alpha.
+fn assert_within_alpha(name: &str, ruled_out: u64, n: u64) {
+    let (low, _) = clopper_pearson(ruled_out, n, CONFIDENCE);
+    assert!(low <= ALPHA, "{name} was ruled out of {ruled_out} of {n} own texts");
 }
 
 #[test]
 fn what_is_easier_than_every_calibration_text_is_outside() {
     let text = "all work and no play makes Jack a dull boy\n".repeat(20);
-    let candidates = writers::candidates(NAMES, &SamplingFamily::Deployed);
-    let policy = writers::policy(PromptKnowledge::Unknown, &[], built_in());
-    let mut scores = BTreeMap::new();
-    for name in NAMES {
-        let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
-        let context = unknown_prompt_ids(&model).unwrap();
-        let figures = score_after(&model, &context, &text, &scoring(&candidates)).unwrap();
-        scores.insert(name.to_owned(), figures);
-    }
-    let models = policy.calibrations[0].models.clone();
-    let decision = decide(
-        &text,
-        &candidates,
-        &scores,
-        Reading {
-            models: &models,
-            scores: &scores,
-        },
-        &policy,
-    );
-    assert_eq!(decision.verdict, Verdict::Undecided);
-    assert!(decision.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
-    let told = decision
-        .warnings
-        .iter()
-        .find(|w| w.code == WarningCode::OutsideCalibration);
-    assert!(
-        told.is_some_and(|w| w.message.contains("easier to predict")),
-        "{:?}",
-        decision.warnings
-    );
+    let document = Document::from_text("dull".to_owned(), text);
+    let report = Judge::new(JudgeSettings::default())
+        .unwrap()
+        .judge(&[document])
+        .unwrap()
+        .remove(0);
+    assert_eq!(report.verdict, Verdict::Undecided);
+    assert!(report.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
+    let is_easier = |warning: &Warning| matches!(warning, Warning::Decision(Caveat::Outside(Outside::Easier { .. })));
+    assert!(report.warnings.iter().any(is_easier), "{:?}", report.warnings);
 }
 
-/// People's calibration was read without a prompt. A text that its prompt gives away is predictable to every model after it,
-/// and says no more of who wrote it than before.
+/// The human-written calibration texts were read without a prompt. After a prompt that gives the text away, every model
+/// finds it predictable, and that does not show who wrote it.
 #[test]
 fn a_person_is_judged_as_if_there_were_no_prompt() {
     let text = "On the second morning the wind had dropped, and we could see from the kitchen how the whole slope behind \
@@ -242,7 +224,7 @@ fn a_level_that_no_calibration_reaches_is_told() {
     }
 }
 
-/// What `calibrate` writes, `detect` reads: people's texts as the same models see them, with figures equal to a hair.
+/// `detect` reads what `calibrate` writes: the same models give a text the same figures for both.
 #[test]
 fn a_text_is_an_ordinary_one_among_copies_of_itself() {
     for name in NAMES {

@@ -258,20 +258,40 @@ fn each_kind_of_bad_input_has_its_sentence() {
     command.assert().code(2).stdout(is_empty()).stderr(said);
 }
 
+/// The program as a user without rights; the superuser may read everything.
+#[cfg(unix)]
+fn whowrote_as_nobody(folder: &std::path::Path) -> Command {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("permissions are changed");
+    // Where it was built, that user may not go.
+    let program = folder.join("whowrote");
+    let built = assert_cmd::cargo::cargo_bin("whowrote");
+    let copied = std::process::Command::new("cp").arg(built).arg(&program).status();
+    assert!(copied.expect("cp runs").success());
+    let mut command = std::process::Command::new(&program);
+    command.uid(NOBODY).gid(NOBODY).current_dir(folder);
+    command.env_remove("XDG_CONFIG_HOME").env("HOME", folder.join("home"));
+    Command::from_std(command)
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::fs::PermissionsExt;
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), "some text").expect("is written");
-    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o000)).expect("permissions are changed");
-    // The superuser may read everything, so there is nothing to see.
-    if std::fs::read(file.path()).is_ok() {
-        return;
-    }
-    whowrote()
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("essay.txt");
+    std::fs::write(&file, "some text").expect("is written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).expect("permissions are changed");
+    let mut command = if std::fs::read(&file).is_ok() {
+        whowrote_as_nobody(folder.path())
+    } else {
+        whowrote()
+    };
+    command
         .arg("detect")
-        .arg(file.path())
+        .arg(&file)
         .assert()
         .code(2)
         .stderr(contains("permission"));
@@ -384,7 +404,7 @@ fn contradictions_are_refused_before_any_work() {
 fn colours_follow_the_flag_and_the_environment() {
     let coloured = contains("\u{1b}[");
     let run = |arguments: &[&str]| whowrote().args(["detect", "no-such-file.txt"]).args(arguments).assert();
-    // What is captured is no terminal.
+    // Output that is captured does not go to a terminal.
     run(&[]).stderr(starts_with("Error: "));
     run(&["--color", "never"]).stderr(starts_with("Error: "));
     run(&["--color", "always"]).stderr(coloured);

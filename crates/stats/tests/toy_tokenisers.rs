@@ -5,10 +5,10 @@
 //! pseudo-random rows; docs/THEORY.md 6 and 7 refer to these tests by name.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::stats::likelihood_ratio::likelihood_ratio;
-use whowrote::stats::token_stats::{TILT_COUNT, TextScores, TokenStats};
-use whowrote::stats::word_boundaries::{borders, ln_word_probabilities, word_figures};
-use whowrote::stats::{Outcome, RatioVoid, clopper_pearson};
+use whowrote_stats::likelihood_ratio::likelihood_ratio;
+use whowrote_stats::token_stats::{TILT_COUNT, TextScores, TokenStats};
+use whowrote_stats::word_boundaries::{borders, ln_word_probabilities, word_figures};
+use whowrote_stats::{RatioUnit, RatioVoid, clopper_pearson};
 
 const CHARACTERS: &[&str] = &[" ", "a", "b"];
 const NESTED: &[&str] = &[" ", "a", "b", " a", "ab"];
@@ -24,7 +24,8 @@ struct Toy {
 }
 
 impl Toy {
-    /// A chain whose rows are exponentials of uniform noise in (-1.5, 1.5), `lean` added to tokens that begin with a space.
+    /// A chain whose rows are exponentials of uniform noise in (-1.5, 1.5), `lean` added to tokens that begin with a
+    /// space.
     fn new(tokens: &[&'static str], seed: u64, lean: f64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let rows = (0..=tokens.len())
@@ -199,7 +200,7 @@ fn ln_e(text: &str, null: &Toy, numerators: &[&Toy]) -> f64 {
     match evidence.void {
         Some(RatioVoid::NoOutcome) => 0.0,
         _ => {
-            assert_eq!(evidence.outcome, Outcome::Word);
+            assert_eq!(evidence.unit, RatioUnit::Word);
             evidence.ln_e_value
         }
     }
@@ -359,9 +360,9 @@ fn the_probabilities_of_words_sum_to_at_most_one() {
 
 /// A null that likes long words, a numerator that likes short ones, and a text cut at a fixed number of tokens.
 ///
-/// The last border is no stopping time: whether the word in hand ends before the cut lies in the future. The mean there
-/// exceeds 1, so the value must not be averaged as an e-value; by Ville's inequality it is still at least 1/alpha with
-/// probability at most alpha (docs/THEORY.md 7.4).
+/// The last border is not a stopping time: whether the word in hand ends before the cut lies in the future. The mean
+/// there exceeds 1, so the value must not be averaged as an e-value; by Ville's inequality it is still at least 1/alpha
+/// with probability at most alpha (docs/THEORY.md 7.4).
 #[test]
 fn the_value_at_the_last_border_of_a_cut_text_is_no_e_value_and_still_a_p_value() {
     // After a space usually "a", after "a" usually more of it; "b" ends its word.

@@ -1,16 +1,16 @@
 //! The guarantees, simulated: while the supposed author writes, no test rejects it more often than alpha.
 //!
 //! Streams are drawn from chains of known rows; the figures of every row are computed by plain sums, so what is tested
-//! is the statistics alone. Each rate is printed with its Clopper-Pearson interval at 99.9%, and the lower limit of that
-//! must not lie above alpha. Seeds are fixed: 100 + kind for the null, 200 + kind for power, 300 and 400 for ratios, 500 + kind
-//! for the cross-entropy.
+//! is the statistics alone. Each rate is printed with its Clopper-Pearson interval at 99.9%, and the lower limit of
+//! that must not lie above alpha. Seeds are fixed: 100 + kind for the null, 200 + kind for power, 300 and 400 for
+//! ratios, 500 + kind for the cross-entropy.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use whowrote::stats::cross_entropy::tilt;
-use whowrote::stats::likelihood_ratio::likelihood_ratio;
-use whowrote::stats::token_stats::{CrossTokenStats, TILTS, TextScores, TokenStats};
-use whowrote::stats::varentropy_bound::{max_varentropy, threshold};
-use whowrote::stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, ln_union, rejects};
+use whowrote_stats::cross_entropy::tilt;
+use whowrote_stats::likelihood_ratio::likelihood_ratio;
+use whowrote_stats::token_stats::{CrossTokenStats, TILTS, TextScores, TokenStats};
+use whowrote_stats::varentropy_bound::{max_varentropy, threshold};
+use whowrote_stats::{CrossProcess, GapProcess, clopper_pearson, ln_average, ln_union, rejects};
 
 const STREAMS: u64 = 20_000;
 const LENGTHS: [usize; 3] = [25, 100, 400];
@@ -394,8 +394,8 @@ fn cross_figures(p: &[f64], q: &[f64]) -> Vec<CrossTokenStats> {
         .collect()
 }
 
-/// Rates at which texts of 25, 100 and 400 tokens rule a supposed author out, by test, length and alpha: its e-process at
-/// the end, stopped at will, and the closed form at the end and stopped at will, its tilt that of 400 tokens.
+/// Rates at which texts of 25, 100 and 400 tokens rule a supposed author out, by test, length and alpha: its e-process
+/// at the end, stopped at will, and the closed form at the end and stopped at will, its tilt that of 400 tokens.
 fn cross_rejections(
     chain: &Source,
     writer: &[Vec<f64>],

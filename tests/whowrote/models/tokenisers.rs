@@ -1,7 +1,6 @@
 //! The real tokenisers on texts that nobody would write.
 
-mod common;
-
+use crate::common;
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::sync::LazyLock;

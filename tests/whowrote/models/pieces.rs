@@ -1,15 +1,10 @@
-//! What the gate makes of long texts in Markdown: taken out of their markup, and judged in pieces of which the later ones are no
-//! beginnings. The measurement takes texts whose authors are known, and is run on demand:
-//! `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test pieces -- --ignored`, with a line `{"author": …, "text": …}`
+//! How the gate judges long texts in Markdown: without their markup, and in pieces. Later pieces are not beginnings of
+//! texts. The measurement takes texts whose authors are known, and is run on demand: `VALIDITY_TEXTS=FOLDER
+//! UPDATE_VALIDITY=1 cargo test --release --test whowrote pieces -- --ignored`, with a line `{"author": …, "text": …}`
 //! for each text in FOLDER/pieces.jsonl.
 
-#[path = "common/document.rs"]
-mod document;
-#[path = "common/known.rs"]
-mod known;
-
-use document::{documented, share};
-use known::{known_texts, reports};
+use crate::common::document::{documented, share};
+use crate::common::known::{known_texts, reports};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use whowrote::gate::{Before, passages};
@@ -27,7 +22,7 @@ struct Row {
 }
 
 #[test]
-#[ignore = "takes texts of known authors, and ten minutes"]
+#[ignore = "takes texts of known authors in the folder VALIDITY_TEXTS, and ten minutes"]
 fn later_pieces_and_text_out_of_markup() {
     let mut texts = Vec::new();
     for (i, (author, text)) in known_texts("pieces.jsonl").into_iter().enumerate() {

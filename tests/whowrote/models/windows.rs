@@ -1,7 +1,6 @@
 //! A text longer than the window is scored once, in parts that see what came before.
 
-mod common;
-
+use crate::common;
 use candle_core::Device;
 use whowrote::model::LanguageModel;
 use whowrote::model::chat::unknown_prompt_ids;
@@ -11,7 +10,7 @@ use whowrote::scoring::{Prefix, Scoring, score, score_after, score_all};
 fn every_token_of_a_long_text_is_scored_once_and_the_first_window_as_without_windows() {
     let name = "smollm2-135m-instruct";
     let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
-    let text = include_str!("../samples/letter.txt");
+    let text = include_str!("../../../samples/letter.txt");
     let whole = score(&model, text, &Scoring::at(vec![1.0])).unwrap();
     let (window, overlap) = (96, 32);
     let windows = Scoring {
@@ -23,8 +22,9 @@ fn every_token_of_a_long_text_is_scored_once_and_the_first_window_as_without_win
     let parts = score(&model, text, &windows).unwrap();
     assert_eq!((&parts.ids, &parts.spans), (&whole.ids, &whole.spans));
     assert_eq!(parts.scored(), whole.ids.len() - 1);
-    let surprisal =
-        |scores: &whowrote::scoring::TextScores| -> Vec<f64> { scores.at(0).map(|stats| stats.surprisal).collect() };
+    let surprisal = |scores: &whowrote::stats::token_stats::TextScores| -> Vec<f64> {
+        scores.at(0).map(|stats| stats.surprisal).collect()
+    };
     let (whole, parts) = (surprisal(&whole), surprisal(&parts));
     for i in 0..window - 1 {
         assert!((whole[i] - parts[i]).abs() < 1e-3, "token {i}");
@@ -90,7 +90,7 @@ fn worst_difference(model: &LanguageModel, prefix: &[u32], texts: &[&str], scori
 
 #[test]
 fn texts_that_share_passes_do_not_see_one_another() {
-    let letter = include_str!("../samples/letter.txt");
+    let letter = include_str!("../../../samples/letter.txt");
     let texts = [
         "A",
         "Nobody had told the ferryman, so he waited until dark with the lamp lit.",

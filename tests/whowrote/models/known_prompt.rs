@@ -1,22 +1,18 @@
-//! What the theorems' tests decide where the prompt is known: on texts that the default models wrote, each after its own
-//! prompt, and on people's texts after none. Hours of sampling come before it (`calibration/make WORK`), so that it runs
-//! only when asked for:
+//! What the theorems' tests decide where the prompt is known: on texts that the default models wrote, each after its
+//! own prompt, and on human-written texts after none. It needs hours of sampling first (`calibration/make WORK`), so it
+//! runs only on demand:
 //!
-//!     VALIDITY_TEXTS=WORK cargo test --release --test known_prompt -- --ignored --nocapture
+//!     VALIDITY_TEXTS=WORK cargo test --release --test whowrote known_prompt -- --ignored --nocapture
 //!
 //! With UPDATE_VALIDITY=1 beside it the tables go into docs/VALIDITY.md.
 
-mod common;
-#[path = "common/document.rs"]
-mod document;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common;
+use crate::common::document::{documented, share};
 use candle_core::Device;
-use document::{documented, share};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use whowrote::judge::scoring_for;
 use whowrote::model::LanguageModel;
 use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::scoring::score_after;
@@ -24,11 +20,14 @@ use whowrote::stats::conformal_scores::ln_p_at;
 use whowrote::stats::mixture::Mixture;
 use whowrote::stats::sampling_params::SamplingFamily;
 use whowrote::stats::token_stats::{SPACE, TextScores};
-use whowrote::stats::verdict::{Candidate, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::stats::verdict::{
+    ALPHA, AuthorSet, Candidate, DecisionSettings, HUMAN_DIVISOR, Observation, PromptKnowledge, Test, Unprompted,
+    decide,
+};
 use whowrote::stats::word_boundaries::{WordFigures, borders, ln_word_probabilities};
 
 const NAMES: [&str; 2] = ["smollm2-135m-instruct", "gemma-3-270m"];
-const PROMPTS: &str = include_str!("../calibration/prompts.jsonl");
+const PROMPTS: &str = include_str!("../../../calibration/prompts.jsonl");
 /// The author's tokens that are judged.
 const TOKENS: [usize; 3] = [50, 100, 200];
 /// The decodings of `calibration/make`, each a hypothesis by itself.
@@ -59,8 +58,8 @@ fn lines(path: PathBuf) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The models' texts of the files `MODEL.KIND.jsonl`, and people's of another file: up to so many of each of these genres, or of
-/// every genre where none is named.
+/// The models' texts of the files `MODEL.KIND.jsonl`, and human-written ones of another file: up to `per_genre` of each
+/// of these genres, or of every genre if none is named.
 fn samples(folder: &str, kind: &str, people: &str, genres: &[&str], per_genre: usize) -> Vec<Sample> {
     let prompts: BTreeMap<String, serde_json::Value> = PROMPTS
         .lines()
@@ -120,8 +119,8 @@ fn cut(scores: &TextScores, end: usize) -> TextScores {
     cut
 }
 
-/// By how many nats the mixture of all models at three temperatures, word by word, explains a text better than the best of
-/// them alone; none where a text has no two borders that all of them see.
+/// By how many nats the mixture of all models at three temperatures, word by word, explains a text better than the best
+/// of them alone; none where a text has no two borders that all of them see.
 fn mixture_over_best(text: &str, scores: &BTreeMap<String, TextScores>) -> Option<f64> {
     let borders = borders(text);
     let mut experts: Vec<Vec<f64>> = Vec::new();
@@ -151,7 +150,7 @@ fn mixture_over_best(text: &str, scores: &BTreeMap<String, TextScores>) -> Optio
 
 /// What both default models make of each text, by name.
 fn scored(samples: &[Sample], candidates: &[Vec<Candidate>]) -> Vec<BTreeMap<String, TextScores>> {
-    let scoring = scoring(&candidates.concat());
+    let scoring = scoring_for(&candidates.concat());
     let mut scores: Vec<BTreeMap<String, TextScores>> = vec![BTreeMap::new(); samples.len()];
     for (place, name) in NAMES.iter().enumerate() {
         let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
@@ -185,15 +184,15 @@ type Rows = BTreeMap<(String, usize, String), Row>;
 /// By how many nats the mixture explains each text better than the best of its members, by writer and tokens.
 type Mixtures = BTreeMap<(String, usize), Vec<f64>>;
 
-/// Whether texts that end before the tokens that are judged count, as they are. Evidence that may be read at any time
-/// may be read at the end; and a table of only those texts that reach a length would be one of texts chosen by their content.
+/// Whether texts count that end before the tokens that are judged. The evidence holds at any time, so also at their
+/// end; and a table of only those texts that reach a length would select texts by their content.
 #[derive(Clone, Copy, PartialEq)]
 enum Ended {
     Counted,
     LeftOut,
 }
 
-/// Texts of several nuclei, each held against its own, are counted together as well.
+/// Texts from several nuclei, each compared with its own, are also counted together.
 fn kind(family: &SamplingFamily) -> Option<String> {
     let SamplingFamily::Stated(decoding, _) = family else {
         return None;
@@ -202,20 +201,33 @@ fn kind(family: &SamplingFamily) -> Option<String> {
     nucleus.then(|| "each nucleus".to_owned())
 }
 
-/// What is decided of the beginnings of the texts under each family, of which the stated ones are held against the texts
-/// that were sampled so; and the leads of the mixture, by writer and tokens.
+/// Each model as an author of its own name, the first in set A and the second in set B.
+fn candidates(decoding: &SamplingFamily) -> Vec<Candidate> {
+    let with_sets = NAMES.iter().zip([AuthorSet::A, AuthorSet::B]);
+    with_sets
+        .map(|(name, set)| Candidate {
+            author: (*name).to_owned(),
+            set,
+            model: (*name).to_owned(),
+            decoding: decoding.clone(),
+        })
+        .collect()
+}
+
+/// What is decided of the beginnings of the texts under each family, and the leads of the mixture, by writer and
+/// tokens. A stated family is compared with the texts that were sampled so.
 fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], ended: Ended) -> (Rows, Mixtures) {
-    let candidates: Vec<Vec<Candidate>> = families
-        .iter()
-        .map(|family| writers::candidates(NAMES, family))
-        .collect();
-    let policy = writers::policy(
-        PromptKnowledge::Known,
-        &[Test::EntropyGap, Test::LikelihoodRatio],
-        Vec::new(),
-    );
+    let candidates: Vec<Vec<Candidate>> = families.iter().map(candidates).collect();
+    let settings = DecisionSettings {
+        alpha: ALPHA,
+        alpha_human: ALPHA / HUMAN_DIVISOR,
+        alpha_together: None,
+        tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
+        prompt: PromptKnowledge::Known,
+        calibrations: Vec::new(),
+    };
     let unread = BTreeMap::new();
-    let unprompted = Reading {
+    let unprompted = Unprompted {
         models: &[],
         scores: &unread,
     };
@@ -249,7 +261,8 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
                 if stated && sample.author.is_some() && sample.manner != family.to_string() {
                     continue;
                 }
-                let decision = decide(text, candidates, &scores, unprompted, &policy);
+                let observation = Observation::new(text, &scores, unprompted, candidates, &settings);
+                let decision = decide(&observation, candidates, &settings);
                 let mut out = [false; 2];
                 let mut rate = [0.0; 2];
                 // The last hypothesis is the person's.
@@ -274,18 +287,14 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
     (rows, mixtures)
 }
 
-fn texts() -> Option<String> {
-    let folder = std::env::var("VALIDITY_TEXTS");
-    if folder.is_err() {
-        println!("skipped: VALIDITY_TEXTS names no folder of texts");
-    }
-    folder.ok()
+fn texts() -> String {
+    std::env::var("VALIDITY_TEXTS").expect("VALIDITY_TEXTS names the folder that calibration/make wrote")
 }
 
 #[test]
-#[ignore = "needs the texts that calibration/make writes"]
+#[ignore = "takes the texts that calibration/make writes, in the folder VALIDITY_TEXTS"]
 fn what_is_decided_where_the_prompt_is_known() {
-    let Some(folder) = texts() else { return };
+    let folder = texts();
     let samples = samples(&folder, "known", "people.jsonl", &GENRES, 100);
     let stated = DECODINGS.iter().map(|decoding| decoding.parse().unwrap());
     let families: Vec<SamplingFamily> = stated.chain([SamplingFamily::Deployed, SamplingFamily::Any]).collect();
@@ -332,9 +341,9 @@ fn mixture_table(mixtures: &Mixtures) -> String {
 }
 
 #[test]
-#[ignore = "needs the texts that calibration/make writes"]
+#[ignore = "takes the texts that calibration/make writes, in the folder VALIDITY_TEXTS"]
 fn what_length_adds_where_any_decoding_is_possible() {
-    let Some(folder) = texts() else { return };
+    let folder = texts();
     let samples = samples(&folder, "long", "people.long.jsonl", &[], usize::MAX);
     let families: Vec<SamplingFamily> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
     let (rows, mixtures) = judged(&samples, &families, &LONG_TOKENS, Ended::LeftOut);

@@ -1,7 +1,6 @@
 //! Every architecture is held to per-token figures of the reference implementation (transformers, float32).
 
-mod common;
-
+use crate::common;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Tensor};
 use serde::Deserialize;

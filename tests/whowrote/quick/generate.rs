@@ -1,13 +1,10 @@
 //! Texts that a model writes: batches, prompts and limits, with tiny random models.
 
-#[path = "common/tiny.rs"]
-mod tiny;
-
+use crate::common::tiny::{self, FAMILIES, SamplingFamily, Tiny};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
-use tiny::{FAMILIES, SamplingFamily, Tiny};
 use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::model::decoder::{Decoder, KvCache};
 use whowrote::model::generate::{Finish, Generated, Job, Limits, Listener, generate};

@@ -4,20 +4,18 @@
 //! token is drawn at random from those that begin a word, so that every later token is the model's own given what the
 //! test sees.
 
-mod common;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common;
 use candle_core::Device;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
-use std::collections::BTreeMap;
+use whowrote::input::Document;
+use whowrote::judge::{AuthorChoice, PromptChoice};
 use whowrote::model::LanguageModel;
 use whowrote::model::decoder::KvCache;
-use whowrote::scoring::score;
+use whowrote::report::ProvenanceReport;
 use whowrote::stats::clopper_pearson;
 use whowrote::stats::sampling_params::{SamplingFamily, SamplingParams};
-use whowrote::stats::token_stats::TextScores;
-use whowrote::stats::verdict::{Decision, PromptKnowledge, Reading, Test, decide, scoring};
+use whowrote::stats::verdict::Test;
+use whowrote::{Judge, JudgeSettings};
 
 /// A model may end a text early, so that fewer than these reach [`LEAST`] tokens.
 const TEXTS: usize = 60;
@@ -76,47 +74,37 @@ fn sample(model: &LanguageModel) -> Vec<String> {
 
 #[test]
 fn own_samples_keep_their_author_and_rule_out_the_other() {
-    let candidates = writers::candidates(NAMES, &SamplingFamily::Stated(SamplingParams::untruncated(1.0), 1.0));
-    let mut texts: Vec<(usize, String)> = Vec::new();
-    let mut scores: Vec<BTreeMap<String, TextScores>> = Vec::new();
+    let mut documents: Vec<(usize, Document)> = Vec::new();
     // One model in memory at a time: both write before both score.
     for (author, name) in NAMES.iter().enumerate() {
         let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
-        texts.extend(sample(&model).into_iter().map(|text| (author, text)));
+        let texts = sample(&model).into_iter();
+        documents.extend(texts.map(|text| (author, Document::from_text((*name).to_owned(), text))));
     }
-    scores.resize(texts.len(), BTreeMap::new());
-    for name in NAMES {
-        let model = LanguageModel::load(name, &common::model_file(name), &Device::Cpu, u64::MAX).unwrap();
-        for ((_, text), scores) in texts.iter().zip(&mut scores) {
-            let figures = score(&model, text, &scoring(&candidates)).unwrap();
-            scores.insert(name.to_owned(), figures);
-        }
-    }
-    let policy = writers::policy(
-        PromptKnowledge::Known,
-        &[Test::EntropyGap, Test::LikelihoodRatio],
-        Vec::new(),
-    );
-    let unread = BTreeMap::new();
-    let unprompted = Reading {
-        models: &[],
-        scores: &unread,
+    let settings = JudgeSettings {
+        a: vec![AuthorChoice::Named(NAMES[0].to_owned())],
+        b: vec![AuthorChoice::Named(NAMES[1].to_owned())],
+        tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
+        decoding: Some(SamplingFamily::Stated(SamplingParams::untruncated(1.0), 1.0)),
+        prompt: PromptChoice::None,
+        ..JudgeSettings::default()
     };
+    let (authors, documents): (Vec<usize>, Vec<Document>) = documents.into_iter().unzip();
+    let reports = Judge::new(settings).unwrap().judge(&documents).unwrap();
     for (author, name) in NAMES.iter().enumerate() {
-        let own: Vec<(usize, Decision)> = texts
+        let scored = |report: &ProvenanceReport| report.models[*name].scored_tokens;
+        let own: Vec<&ProvenanceReport> = authors
             .iter()
-            .zip(&scores)
-            .filter(|((a, _), scores)| *a == author && scores[*name].scored() >= LEAST)
-            .map(|((_, text), scores)| {
-                (
-                    scores[*name].scored(),
-                    decide(text, &candidates, scores, unprompted, &policy),
-                )
-            })
+            .zip(&reports)
+            .filter(|(a, report)| **a == author && scored(report) >= LEAST)
+            .map(|(_, report)| report)
             .collect();
-        let retained = own.iter().filter(|(_, d)| d.hypotheses[author].retained).count();
-        let other_out = own.iter().filter(|(_, d)| !d.hypotheses[1 - author].retained).count();
-        let mut lengths: Vec<usize> = own.iter().map(|(n, _)| *n).collect();
+        let retained = own.iter().filter(|report| report.hypotheses[author].retained).count();
+        let other_out = own
+            .iter()
+            .filter(|report| !report.hypotheses[1 - author].retained)
+            .count();
+        let mut lengths: Vec<usize> = own.iter().map(|report| scored(report)).collect();
         lengths.sort_unstable();
         let interval = |k| clopper_pearson(k, own.len() as u64, 0.95);
         println!(
@@ -127,13 +115,16 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
             interval(retained as u64),
             interval(other_out as u64),
         );
-        for (n, decision) in &own {
-            let evidence: Vec<String> = decision
-                .hypotheses
+        for report in &own {
+            let evidence: Vec<String> = report.hypotheses[..NAMES.len()]
                 .iter()
                 .flat_map(|h| h.evidence.iter().map(|e| format!("{:.1}", e.ln_e_value)))
                 .collect();
-            println!("  {n} tokens, ln e of gap and ratio by author: {}", evidence.join(" "));
+            println!(
+                "  {} tokens, ln e of gap and ratio by author: {}",
+                scored(report),
+                evidence.join(" ")
+            );
         }
         assert!(own.len() >= 40, "only {} texts were long enough", own.len());
         assert!(

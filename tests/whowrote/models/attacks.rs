@@ -1,14 +1,9 @@
-//! What RAID's mechanical attacks do to verdicts. The measurement takes texts whose authors are known, and is run on demand:
-//! `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test attacks -- --ignored`, with a line `{"author": …, "text": …}`
-//! for each text in FOLDER/attacks.jsonl.
+//! What RAID's mechanical attacks do to verdicts. The measurement takes texts whose authors are known, and is run on
+//! demand: `VALIDITY_TEXTS=FOLDER UPDATE_VALIDITY=1 cargo test --release --test whowrote attacks -- --ignored`, with a
+//! line `{"author": …, "text": …}` for each text in FOLDER/attacks.jsonl.
 
-#[path = "common/document.rs"]
-mod document;
-#[path = "common/known.rs"]
-mod known;
-
-use document::{documented, share};
-use known::{known_texts, reports};
+use crate::common::document::{documented, share};
+use crate::common::known::{known_texts, reports};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -17,7 +12,7 @@ use std::fmt::Write;
 use whowrote::input::disguise::undisguise;
 use whowrote_attacks::Attack;
 
-const PERSON: &str = include_str!("../samples/letter.txt");
+const PERSON: &str = include_str!("../../../samples/letter.txt");
 
 #[test]
 fn what_can_be_undone_is_undone_at_the_published_rates() {
@@ -43,7 +38,7 @@ struct Row {
 }
 
 #[test]
-#[ignore = "takes texts of known authors, and half an hour"]
+#[ignore = "takes texts of known authors in the folder VALIDITY_TEXTS, and half an hour"]
 fn how_far_attacks_move_verdicts() {
     let mut texts = Vec::new();
     for (i, (author, text)) in known_texts("attacks.jsonl").into_iter().enumerate() {

@@ -1,23 +1,19 @@
-//! `whowrote batch` as a whole: what goes in, what comes out, and what ends it in between. The models are tiny and random.
+//! `whowrote batch` as a whole: what goes in, what comes out, and what ends it in between. The models are tiny and
+//! random.
 
-#[path = "common/rows.rs"]
-mod rows;
-#[path = "common/tiny.rs"]
-mod tiny;
-
+use crate::common::rows::{Keys, write_parquet};
+use crate::common::tiny::{SamplingFamily, Tiny, two_models};
 use candle_core::DType;
 use parquet::file::reader::SerializedFileReader;
 use parquet::record::{Field, Row};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rows::{Keys, write_parquet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tiny::{SamplingFamily, Tiny, two_models};
 
-fn batch(arguments: &[&str]) -> Command {
+pub fn batch(arguments: &[&str]) -> Command {
     let [one, two] = two_models();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
     command.args(["batch", "--offline", "--decoding", "temperature=1", "--no-prompt"]);
@@ -26,7 +22,7 @@ fn batch(arguments: &[&str]) -> Command {
 }
 
 /// What a command that should end with `code` says on standard output and standard error.
-fn said(command: &mut Command, code: i32) -> (String, String) {
+pub fn said(command: &mut Command, code: i32) -> (String, String) {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
@@ -39,17 +35,17 @@ fn parsed(lines: &str) -> Vec<serde_json::Value> {
 }
 
 /// The lines but for what they took.
-fn timeless(lines: &str) -> String {
+pub fn timeless(lines: &str) -> String {
     let cut = |line: &str| line.split(r#","timing":"#).next().unwrap().to_owned() + "\n";
     lines.lines().map(cut).collect()
 }
 
-fn path(path: &Path) -> &str {
+pub fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Texts that differ.
-fn texts(n: usize) -> Vec<String> {
+pub fn texts(n: usize) -> Vec<String> {
     let words = [
         "the", "hen", "had", "a", "hat", "at", "ten", "and", "then", "in", "that", "tin",
     ];
@@ -65,7 +61,7 @@ fn texts(n: usize) -> Vec<String> {
         .collect()
 }
 
-fn jsonl(texts: &[String]) -> String {
+pub fn jsonl(texts: &[String]) -> String {
     let line = |(i, text): (usize, &String)| serde_json::json!({"text": text, "key": i}).to_string() + "\n";
     texts.iter().enumerate().map(line).collect()
 }
@@ -442,7 +438,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
     said(&mut batch(&arguments), 0);
     let longer = std::fs::read(&output).unwrap();
     assert!(longer.starts_with(&results) && longer.len() > results.len());
-    // Results of before that a pattern of the shell names are no texts.
+    // Earlier results that match a pattern of the shell are not taken for texts.
     let table = corpus.join("t.parquet");
     let named: Vec<PathBuf> = ["a.txt", "c.jsonl", "t.parquet", "t.parquet.jsonl"]
         .map(|name| corpus.join(name))
@@ -493,59 +489,6 @@ fn one_writer_at_a_time() {
     assert!(err.contains("another whowrote is writing"), "{err}");
     first.kill().unwrap();
     first.wait().unwrap();
-}
-
-/// A file system of 256 KiB; none where this user may not have one.
-#[cfg(target_os = "linux")]
-struct SmallDisk(tempfile::TempDir);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
-            .arg(folder.path())
-            .stderr(Stdio::null());
-        mount
-            .status()
-            .is_ok_and(|status| status.success())
-            .then_some(Self(folder))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_ends_in_a_sentence_and_room_lets_it_go_on() {
-    let Some(disk) = SmallDisk::mount() else {
-        println!("skipped: this user may not mount a small disk");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (input, reference) = (folder.path().join("in.jsonl"), folder.path().join("reference.jsonl"));
-    let output = disk.0.path().join("out.jsonl");
-    std::fs::write(&input, jsonl(&texts(400))).unwrap();
-    said(&mut batch(&[path(&input), "-q", "-o", path(&reference)]), 0);
-    for _ in 0..2 {
-        let (_, err) = said(&mut batch(&[path(&input), "-q", "-o", path(&output)]), 2);
-        assert!(err.contains("make room and run the same command again"), "{err}");
-    }
-    let room = Command::new("mount")
-        .args(["-o", "remount,size=64m"])
-        .arg(disk.0.path())
-        .status();
-    assert!(room.unwrap().success());
-    said(&mut batch(&[path(&input), "-q", "-o", path(&output)]), 0);
-    let read = |path: &Path| timeless(&std::fs::read_to_string(path).unwrap());
-    assert_eq!(read(&output), read(&reference));
 }
 
 #[test]

