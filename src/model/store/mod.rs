@@ -104,7 +104,8 @@ impl Store {
             hub,
             // pip runs in another folder, so a relative path would mean another one there.
             cache_dir: std::path::absolute(&cache_dir).unwrap_or(cache_dir),
-            python: PathBuf::from("python3"),
+            // On Windows Python comes under this name alone.
+            python: PathBuf::from(if cfg!(windows) { "python" } else { "python3" }),
             patience: Patience::from_env(),
             progress,
             silent: Mutex::default(),
