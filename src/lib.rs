@@ -5,6 +5,9 @@
 //! against texts of known authors ([`calibration`]) and becomes a confidence set ([`verdict`]); of many texts of one run a policy says which may not
 //! stay ([`gate`]); and that is printed ([`output`]). [`attacks`] are what others do to texts, to measure what becomes of verdicts.
 
+// What is printed goes through the writers that the command line sets up.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod attacks;
 pub mod calibration;
 pub mod commands;

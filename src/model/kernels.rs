@@ -6,7 +6,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, bail};
 use gemm::Parallelism;
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::fs::File;
@@ -24,11 +24,16 @@ pub(super) fn map_file(file: &File) -> std::io::Result<Mmap> {
 }
 
 /// Lets the pages of a range leave resident memory; they are read from the file again if touched.
+#[cfg(unix)]
 pub(super) fn release_pages(map: &Mmap, range: Range<usize>) {
     // SAFETY: the map is a read-only view of a file, so dropped pages come back with the same content.
     // The result is advice: a system that does not take it only uses more memory.
-    let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
 }
+
+/// Only Unix takes such advice. Elsewhere the system finds out by itself which pages are not used.
+#[cfg(not(unix))]
+pub(super) fn release_pages(_: &Mmap, _: Range<usize>) {}
 
 /// exp(y) for |y| at most 87, relative error below 2⁻²². Cephes' polynomial; no call, so that loops over it vectorise.
 #[inline(always)]
