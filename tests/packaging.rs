@@ -158,7 +158,7 @@ fn an_archive_that_is_not_the_one_that_was_released_is_refused() {
 fn cargo_binstall_finds_what_is_released() {
     let package = table("Cargo.toml")["package"].as_table().unwrap().clone();
     let binstall = package["metadata"]["binstall"].as_table().unwrap();
-    let repository = package["repository"].as_str().unwrap();
+    let repository = env!("CARGO_PKG_REPOSITORY");
     let filled = |template: &str, ending: &str| {
         template
             .replace("{ repo }", repository)
