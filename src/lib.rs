@@ -6,6 +6,8 @@
 //! reports into words, [`output`] prints them, and [`commands`] is the program.
 
 #![deny(unsafe_code)]
+// What is printed goes through the writers that the command line sets up.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod commands;
 pub mod gate;

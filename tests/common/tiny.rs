@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of the crate under test, so that unit tests inside it can include this file too.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 /// The covered families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names of the families say it")]
 pub enum SamplingFamily {
     Llama,
     Mistral,

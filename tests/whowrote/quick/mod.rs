@@ -7,6 +7,8 @@ pub mod gate;
 mod generate;
 #[cfg(unix)]
 mod hub_server;
+#[cfg(unix)]
+mod packaging;
 pub mod referee;
 #[cfg(unix)]
 mod store_wheel;

@@ -1,20 +1,22 @@
-//! The pre-commit hook, run by pre-commit.
+//! The pre-commit hooks, run by pre-commit.
 
 use crate::quick::gate::{ARGUMENTS, Repository, fresh, path_with_program, policy_with_two_models};
 use std::process::Command;
 
-#[test]
-#[ignore = "takes the pre-commit that WHOWROTE_PRE_COMMIT names"]
-fn the_pre_commit_hook_stops_a_commit() {
+/// Installs a hook of this repository with pre-commit, and commits a text that it must stop and one that it must not.
+fn a_hook_stops_a_commit(hook: &str, environment: &[(&str, std::ffi::OsString)]) {
     let pre_commit = std::env::var_os("WHOWROTE_PRE_COMMIT").expect("WHOWROTE_PRE_COMMIT names pre-commit");
     // The hooks as they come, in a repository of their own: the whole one would be cloned.
-    let hooks = Repository::of(&[(
-        ".pre-commit-hooks.yaml",
-        include_str!("../../../.pre-commit-hooks.yaml"),
-    )]);
+    let hooks = Repository::of(&[
+        (
+            ".pre-commit-hooks.yaml",
+            include_str!("../../../.pre-commit-hooks.yaml"),
+        ),
+        ("pyproject.toml", include_str!("../../../pyproject.toml")),
+    ]);
     let revision = String::from_utf8(hooks.git(&["rev-parse", "HEAD"]).stdout).unwrap();
     let config = format!(
-        "repos:\n- repo: {}\n  rev: {}\n  hooks:\n  - id: whowrote-system\n    args: {ARGUMENTS:?}\n",
+        "repos:\n- repo: {}\n  rev: {}\n  hooks:\n  - id: {hook}\n    args: {ARGUMENTS:?}\n",
         hooks.path().display(),
         revision.trim()
     );
@@ -28,7 +30,7 @@ fn the_pre_commit_hook_stops_a_commit() {
         command
             .current_dir(repository.path())
             .args(arguments)
-            .env("PATH", path_with_program());
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         let output = command.env("PRE_COMMIT_HOME", cache.path()).output().unwrap();
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.success(), said.concat())
@@ -52,4 +54,22 @@ fn the_pre_commit_hook_stops_a_commit() {
     repository.git(&["add", "-A"]);
     let (committed, said) = run("git".as_ref(), &commit);
     assert!(committed && said.contains("Passed"), "{said}");
+}
+
+#[test]
+#[ignore = "needs pre-commit, which WHOWROTE_PRE_COMMIT names; .ci/run has it"]
+fn the_pre_commit_hook_of_the_system_stops_a_commit() {
+    a_hook_stops_a_commit("whowrote-system", &[("PATH", path_with_program())]);
+}
+
+/// The hook that people name: pip finds the program's wheel, and nothing is built.
+#[test]
+#[ignore = "needs pre-commit, and the wheels of whowrote and setuptools in the folder WHOWROTE_WHEELS; .ci/run has them"]
+fn the_pre_commit_hook_that_is_released_stops_a_commit() {
+    let wheels = std::env::var_os("WHOWROTE_WHEELS").expect("WHOWROTE_WHEELS names the folder with the wheel");
+    let here = std::env::var_os("PATH").unwrap_or_default();
+    let elsewhere = std::env::split_paths(&here).filter(|folder| !folder.join("whowrote").exists());
+    let path = std::env::join_paths(elsewhere).unwrap();
+    let environment = [("PATH", path), ("PIP_FIND_LINKS", wheels), ("PIP_NO_INDEX", "1".into())];
+    a_hook_stops_a_commit("whowrote", &environment);
 }

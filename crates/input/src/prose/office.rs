@@ -320,7 +320,7 @@ fn names_another_part(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<bool, F
     };
     // What is cut or broken names what comes before that.
     let _ = member.take(MAX_MANIFEST).read_to_end(&mut relations);
-    let mut reader = quick_xml::Reader::from_reader(relations.as_slice());
+    let mut reader = Reader::from_reader(relations.as_slice());
     loop {
         match reader.read_event() {
             Ok(Event::Start(tag) | Event::Empty(tag)) => {
