@@ -8,6 +8,7 @@ mod model_file;
 #[cfg(unix)]
 pub mod program;
 pub mod rows;
+#[allow(dead_code, reason = "each test takes what it needs")]
 pub mod tiny;
 
 pub use model_file::model_file;

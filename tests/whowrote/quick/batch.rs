@@ -2,7 +2,7 @@
 //! random.
 
 use crate::common::rows::{Keys, write_parquet};
-use crate::common::tiny::{SamplingFamily, Tiny, two_models};
+use crate::common::tiny::{ArchitectureFamily, Tiny, two_models};
 use candle_core::DType;
 use parquet::file::reader::SerializedFileReader;
 use parquet::record::{Field, Row};
@@ -457,7 +457,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
     }
     // Another model under the same name.
     let other = folder.path().join("one");
-    Tiny::new(SamplingFamily::Llama, 3).write_folder(&other, DType::F32, 1);
+    Tiny::new(ArchitectureFamily::Llama, 3).write_folder(&other, DType::F32, 1);
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
     command.args(["batch", "--offline", "--decoding", "temperature=1", "--no-prompt"]);
     command

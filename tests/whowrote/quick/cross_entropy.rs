@@ -1,6 +1,6 @@
 //! The cross-entropy test from weights to verdict, on tiny models through the program.
 
-use crate::common::tiny::{self, SamplingFamily, Tiny};
+use crate::common::tiny::{self, ArchitectureFamily, Tiny};
 use assert_cmd::Command;
 use candle_core::{DType, Device};
 use std::path::Path;
@@ -46,15 +46,15 @@ fn test_names(hypothesis: &serde_json::Value) -> Vec<&str> {
 #[test]
 fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     let folder = tempfile::tempdir().unwrap();
-    let folder_of = |name: &str, family: SamplingFamily, seed: u64, more: usize| {
+    let folder_of = |name: &str, family: ArchitectureFamily, seed: u64, more: usize| {
         let path = folder.path().join(name);
         let vocab = tiny::pieces().len() + more;
         Tiny::with_vocab(family, seed, vocab).write_folder(&path, DType::F32, 1);
         path
     };
-    let one = folder_of("one", SamplingFamily::Qwen2, 1, 0);
-    let two = folder_of("two", SamplingFamily::Llama, 2, 0);
-    let padded = folder_of("padded", SamplingFamily::Llama, 2, 8);
+    let one = folder_of("one", ArchitectureFamily::Qwen2, 1, 0);
+    let two = folder_of("two", ArchitectureFamily::Llama, 2, 0);
+    let padded = folder_of("padded", ArchitectureFamily::Llama, 2, 8);
     let vocabulary = |path: &Path| Vocabulary::read("tiny", path).unwrap();
     assert_eq!(vocabulary(&one), vocabulary(&two));
     assert_ne!(vocabulary(&one), vocabulary(&padded));
@@ -94,7 +94,7 @@ fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     assert_ne!(figures[0][0], figures[0][1]);
 
     // Three of one vocabulary: each is compared with both others, and each comparison counts as a test.
-    let three = folder_of("three", SamplingFamily::Qwen3, 3, 0);
+    let three = folder_of("three", ArchitectureFamily::Qwen3, 3, 0);
     let mut with_third = untruncated.to_vec();
     with_third.extend(["--a", three.to_str().unwrap()]);
     let report = verdict(&one, &two, &with_third);

@@ -1,6 +1,6 @@
 //! Texts that a model writes: batches, prompts and limits, with tiny random models.
 
-use crate::common::tiny::{self, FAMILIES, SamplingFamily, Tiny};
+use crate::common::tiny::{self, ArchitectureFamily, FAMILIES, Tiny};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
@@ -13,7 +13,7 @@ use whowrote::scoring::{Scoring, score_after};
 use whowrote::stats::sampling_params::SamplingParams;
 use whowrote::stats::truncated_likelihood::LnLikelihoods;
 
-fn model(family: SamplingFamily) -> LanguageModel {
+fn model(family: ArchitectureFamily) -> LanguageModel {
     let folder = tempfile::tempdir().unwrap();
     Tiny::new(family, 5).write_folder(folder.path(), DType::F32, 1);
     LanguageModel::load("tiny", folder.path(), &Device::Cpu, u64::MAX).unwrap()
@@ -22,7 +22,7 @@ fn model(family: SamplingFamily) -> LanguageModel {
 fn with_template(template: &str) -> LanguageModel {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
-    Tiny::new(SamplingFamily::Llama, 5).write_gguf_with(&path, GgmlDType::F32, |metadata, _| {
+    Tiny::new(ArchitectureFamily::Llama, 5).write_gguf_with(&path, GgmlDType::F32, |metadata, _| {
         metadata.push(("tokenizer.chat_template".into(), Value::String(template.into())));
     });
     LanguageModel::load("tiny", &path, &Device::Cpu, u64::MAX).unwrap()
@@ -132,7 +132,7 @@ fn jobs(n: usize) -> Vec<Job> {
 
 #[test]
 fn a_text_is_the_same_in_whatever_batch_it_is_written() {
-    let model = model(SamplingFamily::Gemma3);
+    let model = model(ArchitectureFamily::Gemma3);
     let limits = Limits { words: 12, tokens: 40 };
     let texts = written(&model, &jobs(13), limits, 1);
     for batch in [2, 5, 64] {
@@ -155,7 +155,7 @@ fn a_text_is_the_same_in_whatever_batch_it_is_written() {
 
 #[test]
 fn a_text_ends_where_the_model_can_read_no_further() {
-    let model = model(SamplingFamily::Llama);
+    let model = model(ArchitectureFamily::Llama);
     let job = Job {
         prompt: Arc::new(ids(1, tiny::CONTEXT - 5)),
         decoding: SamplingParams::untruncated(1.0),
@@ -175,7 +175,7 @@ const TEMPLATE: &str = "{% for message in messages %}<bos>{{ message['role'] }}\
 #[test]
 fn a_text_is_scored_under_the_penalty_that_it_was_written_with() {
     const PENALTY: f64 = 1.3;
-    let model = model(SamplingFamily::Llama);
+    let model = model(ArchitectureFamily::Llama);
     let decoding: SamplingParams = format!("temperature=0.8,repetition-penalty={PENALTY}").parse().unwrap();
     let scoring = Scoring::at(vec![1.0, decoding.beta()]).with_penalties_of([&decoding]);
     let context = ids(3, 12);
@@ -257,7 +257,7 @@ fn a_template_that_makes_no_prompt_is_refused_in_words() {
             "{template}: {message}"
         );
     }
-    let message = prompt_ids(&model(SamplingFamily::Llama), &prompt)
+    let message = prompt_ids(&model(ArchitectureFamily::Llama), &prompt)
         .unwrap_err()
         .to_string();
     assert!(message.contains("its file has none"), "{message}");

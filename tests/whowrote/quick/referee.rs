@@ -1,6 +1,6 @@
 //! The decoder against an independent implementation: candle-transformers' own models, on the same weights.
 
-use crate::common::tiny::{FAMILIES, SamplingFamily, Tiny};
+use crate::common::tiny::{ArchitectureFamily, FAMILIES, Tiny};
 use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -33,7 +33,7 @@ fn ids(seed: u32, n: usize, vocab: usize) -> Vec<u32> {
 /// `j + window < i`, where transformers keeps `i - j < window`), so it is given the window less one; and its qwen2
 /// applies the window even where `use_sliding_window` is false, so there the window is longer than the text. It is
 /// run on whole prefixes only, because its masks for later passes hide nothing of the past.
-fn referee(family: SamplingFamily, folder: &Path, config: &serde_json::Value, ids: &[u32], batch: usize) -> Tensor {
+fn referee(family: ArchitectureFamily, folder: &Path, config: &serde_json::Value, ids: &[u32], batch: usize) -> Tensor {
     let device = Device::Cpu;
     let mut tensors = HashMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -46,7 +46,7 @@ fn referee(family: SamplingFamily, folder: &Path, config: &serde_json::Value, id
     let mut config = config.clone();
     if let Some(window) = config["sliding_window"]
         .as_u64()
-        .filter(|_| family != SamplingFamily::Qwen2)
+        .filter(|_| family != ArchitectureFamily::Qwen2)
     {
         config["sliding_window"] = (window - 1).into();
     }
@@ -58,22 +58,22 @@ fn referee(family: SamplingFamily, folder: &Path, config: &serde_json::Value, id
         .reshape((batch, ids.len() / batch))
         .unwrap();
     let logits = match family {
-        SamplingFamily::Llama => {
+        ArchitectureFamily::Llama => {
             let config = parse::<llama::LlamaConfig>(&config).into_config(false);
             let mut cache = llama::Cache::new(false, DType::F32, &config, &device).unwrap();
             llama::Llama::load(weights, &config).unwrap().forward(&x, 0, &mut cache)
         }
-        SamplingFamily::Mistral => mistral::Model::new(&parse(&config), weights).unwrap().forward(&x, 0),
-        SamplingFamily::SmolLm3 => smollm3::ModelForCausalLM::new(&parse(&config), weights)
+        ArchitectureFamily::Mistral => mistral::Model::new(&parse(&config), weights).unwrap().forward(&x, 0),
+        ArchitectureFamily::SmolLm3 => smollm3::ModelForCausalLM::new(&parse(&config), weights)
             .unwrap()
             .forward(&x, 0),
-        SamplingFamily::Qwen2 => qwen2::ModelForCausalLM::new(&parse(&config), weights)
+        ArchitectureFamily::Qwen2 => qwen2::ModelForCausalLM::new(&parse(&config), weights)
             .unwrap()
             .forward(&x, 0),
-        SamplingFamily::Qwen3 => qwen3::ModelForCausalLM::new(&parse(&config), weights)
+        ArchitectureFamily::Qwen3 => qwen3::ModelForCausalLM::new(&parse(&config), weights)
             .unwrap()
             .forward(&x, 0),
-        SamplingFamily::Gemma3 => gemma3::Model::new(false, &parse(&config), weights)
+        ArchitectureFamily::Gemma3 => gemma3::Model::new(false, &parse(&config), weights)
             .unwrap()
             .forward(&x, 0),
     };
@@ -141,11 +141,11 @@ fn half_precision_and_shards_equal_candle_transformers() {
 
 #[test]
 fn soft_caps_and_llama3_scaling_equal_candle_transformers() {
-    let mut gemma = Tiny::new(SamplingFamily::Gemma3, 3);
+    let mut gemma = Tiny::new(ArchitectureFamily::Gemma3, 3);
     gemma.config["final_logit_softcapping"] = 3.0.into();
     gemma.config["attn_logit_softcapping"] = 2.0.into();
     equals_the_referee(&gemma, DType::F32, 1, "soft caps");
-    let mut llama = Tiny::new(SamplingFamily::Llama, 4);
+    let mut llama = Tiny::new(ArchitectureFamily::Llama, 4);
     llama.config["rope_scaling"] = serde_json::json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
         "high_freq_factor": 4.0, "original_max_position_embeddings": 32});
     equals_the_referee(&llama, DType::F32, 1, "llama3 scaling");
@@ -175,7 +175,7 @@ fn a_gguf_file_equals_the_folder_of_the_same_weights() {
 
 #[test]
 fn the_tokenisers_of_a_file_and_a_folder_are_the_same() {
-    let tiny = Tiny::new(SamplingFamily::Llama, 6);
+    let tiny = Tiny::new(ArchitectureFamily::Llama, 6);
     let folder = tempfile::tempdir().unwrap();
     tiny.write_folder(folder.path(), DType::F32, 1);
     let file = folder.path().join("tiny.gguf");

@@ -2,7 +2,7 @@
 //! `WHOWROTE_SPARK_PYTHON` names, with pyspark, pandas and pyarrow (`.ci/run` installs them).
 
 use crate::common::rows::{Keys, write_parquet};
-use crate::common::tiny::{SamplingFamily, Tiny};
+use crate::common::tiny::{ArchitectureFamily, Tiny};
 use candle_core::DType;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,10 @@ fn a_killed_worker_neither_loses_nor_doubles_a_text() {
     let python = std::env::var_os("WHOWROTE_SPARK_PYTHON").expect("WHOWROTE_SPARK_PYTHON names a Python");
     let folder = tempfile::tempdir().unwrap();
     let inside = |name: &str| folder.path().join(name);
-    for (name, family, seed) in [("one", SamplingFamily::Llama, 1), ("two", SamplingFamily::Gemma3, 2)] {
+    for (name, family, seed) in [
+        ("one", ArchitectureFamily::Llama, 1),
+        ("two", ArchitectureFamily::Gemma3, 2),
+    ] {
         Tiny::new(family, seed).write_folder(&inside(name), DType::F32, 1);
     }
     let text = |i: usize| {
