@@ -1,10 +1,10 @@
 //! Decodes bytes: UTF-8 with or without a byte order mark, and UTF-16 with one.
 //!
-//! Line ends become single line feeds. The models were trained on texts with line feeds, so a carriage return would surprise
-//! them. It would say which editor saved the text, not who wrote it.
+//! Line ends become single line feeds. The models were trained on texts with line feeds, so a carriage return would
+//! surprise them. It would say which editor saved the text, not who wrote it.
 //!
-//! Nothing is guessed, and no byte is replaced: a model would score a replacement character as part of the text. Bytes that
-//! cannot be decoded are refused.
+//! Nothing is guessed, and no byte is replaced: a model would score a replacement character as part of the text. Bytes
+//! that cannot be decoded are refused.
 
 use super::{InputError, printable};
 use encoding_rs::{Encoding, UTF_8, UTF_16LE};

@@ -119,8 +119,8 @@ pub struct CorpusOptions {
     pub except: Vec<PathBuf>,
 }
 
-/// An iterator over many texts. Their order is always the same: sources in the order given, the files of a folder by name, and
-/// the records of a file as they stand in it.
+/// An iterator over many texts. Their order is always the same: sources in the order given, the files of a folder by
+/// name, and the records of a file as they stand in it.
 pub struct Corpus {
     sources: std::vec::IntoIter<CorpusSource>,
     options: CorpusOptions,
@@ -253,8 +253,8 @@ fn full_path(path: &Path) -> PathBuf {
     full.unwrap_or_else(|| path.to_owned())
 }
 
-/// The file at this path, or all files of the folder, sorted by name. Hidden files and those that a .gitignore or .ignore
-/// names are left out.
+/// The file at this path, or all files of the folder, sorted by name. Hidden files and those that a .gitignore or
+/// .ignore names are left out.
 pub fn files_of(path: &Path) -> impl Iterator<Item = Result<PathBuf, (String, InputError)>> {
     let mut files = if path.is_dir() {
         // This run has no other shards to agree with, so the ignore files above the folder count too.

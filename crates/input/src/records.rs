@@ -293,7 +293,8 @@ impl<R: Read> Records for CsvRecords<R> {
         };
         self.row += 1;
         let name = format!("{}:{}", self.name, self.row);
-        // The library has read ahead. Those bytes count for the row before, so a row may exceed the limit by one buffer.
+        // The library has read ahead. Those bytes count for the row before, so a row may exceed the limit by one
+        // buffer.
         self.meter.set((0, 0));
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => return None,

@@ -1,7 +1,8 @@
 //! Asks the git program what changed between two states of a repository.
 //!
-//! Only plumbing commands run, and everything is switched off that a repository could use to run a program: diff drivers,
-//! text converters, the file system monitor. Renames are not detected: a renamed file counts as one deleted and one added.
+//! Only plumbing commands run, and everything is switched off that a repository could use to run a program: diff
+//! drivers, text converters, the file system monitor. Renames are not detected: a renamed file counts as one deleted
+//! and one added.
 
 use super::corpus::path_of;
 use super::{InputError, MAX_BYTES, printable, read_file};
@@ -12,7 +13,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// Which two states to compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Two revisions in the notation of `git diff` (`main...HEAD`, `A..B`), or one revision and the working tree (`HEAD`).
+    /// Two revisions in the notation of `git diff` (`main...HEAD`, `A..B`), or one revision and the working tree
+    /// (`HEAD`).
     Range(String),
     /// The last commit and the index.
     Staged,
@@ -111,7 +113,8 @@ impl Repository {
         &self.top
     }
 
-    /// The files that changed, sorted by path. `paths` are full paths that limit the search; an empty list means all files.
+    /// The files that changed, sorted by path. `paths` are full paths that limit the search; an empty list means all
+    /// files.
     ///
     /// # Errors
     /// When git does not know these revisions.
