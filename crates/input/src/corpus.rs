@@ -430,3 +430,53 @@ impl Iterator for Corpus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(shard: Shard) -> CorpusOptions {
+        CorpusOptions {
+            columns: Columns {
+                text: "text".to_owned(),
+                id: None,
+            },
+            format: None,
+            globs: Vec::new(),
+            hidden: false,
+            ignored: false,
+            shard,
+            except: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_shard_counts_the_same_texts_whatever_shape_the_json_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let array = "[\n {\n  \"text\": \"one\"\n },\n {\n  \"text\": \"two\"\n }\n]\n";
+        for (name, text, texts) in [
+            ("array.json", array, 1),
+            ("lines.json", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n", 2),
+            ("nan.jsonl", "{\"score\": NaN, \"text\": \"one\"}\n{}\n\n[]\n", 3),
+            ("text.txt", array, 1),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let sources = || vec![CorpusSource::Path(path.clone())];
+            let mut found = 0;
+            for index in 0..2 {
+                let shard = Shard { index, of: 2 };
+                let records = Corpus::new(sources(), options(shard)).count() as u64;
+                assert_eq!(records, Corpus::count(sources(), options(shard)), "{name}");
+                found += records;
+            }
+            assert_eq!(found, texts, "{name}");
+        }
+        let path = folder.path().join("array.json");
+        let record = Corpus::new(vec![CorpusSource::Path(path)], options(Shard::ALL))
+            .next()
+            .unwrap();
+        let error = record.document.unwrap_err().to_string();
+        assert!(error.contains("array.json`") && error.contains("jq"), "{error}");
+    }
+}

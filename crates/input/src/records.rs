@@ -402,6 +402,21 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_common_tools_do_not_cost_a_text() {
+        let lines = concat!(
+            "\u{feff}{\"id\": 1, \"text\": \"one\"}\n",
+            "{\"id\": NaN, \"score\": -Infinity, \"text\": \"two\"}\n",
+            "{\"id\": 3, \"title\": \"cut \\ud83d\", \"text\": \"three\"}\n",
+            "{\"id\": 4, \"text\": \"four \\ud83d\"}\n",
+        );
+        let found = all(JsonRecords::new("f", lines.as_bytes(), columns(Some("id"))));
+        let texts: Vec<&str> = found.iter().map(|(_, _, text)| text.as_deref().unwrap()).collect();
+        assert_eq!(texts, ["one", "two", "three", "four "]);
+        let ids: Vec<Option<&str>> = found.iter().map(|(_, id, _)| id.as_deref()).collect();
+        assert_eq!(ids, [Some("1"), None, Some("3"), Some("4")]);
+    }
+
+    #[test]
     fn what_else_a_line_holds_is_passed_over() {
         let lines = concat!(
             "{\"x\": [{\"\": [[0]]}], \"text\": \"one\", \"id\": true}\n",
