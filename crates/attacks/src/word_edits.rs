@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn initials_and_abbreviations_end_no_sentence() {
+    fn initials_and_abbreviations_do_not_end_a_sentence() {
         let text = "Dr. Smith met J. Smith. \"Well,\" he said. \"Is it so?\" It was, e.g. On Monday! And I. So it goes";
         let starts: Vec<&str> = sentence_starts(text).into_iter().map(|at| &text[at..at + 3]).collect();
         assert_eq!(starts, ["\"We", "\"Is", "It ", "And", "So "]);

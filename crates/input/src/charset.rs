@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_not_part_of_the_text() {
         assert_eq!(decode("f", "\u{feff}über".as_bytes()).unwrap(), "über");
         assert_eq!(
             decode("f", &[0xFE, 0xFF, 0x00, 0xFC, 0x00, b'\r', 0x00, b'\n']).unwrap(),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_judge_is_said_so() {
+    fn an_input_without_text_is_called_empty() {
         for bytes in [
             b"".as_slice(),
             b" \r\n\t",
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_is_told_from_badly_encoded() {
+    fn binary_files_and_wrong_encodings_have_different_sentences() {
         assert!(sentence(b"GIF89a\x00\x01").contains("zero byte at byte 6"));
         assert!(sentence(b"\x1f\x8b\x08\x01\x02\x03\xff\xfe\x04").contains("binary"));
         assert!(sentence(b"\x01\x02 ab").contains("control characters"));

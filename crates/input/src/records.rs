@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_and_one_without_end_given_up() {
+    fn a_line_that_is_too_long_is_skipped_and_one_without_end_is_given_up() {
         let long = vec![b'x'; MAX_RECORD as usize + 5];
         let bytes = [&long, "\n{\"text\": \"after\"}\n".as_bytes()].concat();
         let found = all(JsonRecords::new("f", bytes.as_slice(), columns(None)));
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_a_line_holds_is_passed_over() {
+    fn other_fields_of_a_line_are_skipped() {
         let lines = concat!(
             "{\"x\": [{\"\": [[0]]}], \"text\": \"one\", \"id\": true}\n",
             "{\"text\": {\"text\": \"inner\"}, \"id\": [1, 2]}\n",
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_not_there_is_told_with_those_that_are() {
+    fn a_missing_column_is_named_with_those_that_exist() {
         let found = all(CsvRecords::new(
             "f.csv",
             "a,body\n1,2\n".as_bytes(),

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names_other_letters_and_both_spellings_of_english_are_no_mistakes() {
+    fn names_other_letters_and_both_spellings_of_english_are_not_mistakes() {
         for text in [
             "We met Somme and Wether, and a Mr Recieve of BASF, by THIER house.",
             "The colour and the color, to realise and to realize, a theatre, a programme.",

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_look_like_spaces_part_words() {
+    fn letters_that_look_like_spaces_separate_words() {
         let mut builder = Builder::default();
         builder.add("\u{2800}The\u{2800}hen\u{3164}had", 1);
         builder.add("\u{115f}ten", 1);

@@ -800,7 +800,7 @@ mod tests {
     }
 
     #[test]
-    fn rust_comments_are_joined_by_marker_and_parted_by_empty_lines() {
+    fn rust_comments_are_joined_by_marker_and_separated_by_empty_lines() {
         assert_blocks(
             r#"//! The module
 //! of hens.
@@ -982,7 +982,7 @@ if NAME:
     }
 
     #[test]
-    fn characters_in_quotes_are_no_strings() {
+    fn characters_in_quotes_are_not_strings() {
         let text = "fn f() { g('é', '\"', '鶏', '/'); } // One\n\n// two\n";
         assert_blocks(text, Language::Rust, &[("One", C, 1), ("two", C, 3)]);
     }
@@ -1009,7 +1009,7 @@ if NAME:
     }
 
     #[test]
-    fn directives_behind_words_are_cut_and_todos_stay() {
+    fn directives_after_words_are_cut_and_todos_stay() {
         assert_blocks(
             "x = 1  # the first  # noqa: E501\ny = 2  # type: ignore\n# TODO: write more\n# pylint: disable=all\n",
             Language::Python,
@@ -1018,7 +1018,7 @@ if NAME:
     }
 
     #[test]
-    fn prose_that_ends_with_a_semicolon_is_no_code() {
+    fn prose_that_ends_with_a_semicolon_is_not_code() {
         for code in [
             "return x;",
             "int main(void) {",

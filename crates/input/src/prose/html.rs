@@ -637,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prose_is_left_out() {
+    fn what_is_not_prose_is_left_out() {
         for name in LEFT_OUT.iter().filter(|name| **name != "plaintext") {
             let html = format!("<p>Before</p><{name} id=a>secret <g>x</g></{name}><p>behind</p>");
             assert_eq!(texts(&html), ["Before", "behind"], "{name}");

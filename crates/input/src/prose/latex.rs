@@ -1242,7 +1242,7 @@ mod tests {
     }
 
     #[test]
-    fn footnotes_stand_behind_their_paragraph() {
+    fn footnotes_follow_their_paragraph() {
         let text = "The hen\\footnote{A bird.\\footnote{Or not.}} lays\\footnotemark[2].\n\nNext.\n";
         assert_eq!(texts(text), ["The hen lays.", "A bird. Or not.", "Next."]);
     }
@@ -1367,7 +1367,7 @@ mod tests {
     }
 
     #[test]
-    fn words_keep_their_lines_behind_what_is_left_out() {
+    fn words_keep_their_lines_after_what_is_left_out() {
         let prose = extract("One $a\n+ b$ two\n\\cite{c,\nd} three\n\\begin{align}\nx\n\\end{align}\nfour\r\nfive.\n");
         let block = &prose.blocks[0];
         let pieces: Vec<(&str, usize)> = block

@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_strings_is_no_comment() {
+    fn strings_hold_no_comments() {
         for (language, text) in [
             (
                 Language::C,
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_without_an_end_does_harm_to_its_line_only() {
+    fn a_quotation_mark_without_an_end_spoils_only_its_line() {
         for language in Language::ALL {
             let (marker, begins) = match language {
                 Language::Bash | Language::Python | Language::Ruby => ("#", ""),
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_without_an_end_reach_to_that_of_the_file() {
+    fn comments_without_an_end_reach_to_the_end_of_the_file() {
         assert_eq!(found("a /* b\n\"c", Language::C), ["/* b\n\"c"]);
         assert_eq!(found("/* a /* b */ c", Language::Rust), ["/* a /* b */ c"]);
         assert_eq!(found("=begin\na", Language::Ruby), ["=begin\na"]);

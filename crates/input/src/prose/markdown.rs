@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_the_rest_of_a_file_is_told() {
+    fn what_hides_the_rest_of_a_file_gets_a_note() {
         for text in ["One.\n\n<!-- two\n\nthree\n", "One.\n\n<script>\ntwo\n\nthree\n"] {
             let prose = extract(text);
             assert_eq!(shown(&prose), ["Paragraph 1: One."]);

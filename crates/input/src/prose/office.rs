@@ -1042,7 +1042,7 @@ mod tests {
     }
 
     #[test]
-    fn docx_tabs_and_breaks_part_words_and_hyphens_join_them() {
+    fn docx_tabs_and_breaks_separate_words_and_hyphens_join_them() {
         let body = r#"<w:p><w:pPr><w:tabs><w:tab w:val="left"/></w:tabs></w:pPr><w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t><w:cr/><w:t>d</w:t>
             <w:noBreakHyphen/><w:t>e</w:t><w:sym w:char="F04A"/><w:t>f
 g</w:t></w:r></w:p>"#;
@@ -1050,7 +1050,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn docx_text_that_no_reader_sees_is_no_prose() {
+    fn docx_text_that_no_reader_sees_is_left_out() {
         let body = r#"<w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText><w:t>gone</w:t></w:r></w:del>
             <w:ins><w:r><w:t> new</w:t></w:r></w:ins><w:moveFrom><w:r><w:t>away</w:t></w:r></w:moveFrom>
             <w:r><w:instrText>PAGE</w:instrText></w:r><m:oMath><m:r><w:t>x</w:t><m:t>y</m:t></m:r></m:oMath>
@@ -1063,7 +1063,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn docx_text_boxes_stand_once_and_behind_the_paragraph_around_them() {
+    fn docx_text_boxes_are_read_once_after_the_paragraph_around_them() {
         let inner = |text: &str| format!("<w:txbxContent><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:txbxContent>");
         let body = format!(
             "<w:p><w:r><w:t>before </w:t></w:r><w:r><mc:AlternateContent><mc:Choice>{}</mc:Choice><mc:Fallback>{}</mc:Fallback>\
@@ -1115,7 +1115,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn odt_text_that_no_reader_sees_is_no_prose() {
+    fn odt_text_that_no_reader_sees_is_left_out() {
         let body = r#"<text:tracked-changes><text:changed-region><text:deletion><text:p>gone</text:p></text:deletion></text:changed-region></text:tracked-changes>
             <text:p>one<office:annotation><text:p>remark</text:p></office:annotation><text:note><text:note-citation>1</text:note-citation>
             <text:note-body><text:p>note</text:p></text:note-body></text:note> two<drawing:frame><drawing:image><office:binary-data>QUJD</office:binary-data></drawing:image>
@@ -1345,7 +1345,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn deep_nesting_is_read_to_a_limit_and_refused_behind_it() {
+    fn deep_nesting_is_read_to_a_limit_and_refused_beyond_it() {
         let nested = |tag: &str, depth: usize| {
             let body = format!(
                 "{}{}",

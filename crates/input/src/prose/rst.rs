@@ -1105,7 +1105,7 @@ mod tests {
     }
 
     #[test]
-    fn initials_and_years_are_no_lists() {
+    fn initials_and_years_are_not_lists() {
         assert_eq!(
             texts("A. Einstein was a\nphysicist.\n"),
             ["A. Einstein was a physicist."]
@@ -1172,7 +1172,7 @@ mod tests {
     }
 
     #[test]
-    fn code_behind_the_first_line_of_a_note_is_left_out() {
+    fn code_after_the_first_line_of_a_note_is_left_out() {
         assert_eq!(
             texts(".. note:: Like this::\n\n       code\n\n   Rest.\n"),
             ["Like this:", "Rest."]
@@ -1221,7 +1221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_of_the_head_are_dropped_and_those_of_the_text_kept() {
+    fn the_fields_of_the_head_are_dropped_and_the_fields_of_the_text_kept() {
         let text = "Title\n=====\n\n:Author: A. Hen\n:Abstract: On eggs.\n:Date: today\n\nText.\n\n:Date: a day\n";
         assert_eq!(texts(text), ["Title", "On eggs.", "Text.", "a day"]);
     }
