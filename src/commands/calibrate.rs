@@ -168,9 +168,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         );
     }
     let mut models = Vec::new();
-    let sets = match config.models.is_empty() {
-        true => vec![AuthorSet::A, AuthorSet::B],
-        false => vec![AuthorSet::A],
+    let sets = if config.models.is_empty() {
+        vec![AuthorSet::A, AuthorSet::B]
+    } else {
+        vec![AuthorSet::A]
     };
     for set in sets {
         for (model, _) in authors(&catalogue, set, &config.models)? {
@@ -187,9 +188,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let family = members(&decoding);
     let scoring = Scoring::at(vec![1.0]).with_penalties_of(&family);
     let mut by_text: Vec<Vec<Vec<TextFeatures>>> = vec![Vec::new(); pieces.len()];
-    let progress = match config.watched {
-        true => ProgressBar::new((pieces.len() * pool.models.len()) as u64),
-        false => ProgressBar::hidden(),
+    let progress = if config.watched {
+        ProgressBar::new((pieces.len() * pool.models.len()) as u64)
+    } else {
+        ProgressBar::hidden()
     };
     if let Ok(style) = ProgressStyle::with_template("{pos} of {len} scorings, {eta} left {bar:30}") {
         progress.set_style(style);

@@ -210,9 +210,10 @@ impl GenerateConfig {
         if prompts.is_empty() {
             bail!("no prompt is of the part and the kind asked for; check --part and --kind");
         }
-        let decodings = match args.decodings.is_empty() {
-            true => vec![SamplingParams::untruncated(1.0)],
-            false => args.decodings,
+        let decodings = if args.decodings.is_empty() {
+            vec![SamplingParams::untruncated(1.0)]
+        } else {
+            args.decodings
         };
         if let Some((i, twice)) = decodings.iter().enumerate().find(|(i, d)| decodings[..*i].contains(d)) {
             bail!(
@@ -514,10 +515,7 @@ impl Listener for TextWriter<'_> {
 
     fn step(&mut self, tokens: usize) {
         self.tokens += tokens;
-        let pause = match self.config.watched {
-            true => Duration::from_secs(1),
-            false => Duration::from_secs(30),
-        };
+        let pause = Duration::from_secs(if self.config.watched { 1 } else { 30 });
         if !self.config.quiet && self.told.elapsed() >= pause {
             self.told = Instant::now();
             let end = if self.config.watched { '\r' } else { '\n' };

@@ -61,7 +61,8 @@ pub(super) fn zero_width_spaces(text: &str, rate: f64, rng: &mut impl Rng) -> Ve
         .collect()
 }
 
-/// Adds a space after words (`attackers/whitespace.py`). A word here is what stands between spaces, and the last one counts.
+/// Adds a space after words (`attackers/whitespace.py`). A word here is what stands between spaces, and the last one
+/// counts.
 ///
 /// RAID draws with replacement, so some gaps grow by two or three spaces. So does this.
 pub(super) fn spaces(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
@@ -86,7 +87,8 @@ pub(super) fn cases(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
             } else {
                 Box::new(first.to_uppercase())
             };
-            // A letter without case cannot change. A letter such as ß, with two letters as its other case, cannot change back.
+            // A letter without case cannot change. A letter such as ß, with two letters as its other case, cannot
+            // change back.
             let flipped = other
                 .next()
                 .filter(|&flipped| flipped != first && other.next().is_none())?;

@@ -1,13 +1,14 @@
-//! RAID's mechanical attacks. Tests use them to measure how an attack changes a verdict, and how much of it [`undisguise`]
-//! undoes.
+//! RAID's mechanical attacks. Tests use them to measure how an attack changes a verdict, and how much of it
+//! [`undisguise`] undoes.
 //!
-//! Liam Dugan and others: *RAID: A Shared Benchmark for Robust Evaluation of Machine-Generated Text Detectors*, ACL 2024,
-//! arXiv 2405.07940. The paper names eleven attacks. Their definitions and rates come from RAID's program (GitHub
-//! `liamdugan/raid` at 97706fe): `generation/adversarial/attack.py` has the rates, and the files under `attackers/` have the
-//! definitions. The synonym and paraphrase attacks need a model and are left out.
+//! Liam Dugan and others: *RAID: A Shared Benchmark for Robust Evaluation of Machine-Generated Text Detectors*, ACL
+//! 2024, arXiv 2405.07940. The paper names eleven attacks. Their definitions and rates come from RAID's program (GitHub
+//! `liamdugan/raid` at 97706fe): `generation/adversarial/attack.py` has the rates, and the files under `attackers/`
+//! have the definitions. The synonym and paraphrase attacks need a model and are left out.
 //!
-//! The rate of an attack is the share of its candidates that it changes, rounded down. The candidates are drawn at random. The
-//! same text, rate and state of the generator give the same result. Each file says where its attacks differ from RAID's.
+//! The rate of an attack is the share of its candidates that it changes, rounded down. The candidates are drawn at
+//! random. The same text, rate and state of the generator give the same result. Each file says where its attacks differ
+//! from RAID's.
 //!
 //! [`undisguise`]: whowrote_input::disguise::undisguise
 

@@ -1,7 +1,7 @@
 //! Words and their common misspellings.
 //!
-//! We compiled the list ourselves. Swapped letters are slips of the fingers. The others are errors that teachers know: double
-//! letters, ie and ei, endings that sound alike, and confused words.
+//! We compiled the list ourselves. Swapped letters are slips of the fingers. The others are errors that teachers know:
+//! double letters, ie and ei, endings that sound alike, and confused words.
 
 /// The misspellings of a word in small letters. `None` if the list does not have the word.
 pub(super) fn misspellings(word: &str) -> Option<&'static [&'static str]> {

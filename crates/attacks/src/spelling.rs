@@ -1,8 +1,8 @@
 //! American spellings and their British counterparts.
 //!
-//! We compiled the list ourselves. It has the usual families (-or, -er, -ize, -yze, -ense, -og, doubled l, ae and oe), with the
-//! words that prose uses. It leaves out differences of vocabulary, and words with a British spelling for only one of their
-//! meanings, such as check, curb, draft, license, story and ton.
+//! We compiled the list ourselves. It has the usual families (-or, -er, -ize, -yze, -ense, -og, doubled l, ae and oe),
+//! with the words that prose uses. It leaves out differences of vocabulary, and words with a British spelling for only
+//! one of their meanings, such as check, curb, draft, license, story and ton.
 
 /// The British spelling of an American word in small letters. `None` if the list does not have the word.
 pub(super) fn british(american: &str) -> Option<&'static str> {

@@ -4,8 +4,8 @@ use super::{Edit, draw, misspelling, share, spelling, words};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-/// Deletes articles and the space before them (`attackers/article_deletion.py`). Like RAID, it needs spaces on both sides and
-/// small letters.
+/// Deletes articles and the space before them (`attackers/article_deletion.py`). Like RAID, it needs spaces on both
+/// sides and small letters.
 pub(super) fn articles(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates: Vec<(usize, usize)> = text
         .match_indices(' ')
@@ -40,8 +40,9 @@ pub(super) fn british(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
 
 /// Replaces words by common misspellings (`attackers/perplexity_misspelling.py`), using [`misspelling::misspellings`].
 ///
-/// Like RAID's, the rate is a share of all words, limited by the number of words with a known misspelling. RAID first takes the
-/// words that GPT-2 finds most likely. Without a model, this draws at random, so the attack is a little weaker.
+/// Like RAID's, the rate is a share of all words, limited by the number of words with a known misspelling. RAID first
+/// takes the words that GPT-2 finds most likely. Without a model, this draws at random, so the attack is a little
+/// weaker.
 pub(super) fn misspellings(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let all = words(text);
     let candidates: Vec<(usize, &str, &[&str])> = all
@@ -56,8 +57,8 @@ pub(super) fn misspellings(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edi
 
 /// Puts empty lines between sentences (`attackers/insert_paragraphs.py`). Like RAID, it keeps the space before them.
 ///
-/// RAID splits sentences with NLTK, which knows more abbreviations. RAID first joins all sentences with spaces; here a gap with
-/// a line end stays as it is.
+/// RAID splits sentences with NLTK, which knows more abbreviations. RAID first joins all sentences with spaces; here a
+/// gap with a line end stays as it is.
 pub(super) fn paragraphs(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates = sentence_starts(text);
     draw(&candidates, share(candidates.len(), rate), rng)
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn initials_and_abbreviations_end_no_sentence() {
+    fn initials_and_abbreviations_do_not_end_a_sentence() {
         let text = "Dr. Smith met J. Smith. \"Well,\" he said. \"Is it so?\" It was, e.g. On Monday! And I. So it goes";
         let starts: Vec<&str> = sentence_starts(text).into_iter().map(|at| &text[at..at + 3]).collect();
         assert_eq!(starts, ["\"We", "\"Is", "It ", "And", "So "]);

@@ -1,10 +1,10 @@
 //! Decodes bytes: UTF-8 with or without a byte order mark, and UTF-16 with one.
 //!
-//! Line ends become single line feeds. The models were trained on texts with line feeds, so a carriage return would surprise
-//! them. It would say which editor saved the text, not who wrote it.
+//! Line ends become single line feeds. The models were trained on texts with line feeds, so a carriage return would
+//! surprise them. It would say which editor saved the text, not who wrote it.
 //!
-//! Nothing is guessed, and no byte is replaced: a model would score a replacement character as part of the text. Bytes that
-//! cannot be decoded are refused.
+//! Nothing is guessed, and no byte is replaced: a model would score a replacement character as part of the text. Bytes
+//! that cannot be decoded are refused.
 
 use super::{InputError, printable};
 use encoding_rs::{Encoding, UTF_8, UTF_16LE};
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_not_part_of_the_text() {
         assert_eq!(decode("f", "\u{feff}über".as_bytes()).unwrap(), "über");
         assert_eq!(
             decode("f", &[0xFE, 0xFF, 0x00, 0xFC, 0x00, b'\r', 0x00, b'\n']).unwrap(),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_judge_is_said_so() {
+    fn an_input_without_text_is_called_empty() {
         for bytes in [
             b"".as_slice(),
             b" \r\n\t",
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_is_told_from_badly_encoded() {
+    fn binary_files_and_wrong_encodings_have_different_sentences() {
         assert!(sentence(b"GIF89a\x00\x01").contains("zero byte at byte 6"));
         assert!(sentence(b"\x1f\x8b\x08\x01\x02\x03\xff\xfe\x04").contains("binary"));
         assert!(sentence(b"\x01\x02 ab").contains("control characters"));

@@ -122,8 +122,8 @@ pub struct CorpusOptions {
     pub except: Vec<PathBuf>,
 }
 
-/// An iterator over many texts. Their order is always the same: sources in the order given, the files of a folder by name, and
-/// the records of a file as they stand in it.
+/// An iterator over many texts. Their order is always the same: sources in the order given, the files of a folder by
+/// name, and the records of a file as they stand in it.
 pub struct Corpus {
     sources: std::vec::IntoIter<CorpusSource>,
     options: CorpusOptions,
@@ -256,8 +256,8 @@ fn full_path(path: &Path) -> PathBuf {
     full.unwrap_or_else(|| path.to_owned())
 }
 
-/// The file at this path, or all files of the folder, sorted by name. Hidden files and those that a .gitignore or .ignore
-/// names are left out.
+/// The file at this path, or all files of the folder, sorted by name. Hidden files and those that a .gitignore or
+/// .ignore names are left out.
 pub fn files_of(path: &Path) -> impl Iterator<Item = Result<PathBuf, (String, InputError)>> {
     let mut files = if path.is_dir() {
         // This run has no other shards to agree with, so the ignore files above the folder count too.
@@ -433,5 +433,55 @@ impl Iterator for Corpus {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(shard: Shard) -> CorpusOptions {
+        CorpusOptions {
+            columns: Columns {
+                text: "text".to_owned(),
+                id: None,
+            },
+            format: None,
+            globs: Vec::new(),
+            hidden: false,
+            ignored: false,
+            shard,
+            except: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_shard_counts_the_same_texts_whatever_shape_the_json_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let array = "[\n {\n  \"text\": \"one\"\n },\n {\n  \"text\": \"two\"\n }\n]\n";
+        for (name, text, texts) in [
+            ("array.json", array, 1),
+            ("lines.json", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n", 2),
+            ("nan.jsonl", "{\"score\": NaN, \"text\": \"one\"}\n{}\n\n[]\n", 3),
+            ("text.txt", array, 1),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let sources = || vec![CorpusSource::Path(path.clone())];
+            let mut found = 0;
+            for index in 0..2 {
+                let shard = Shard { index, of: 2 };
+                let records = Corpus::new(sources(), options(shard)).count() as u64;
+                assert_eq!(records, Corpus::count(sources(), options(shard)), "{name}");
+                found += records;
+            }
+            assert_eq!(found, texts, "{name}");
+        }
+        let path = folder.path().join("array.json");
+        let record = Corpus::new(vec![CorpusSource::Path(path)], options(Shard::ALL))
+            .next()
+            .unwrap();
+        let error = record.document.unwrap_err().to_string();
+        assert!(error.contains("array.json`") && error.contains("jq"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! One text, decoded and ready to judge.
 //!
-//! A [`Document`] comes from a file, from standard input or from bytes in memory. Nothing reads more than [`MAX_BYTES`].
-//! Every failure is an [`InputError`]: one sentence that names the input and says what to do.
+//! A [`Document`] comes from a file, from standard input or from bytes in memory. Nothing reads more than
+//! [`MAX_BYTES`]. Every failure is an [`InputError`]: one sentence that names the input and says what to do.
 
 use super::disguise::{self, Disguise, DisguiseKind};
 use super::prose::{self, Markup};

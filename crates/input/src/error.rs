@@ -197,8 +197,8 @@ pub enum InputError {
     },
     /// The input ends in the middle of a character.
     #[error(
-        "`{name}` ends in the middle of a character at byte {offset}, as if it were cut off; get the whole file, or delete \
-         its last character"
+        "`{name}` ends in the middle of a character at byte {offset}, as if it were cut off; get the whole file, or \
+         delete its last character"
     )]
     Truncated {
         /// The input.

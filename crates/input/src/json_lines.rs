@@ -2,7 +2,8 @@
 //!
 //! The reader takes these files as common tools write them:
 //!
-//! - PowerShell and Excel put a byte order mark before the first line, or write UTF-16. The mark is not part of the line.
+//! - PowerShell and Excel put a byte order mark before the first line, or write UTF-16. The mark is not part of the
+//!   line.
 //! - Python's `json` writes `NaN`, `Infinity` and `-Infinity`, which JSON does not have. They are read as `null`.
 //! - JavaScript can cut a string in the middle of an emoji and leave half of it, such as `\ud83d`. The half is dropped.
 //!
@@ -188,7 +189,8 @@ fn without_line(error: &serde_json::Error) -> String {
     }
 }
 
-/// The line with `null` for Python's NaN and infinities, and without halves of surrogate pairs. `None` if it has neither.
+/// The line with `null` for Python's NaN and infinities, and without halves of surrogate pairs. `None` if it has
+/// neither.
 fn repaired(line: &[u8]) -> Option<Vec<u8>> {
     const NOT_NUMBERS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
     let mut repaired = Vec::with_capacity(line.len());

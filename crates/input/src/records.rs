@@ -293,7 +293,8 @@ impl<R: Read> Records for CsvRecords<R> {
         };
         self.row += 1;
         let name = format!("{}:{}", self.name, self.row);
-        // The library has read ahead. Those bytes count for the row before, so a row may exceed the limit by one buffer.
+        // The library has read ahead. Those bytes count for the row before, so a row may exceed the limit by one
+        // buffer.
         self.meter.set((0, 0));
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => return None,
@@ -383,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_and_one_without_end_given_up() {
+    fn a_line_that_is_too_long_is_skipped_and_one_without_end_is_given_up() {
         let long = vec![b'x'; MAX_RECORD as usize + 5];
         let bytes = [&long, "\n{\"text\": \"after\"}\n".as_bytes()].concat();
         let found = all(JsonRecords::new("f", bytes.as_slice(), columns(None)));
@@ -401,7 +402,22 @@ mod tests {
     }
 
     #[test]
-    fn what_else_a_line_holds_is_passed_over() {
+    fn faults_of_common_tools_do_not_cost_a_text() {
+        let lines = concat!(
+            "\u{feff}{\"id\": 1, \"text\": \"one\"}\n",
+            "{\"id\": NaN, \"score\": -Infinity, \"text\": \"two\"}\n",
+            "{\"id\": 3, \"title\": \"cut \\ud83d\", \"text\": \"three\"}\n",
+            "{\"id\": 4, \"text\": \"four \\ud83d\"}\n",
+        );
+        let found = all(JsonRecords::new("f", lines.as_bytes(), columns(Some("id"))));
+        let texts: Vec<&str> = found.iter().map(|(_, _, text)| text.as_deref().unwrap()).collect();
+        assert_eq!(texts, ["one", "two", "three", "four "]);
+        let ids: Vec<Option<&str>> = found.iter().map(|(_, id, _)| id.as_deref()).collect();
+        assert_eq!(ids, [Some("1"), None, Some("3"), Some("4")]);
+    }
+
+    #[test]
+    fn other_fields_of_a_line_are_skipped() {
         let lines = concat!(
             "{\"x\": [{\"\": [[0]]}], \"text\": \"one\", \"id\": true}\n",
             "{\"text\": {\"text\": \"inner\"}, \"id\": [1, 2]}\n",
@@ -448,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_not_there_is_told_with_those_that_are() {
+    fn a_missing_column_is_named_with_those_that_exist() {
         let found = all(CsvRecords::new(
             "f.csv",
             "a,body\n1,2\n".as_bytes(),

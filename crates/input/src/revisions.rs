@@ -1,7 +1,8 @@
 //! Asks the git program what changed between two states of a repository.
 //!
-//! Only plumbing commands run, and everything is switched off that a repository could use to run a program: diff drivers,
-//! text converters, the file system monitor. Renames are not detected: a renamed file counts as one deleted and one added.
+//! Only plumbing commands run, and everything is switched off that a repository could use to run a program: diff
+//! drivers, text converters, the file system monitor. Renames are not detected: a renamed file counts as one deleted
+//! and one added.
 
 use super::corpus::path_of;
 use super::{InputError, MAX_BYTES, printable, read_file};
@@ -12,7 +13,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// Which two states to compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Two revisions in the notation of `git diff` (`main...HEAD`, `A..B`), or one revision and the working tree (`HEAD`).
+    /// Two revisions in the notation of `git diff` (`main...HEAD`, `A..B`), or one revision and the working tree
+    /// (`HEAD`).
     Range(String),
     /// The last commit and the index.
     Staged,
@@ -111,7 +113,8 @@ impl Repository {
         &self.top
     }
 
-    /// The files that changed, sorted by path. `paths` are full paths that limit the search; an empty list means all files.
+    /// The files that changed, sorted by path. `paths` are full paths that limit the search; an empty list means all
+    /// files.
     ///
     /// # Errors
     /// When git does not know these revisions.
@@ -322,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_came_went_or_changed_are_read_as_they_were_and_are() {
+    fn added_deleted_and_changed_files_have_their_old_and_new_bytes() {
         let (folder, mut repository) = repository(&[("a.md", "one"), ("b.md", "two"), ("c.md", "three")]);
         std::fs::remove_file(folder.path().join("b.md")).unwrap();
         commit(
@@ -355,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_there_and_what_is_staged_are_told_apart() {
+    fn the_working_tree_and_the_index_are_told_apart() {
         let (folder, mut repository) = repository(&[("a.md", "one")]);
         std::fs::write(folder.path().join("a.md"), "staged").unwrap();
         run(folder.path(), &["add", "a.md"]);
@@ -373,7 +376,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_no_files_and_nothing_that_a_repository_sets_up_is_run() {
+    fn links_have_no_bytes_and_no_program_of_a_repository_runs() {
         let (folder, repository) = repository(&[("a.md", "one"), (".gitattributes", "*.md diff=evil\n")]);
         let touched = folder.path().join("touched");
         let evil = format!("touch {}; cat", touched.display());
@@ -399,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_and_what_is_no_repository_is_said() {
+    fn a_wrong_range_and_a_missing_repository_have_their_sentences() {
         let (_folder, repository) = repository(&[("a.md", "one")]);
         let failed = |range: &str| {
             let range = Comparison::Range(range.to_owned());
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_is_cut_is_none() {
+    fn a_listing_that_is_cut_off_is_refused() {
         let line = b":100644 100644 aa bb M\0a.md\0";
         assert_eq!(parse(line).unwrap().len(), 1);
         assert_eq!(parse(b"").map(|changes| changes.len()), Some(0));

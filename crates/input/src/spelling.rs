@@ -1,11 +1,11 @@
 //! Finds misspelt English words and corrects them.
 //!
-//! RAID's misspelling attack (Dugan et al. 2024, arXiv 2405.07940) misspells common words: models find misspellings unlikely,
-//! and readers overlook them. Honest writers misspell words too. So a text is judged as written, and the report adds the
-//! verdict on the corrected text.
+//! RAID's misspelling attack (Dugan et al. 2024, arXiv 2405.07940) misspells common words: models find misspellings
+//! unlikely, and readers overlook them. Honest writers misspell words too. So a text is judged as written, and the
+//! report adds the verdict on the corrected text.
 //!
-//! The dictionary is from the project typos. It lists common misspellings, except those that are words in some variety of
-//! English.
+//! The dictionary is from the project typos. It lists common misspellings, except those that are words in some variety
+//! of English.
 
 use serde::Serialize;
 use std::ops::Range;
@@ -18,7 +18,7 @@ use unicode_segmentation::UnicodeSegmentation;
 pub struct Misspelling {
     /// Byte offset in the text.
     pub start: usize,
-    /// Byte offset just behind the word.
+    /// Byte offset just after the word.
     pub end: usize,
     /// The word as written.
     pub found: String,
@@ -26,8 +26,8 @@ pub struct Misspelling {
     pub meant: String,
 }
 
-/// The misspelt words of an English text, in order. Names are skipped: words with a capital letter inside a sentence, and
-/// words with letters outside the English alphabet.
+/// The misspelt words of an English text, in order. Names are skipped: words with a capital letter inside a sentence,
+/// and words with letters outside the English alphabet.
 pub fn misspellings(text: &str) -> Vec<Misspelling> {
     let wrong = text.unicode_word_indices().filter_map(|(start, word)| {
         let (first, rest) = word.as_bytes().split_first()?;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names_other_letters_and_both_spellings_of_english_are_no_mistakes() {
+    fn names_other_letters_and_both_spellings_of_english_are_not_mistakes() {
         for text in [
             "We met Somme and Wether, and a Mr Recieve of BASF, by THIER house.",
             "The colour and the color, to realise and to realize, a theatre, a programme.",

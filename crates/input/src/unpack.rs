@@ -67,8 +67,8 @@ pub fn open(path: &Path) -> Result<File, InputError> {
 
 /// Opens a file and decompresses it as it is read.
 ///
-/// This takes at most 128 MiB of memory, the largest window of the decompressors. A small file can grow without bound, so the
-/// caller must stop at a limit.
+/// This takes at most 128 MiB of memory, the largest window of the decompressors. A small file can grow without bound,
+/// so the caller must stop at a limit.
 ///
 /// # Errors
 /// Those of [`open`], or when the decompressor cannot start.
@@ -86,8 +86,8 @@ pub fn unpacked(path: &Path, compression: Compression) -> Result<Box<dyn Read>, 
     })
 }
 
-/// A reader that fails with [`io::ErrorKind::FileTooLarge`] beyond a limit. It counts what it reads: a file's own claim about
-/// its size may be false.
+/// A reader that fails with [`io::ErrorKind::FileTooLarge`] beyond a limit. It counts what it reads: a file's own claim
+/// about its size may be false.
 pub struct Limited<R> {
     inner: R,
     left: u64,

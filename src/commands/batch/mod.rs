@@ -23,7 +23,7 @@ pub struct BatchArgs {
     /// Folders, and files of one text or many; `-` is JSONL on standard input, or what --input-format says
     ///
     /// A folder is walked in the order of names; hidden files and those that a .gitignore or .ignore names are left out. Files that
-    /// end in .jsonl, .ndjson, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
+    /// end in .jsonl, .ndjson, .json, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
     /// compressed (.gz, .zst).
     #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<OsString>,

@@ -479,7 +479,7 @@ fn what_cannot_be_done_is_said_and_the_rest_is_judged() {
     let elsewhere = tempfile::tempdir().unwrap();
     let mut outside = repository.gate(&["--diff", "HEAD"]);
     let (_, err) = said(outside.current_dir(elsewhere.path()), 2);
-    assert!(err.contains("no git repository"), "{err}");
+    assert!(err.contains("not in a git repository"), "{err}");
 }
 
 /// The program's folder before all others on the path.

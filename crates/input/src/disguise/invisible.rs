@@ -1,8 +1,8 @@
 //! The first pass: characters without a glyph, and stacks of combining marks.
 //!
-//! The Unicode Standard says where invisible characters are spelling. It treats joiners in chapters 9 (Arabic), 12 and 13
-//! (Indic) and 23.2 (layout controls), variation selectors in 23.4, emoji and flags in UTS 51, and marks of direction in
-//! UAX 9.
+//! The Unicode Standard says where invisible characters are spelling. It treats joiners in chapters 9 (Arabic), 12 and
+//! 13 (Indic) and 23.2 (layout controls), variation selectors in 23.4, emoji and flags in UTS 51, and marks of
+//! direction in UAX 9.
 
 use super::look_alikes::plain_form;
 use super::{Character, Disguise, DisguiseKind, ends_line, is_blank, note};
@@ -144,7 +144,8 @@ fn flatten_stacks(first: usize, kept: &mut Vec<Character>, disguises: &mut Vec<D
     kept.truncate(written);
 }
 
-/// Whether more than [`MOST_MARKS`] marks are left after composition with the letter, or with the Latin letter it looks like.
+/// Whether more than [`MOST_MARKS`] marks are left after composition with the letter, or with the Latin letter it looks
+/// like.
 fn is_too_high(base: char, marks: &[Character]) -> bool {
     marks.len() > MOST_MARKS
         && [Some(base), plain_form(base)].into_iter().flatten().any(|base| {
@@ -275,8 +276,8 @@ fn is_mongolian_selector(c: char) -> bool {
     matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}')
 }
 
-/// Whether a variation selector has an effect. It does right after an emoji, the digit of a keycap, a mathematical sign, an
-/// ideograph, or a letter of a script with standardised variants.
+/// Whether a variation selector has an effect. It does right after an emoji, the digit of a keycap, a mathematical
+/// sign, an ideograph, or a letter of a script with standardised variants.
 fn has_variant(base: char, selector: char, after: Option<char>) -> bool {
     use Script::*;
     match selector {
@@ -295,7 +296,8 @@ fn has_variant(base: char, selector: char, after: Option<char>) -> bool {
     }
 }
 
-/// Whether a character is in a block with emoji of UTS 51. Blocks are enough: the aim is only to leave every emoji intact.
+/// Whether a character is in a block with emoji of UTS 51. Blocks are enough: the aim is only to leave every emoji
+/// intact.
 fn is_pictograph(c: char) -> bool {
     matches!(c,
         '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2190}'..='\u{21ff}'

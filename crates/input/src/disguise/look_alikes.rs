@@ -1,12 +1,13 @@
 //! The second pass: ligatures, styled letters, and letters of other scripts that look Latin.
 //!
 //! The confusables of UTS 39 (Unicode Security Mechanisms, section 4) say which letters look alike; the crate
-//! `unicode-security` has them. UTS 39 calls two strings confusable, but does not say which one the writer meant. The words
-//! around decide that here, and only ever in favour of Latin.
+//! `unicode-security` has them. UTS 39 calls two strings confusable, but does not say which one the writer meant. The
+//! words around decide that here, and only ever in favour of Latin.
 //!
 //! # When a letter is replaced
 //!
-//! A *word* is a run of letters, digits and marks, with apostrophes between letters. Each of its letters is one of these:
+//! A *word* is a run of letters, digits and marks, with apostrophes between letters. Each of its letters is one of
+//! these:
 //!
 //! - *Latin*;
 //! - *exact*: a letter of another alphabet with the very shape of a Latin letter (`а`, `о`, `Ρ`);
@@ -18,27 +19,28 @@
 //! A word is one of these:
 //!
 //! - **Latin** if it has Latin letters, and otherwise only symbols that serve as signs (`TNFα`, `μm`, `Δt`);
-//! - **mixed** if it has no foreign letter, and one of three things: Latin letters with exact or near ones; symbols in place
-//!   of letters; or nothing but exact letters of two scripts. Near letters count only if the word has a small Latin letter,
-//!   and if they do not outnumber the other letters;
+//! - **mixed** if it has no foreign letter, and one of three things: Latin letters with exact or near ones; symbols in
+//!   place of letters; or nothing but exact letters of two scripts. Near letters count only if the word has a small
+//!   Latin letter, and if they do not outnumber the other letters;
 //! - **undecided** if all its letters are exact and of one script: `со` is Russian, `co` is not;
-//! - **foreign** if it has no Latin letter, and has foreign letters, near letters, or more than two small Greek letters;
+//! - **foreign** if it has no Latin letter, and has foreign letters, near letters, or more than two small Greek
+//!   letters;
 //! - **neutral** otherwise: a Greek sign, or a mixture that cannot be read as Latin.
 //!
-//! A symbol serves as a sign, with two exceptions: small Latin letters stand on both sides of it (`thαt`), or a small Latin
-//! letter stands on one side in a word of at least five letters (`αttack`, but not `sinα`).
+//! A symbol serves as a sign, with two exceptions: small Latin letters stand on both sides of it (`thαt`), or a small
+//! Latin letter stands on one side in a word of at least five letters (`αttack`, but not `sinα`).
 //!
-//! A text is *mostly Latin* if it has more Latin and mixed words than foreign ones, or no foreign words. So is a line. In the
-//! mostly Latin lines of a mostly Latin text,
+//! A text is *mostly Latin* if it has more Latin and mixed words than foreign ones, or no foreign words. So is a line.
+//! In the mostly Latin lines of a mostly Latin text,
 //!
 //! 1. every mixed word becomes Latin;
-//! 2. an undecided word becomes Latin under three conditions. Four in five words of the text are Latin or mixed. The nearest
-//!    decided word of the line is not foreign on either side. And there is evidence: either a mixed word became Latin
-//!    somewhere in the text, or the text has two undecided words that are common English when made Latin (`а`, or `he` from
-//!    `һе`) and do not stand in quotation marks.
+//! 2. an undecided word becomes Latin under three conditions. Four in five words of the text are Latin or mixed. The
+//!    nearest decided word of the line is not foreign on either side. And there is evidence: either a mixed word became
+//!    Latin somewhere in the text, or the text has two undecided words that are common English when made Latin (`а`, or
+//!    `he` from `һе`) and do not stand in quotation marks.
 //!
-//! These rules undo RAID's attack completely, which replaces every letter that has a look-alike. «Москва», «оса» or a Russian
-//! sentence in an English text remain.
+//! These rules undo RAID's attack completely, which replaces every letter that has a look-alike. «Москва», «оса» or a
+//! Russian sentence in an English text remain.
 
 use super::{Character, Disguise, DisguiseKind, is_blank, lines, note};
 use std::collections::HashMap;
@@ -140,7 +142,8 @@ enum Style {
     Mathematical,
 }
 
-/// The style and the plain form of a styled letter or digit. Letters in circles and letters that may be emoji are signs.
+/// The style and the plain form of a styled letter or digit. Letters in circles and letters that may be emoji are
+/// signs.
 fn styled(c: char) -> Option<(Style, char)> {
     let style = match c {
         '\u{ff10}'..='\u{ff19}' | '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => Style::Fullwidth,
@@ -155,8 +158,8 @@ fn styled(c: char) -> Option<(Style, char)> {
     }
 }
 
-/// Replaces fullwidth letters in lines without ideographs, where nobody uses them, and mathematical letters that spell words.
-/// A single mathematical letter is a variable, unless the text has more words than variables in such letters.
+/// Replaces fullwidth letters in lines without ideographs, where nobody uses them, and mathematical letters that spell
+/// words. A single mathematical letter is a variable, unless the text has more words than variables in such letters.
 fn straighten(
     characters: &mut [Character],
     lines: &[Range<usize>],
@@ -235,8 +238,8 @@ fn letter(c: char) -> Letter {
 
 /// The letters that look Latin, computed once.
 static LETTERS: LazyLock<HashMap<char, Letter>> = LazyLock::new(|| {
-    // Alphabets whose letters neither join nor stack. Scripts that spell with invisible characters are left out: the first
-    // pass kept those characters for letters that must not turn Latin afterwards.
+    // Alphabets whose letters neither join nor stack. Scripts that spell with invisible characters are left out: the
+    // first pass kept those characters for letters that must not turn Latin afterwards.
     const ALPHABETS: [Range<u32>; 22] = [
         0x370..0x400,     // Greek
         0x400..0x530,     // Cyrillic
@@ -399,8 +402,8 @@ fn runs_in_place_of_letters(word: &[Character]) -> Vec<Range<usize>> {
     runs
 }
 
-/// Whether the phonetic letters of a word are disguises: the rest of the word is plain, and it is not a transcription in
-/// brackets.
+/// Whether the phonetic letters of a word are disguises: the rest of the word is plain, and it is not a transcription
+/// in brackets.
 fn reads_phonetic(word: &[Character], before: Option<char>) -> bool {
     let plain = |character: &Character| match letter(character.ch) {
         Letter::Latin => character.ch.is_ascii(),

@@ -1,9 +1,9 @@
 //! Finds and removes disguises. A disguise changes what a model reads, but not what a person sees.
 //!
-//! A person does not see a zero-width space or a Cyrillic `а` among Latin letters. A model sees tokens that no author writes.
-//! RAID measures both attacks (Dugan et al. 2024, arXiv 2405.07940). Both can be undone, because an honest text has no use for
-//! these characters *where they stand*. The difficulty is in that last clause. The same characters are spelling in Persian, in
-//! emoji, in Russian and in mathematics, so every rule looks at the neighbours first.
+//! A person does not see a zero-width space or a Cyrillic `а` among Latin letters. A model sees tokens that no author
+//! writes. RAID measures both attacks (Dugan et al. 2024, arXiv 2405.07940). Both can be undone, because an honest text
+//! has no use for these characters *where they stand*. The difficulty is in that last clause. The same characters are
+//! spelling in Persian, in emoji, in Russian and in mathematics, so every rule looks at the neighbours first.
 //!
 //! There are three passes, each over the result of the one before:
 //!
@@ -11,10 +11,10 @@
 //! 2. `look_alikes` replaces ligatures, styled letters, and letters of other scripts, by the confusables of UTS 39.
 //! 3. `spaces` makes odd white space and runs of spaces plain.
 //!
-//! Every change is reported, so a text without disguises comes back byte for byte. The result has no disguises left: each
-//! decision rests on things that no pass changes, and a pass only strengthens the evidence that it used. A text of more than
-//! [`BLOCK`] bytes is processed in blocks, which bounds the cost of a hostile text. A habit of one block then counts for
-//! nothing in the next.
+//! Every change is reported, so a text without disguises comes back byte for byte. The result has no disguises left:
+//! each decision rests on things that no pass changes, and a pass only strengthens the evidence that it used. A text of
+//! more than [`BLOCK`] bytes is processed in blocks, which bounds the cost of a hostile text. A habit of one block then
+//! counts for nothing in the next.
 
 mod invisible;
 mod look_alikes;
@@ -65,7 +65,7 @@ pub struct Disguise {
     pub kind: DisguiseKind,
     /// Byte offset in the text as read.
     pub start: usize,
-    /// Byte offset just behind it in the text as read.
+    /// Byte offset just after it in the text as read.
     pub end: usize,
     /// The characters as codes such as `U+200B`, because most are invisible.
     pub found: String,

@@ -1,8 +1,8 @@
 //! The third pass: odd white space, and runs of spaces inside a line.
 //!
-//! RAID's whitespace attack puts a second space into a fifth of the gaps between words. People write several spaces too: at the
-//! start of a line, between the columns of a table, and after a sentence if they learnt to type on a typewriter. The lines
-//! around a gap and the habits of the text tell these cases from an attack.
+//! RAID's whitespace attack puts a second space into a fifth of the gaps between words. People write several spaces
+//! too: at the start of a line, between the columns of a table, and after a sentence if they learnt to type on a
+//! typewriter. The lines around a gap and the habits of the text tell these cases from an attack.
 
 use super::{Character, Disguise, DisguiseKind, is_blank, lines, note};
 use std::cmp::Ordering;
@@ -284,8 +284,8 @@ fn is_at_home(characters: &[Character], gap: &Gap) -> bool {
 
 /// Whether an odd space stands where typography has none.
 ///
-/// No-break and thin spaces belong beside figures, signs and punctuation (`10 km`, `« oui »`, `J. Smith`), and beside short
-/// words that must not end a line (`v Praze`, `à Paris`). Between two longer words they are odd.
+/// No-break and thin spaces belong beside figures, signs and punctuation (`10 km`, `« oui »`, `J. Smith`), and beside
+/// short words that must not end a line (`v Praze`, `à Paris`). Between two longer words they are odd.
 fn is_out_of_place(characters: &[Character], gap: &Gap) -> bool {
     if is_blank(characters[gap.first].ch) || characters[gap.first].ch == '\u{1680}' {
         return true;

@@ -115,7 +115,7 @@ fn layout_stays() {
 }
 
 #[test]
-fn two_spaces_behind_sentences_are_a_habit() {
+fn two_spaces_after_sentences_are_a_habit() {
     stays(&[
         "Not always.  Only now and then. As people do. It is so.",
         "It rained.  We stayed in.  \"Why?\"  Because.  It was cold.",
@@ -196,7 +196,7 @@ fn invisible_characters_go() {
 }
 
 #[test]
-fn data_behind_an_emoji_goes_and_the_emoji_stays() {
+fn data_after_an_emoji_goes_and_the_emoji_stays() {
     assert_eq!(plain("☺\u{fe0f}\u{fe01}\u{fe02}\u{e0120}!"), "☺\u{fe0f}!");
     assert_eq!(plain("🏴\u{e0041}\u{e0042}\u{e007f}!"), "🏴!");
     assert_eq!(plain("می\u{200c}\u{200d}\u{200c}\u{200b}خواهم"), "می\u{200c}خواهم");
@@ -395,7 +395,7 @@ proptest! {
     }
 
     #[test]
-    fn attacked_prose_among_other_things_comes_back_for_good(
+    fn attacked_prose_among_other_things_has_no_disguise_left(
         lines in proptest::collection::vec(prop::sample::select(LINES.to_vec()), 1..8),
         attacks in proptest::collection::vec((prop::sample::select(Attack::ALL.to_vec()), 0.0f64..1.0), 0..4),
         seed: u64,
@@ -409,7 +409,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_whatever_is_taken(text in any::<String>()) {
+    fn any_text_at_all_is_accepted(text in any::<String>()) {
         holds(&text)?;
     }
 

@@ -1,25 +1,26 @@
-//! The source files of programs: their comments and docstrings.
+//! Programs: their comments and docstrings.
 //!
-//! [`lexical`](super::lexical) finds the comments, so that a `//` in a string is none. What stands in them is a small mixture of
-//! Markdown, Javadoc, reStructuredText and habits, of which only what tells prose from the rest is understood: fences, indented
-//! code, doctests, bullets, headings, tags and rulers. What is left out is left out by line, and ends the paragraph.
+//! [`lexical`](super::lexical) finds the comments; a `//` in a string does not mislead it. Comments mix Markdown, Javadoc,
+//! reStructuredText and personal habits. This module understands only what separates prose from the rest: fences,
+//! indented code, doctests, bullets, headings, tags and rulers. It leaves out whole lines, and each of them ends the
+//! paragraph.
 //!
-//! Nobody marks the code that they comment out. A line of a comment is taken for code when
+//! Nobody marks the code that they comment out. A line of a comment counts as code if
 //!
 //! - it ends with `{` or `}` and has no `{@` of an inline tag,
-//! - it ends with `;` and has a symbol that prose does not end clauses with, such as `(` or `=`, or fewer than four words,
-//! - it has more symbols than letters, which rulers and tables have too,
-//! - it is an assignment to one name, or one call from end to end.
+//! - it ends with `;` and either has fewer than four words or a symbol that is rare in prose, such as `(` or `=`,
+//! - it has more symbols than letters, like a ruler or a table,
+//! - it is an assignment to one name, or a single call.
 
 use super::lexical::{Found, comments_of};
 use super::{BlockKind, Builder, LineUnit, Lines, Prose};
 
-/// The bytes of the longest tag of HTML or XML that is taken for one.
+/// The longest tag of HTML or XML, in bytes.
 const LONGEST_TAG: usize = 400;
 
-/// A language whose comments are found.
+/// A programming language whose comments can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names of the languages say it")]
+#[allow(missing_docs, reason = "the names explain themselves")]
 pub enum Language {
     Bash,
     C,
@@ -37,7 +38,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// All of them.
+    /// All languages.
     pub const ALL: [Self; 13] = [
         Self::Bash,
         Self::C,
@@ -54,12 +55,12 @@ impl Language {
         Self::TypeScript,
     ];
 
-    /// The language of files whose names end with this, without the dot and in either case.
+    /// The language of files with this ending, without the dot and in either case.
     pub fn of_extension(ending: &str) -> Option<Self> {
         Some(match ending.to_ascii_lowercase().as_str() {
             "bash" | "bats" | "ksh" | "sh" | "zsh" => Self::Bash,
             "c" => Self::C,
-            // A header does not say which of the two it is; C has no raw strings, so that as C++ both are read.
+            // A header may be C or C++. C has no raw strings, so reading it as C++ is right for both.
             "h" | "cc" | "cpp" | "cxx" | "hh" | "hpp" | "hxx" | "inl" | "ipp" | "tpp" => Self::Cpp,
             "cs" => Self::CSharp,
             "go" => Self::Go,
@@ -75,7 +76,7 @@ impl Language {
         })
     }
 
-    /// Its name as people write it.
+    /// The name for reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bash => "Bash",
@@ -94,23 +95,23 @@ impl Language {
         }
     }
 
-    /// Whether a text of several lines can stand behind a line that announces it.
+    /// Whether the language has here-documents.
     pub(super) fn has_here_documents(self) -> bool {
         matches!(self, Self::Bash | Self::Php | Self::Ruby)
     }
 
-    /// Whether a stroke can begin a regular expression.
+    /// Whether a slash can begin a regular expression.
     pub(super) fn has_regular_expressions(self) -> bool {
         matches!(self, Self::JavaScript | Self::Tsx | Self::TypeScript)
     }
 
-    /// Whether tags of HTML or XML are markup in its documentation.
+    /// Whether its documentation uses tags of HTML or XML.
     fn documents_with_tags(self) -> bool {
         !matches!(self, Self::Bash | Self::Go | Self::Python | Self::Ruby | Self::Rust)
     }
 }
 
-/// The prose of a source file: its comments, and the docstrings of Python.
+/// Extracts the prose of a program: its comments, and the docstrings of Python.
 pub fn extract(text: &str, language: Language) -> Prose {
     let lines = Lines::of(text);
     let mut writer = Writer::new(Builder::default(), language);
@@ -120,7 +121,7 @@ pub fn extract(text: &str, language: Language) -> Prose {
             continue;
         };
         match &mut before {
-            Some(group) if group.goes_on_with(&comment) => group.lines.extend(comment.lines),
+            Some(group) if group.continues_with(&comment) => group.lines.extend(comment.lines),
             _ => {
                 if let Some(group) = before.replace(comment) {
                     writer.write(group);
@@ -138,9 +139,9 @@ pub fn extract(text: &str, language: Language) -> Prose {
 #[derive(Clone, Copy, Debug)]
 struct Line<'a> {
     number: usize,
-    /// The columns before the text.
+    /// The number of columns before the text.
     indent: usize,
-    /// Without white space around it.
+    /// The text without white space around it.
     text: &'a str,
 }
 
@@ -158,24 +159,24 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What marks a comment.
+/// The form of a comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form<'a> {
-    /// A marker that holds to the end of the line.
+    /// From a marker to the end of the line.
     Line(&'a str),
-    /// A marker before and another behind.
+    /// Between two markers.
     Block,
     Docstring,
 }
 
-/// A comment, or several that are one.
+/// A comment, or several line comments in a row.
 #[derive(Debug)]
 struct Comment<'a> {
     form: Form<'a>,
     lines: Vec<Line<'a>>,
-    /// Whether nothing but white space stands before it on its line.
+    /// Whether it is the first thing on its line.
     alone: bool,
-    /// Whether it documents what comes behind it, by its marker.
+    /// Whether its marker makes it documentation.
     documentation: bool,
 }
 
@@ -183,12 +184,12 @@ impl<'a> Comment<'a> {
     fn of(text: &'a str, lines: &Lines, found: &Found, language: Language) -> Option<Self> {
         let whole = text.get(found.span.clone())?;
         let first = lines.at(found.span.start);
-        // Not the line before it as a whole, which may be as long as the file and hold any number of comments.
-        let stands_behind = text[..found.span.start]
+        // The search goes backwards from the comment and stops early. The line may be as long as the file.
+        let stands_before = text[..found.span.start]
             .chars()
             .rev()
             .find(|c| *c == '\n' || !(c.is_whitespace() || *c == '\u{feff}'));
-        let alone = stands_behind.is_none_or(|c| c == '\n');
+        let alone = stands_before.is_none_or(|c| c == '\n');
         if first == 1 && alone && whole.starts_with("#!") {
             return None;
         }
@@ -206,7 +207,7 @@ impl<'a> Comment<'a> {
             unstar(&mut lines);
         }
         if !matches!(form, Form::Line(_)) {
-            // The text of the first line begins behind the marker, wherever that stands.
+            // On the first line, the text begins right after the marker.
             lines[0].indent = 0;
             dedent(&mut lines[1..]);
         }
@@ -218,8 +219,8 @@ impl<'a> Comment<'a> {
         })
     }
 
-    /// Whether the comment that follows is the next line of this one.
-    fn goes_on_with(&self, next: &Self) -> bool {
+    /// Whether the next comment continues this one on the next line.
+    fn continues_with(&self, next: &Self) -> bool {
         let last = self.lines.last().map_or(0, |line| line.number);
         matches!(self.form, Form::Line(_))
             && self.form == next.form
@@ -229,7 +230,7 @@ impl<'a> Comment<'a> {
     }
 }
 
-/// A comment without its markers, and whether it is documentation.
+/// The form of a comment, its text without markers, and whether it is documentation.
 fn stripped(whole: &str, language: Language) -> (Form<'_>, &str, bool) {
     if let Some(inside) = whole.strip_prefix("/*") {
         let inside = inside.strip_suffix("*/").unwrap_or(inside);
@@ -266,7 +267,7 @@ fn stripped(whole: &str, language: Language) -> (Form<'_>, &str, bool) {
     } else {
         rest
     };
-    // In C a backslash joins lines.
+    // In C, a backslash joins lines.
     (
         if rest.contains('\n') {
             Form::Block
@@ -278,7 +279,7 @@ fn stripped(whole: &str, language: Language) -> (Form<'_>, &str, bool) {
     )
 }
 
-/// A string of Python without its quotes, unless it is one that Python takes for no docstring.
+/// A string of Python without its quotation marks. `None` if Python does not accept it as a docstring.
 fn docstring(whole: &str) -> Option<&str> {
     let quoted = whole.trim_start_matches(['r', 'R', 'u', 'U']);
     let quote = ["\"\"\"", "'''", "\"", "'"]
@@ -288,7 +289,7 @@ fn docstring(whole: &str) -> Option<&str> {
     Some(inside.strip_suffix(quote).unwrap_or(inside))
 }
 
-/// Takes the column of stars from a comment in which each line has one. In any other the stars are bullets.
+/// Removes the column of stars from a comment if each line has one. Otherwise the stars are bullets.
 fn unstar(lines: &mut [Line]) {
     let behind_first = &mut lines[1..];
     if behind_first
@@ -301,7 +302,7 @@ fn unstar(lines: &mut [Line]) {
     }
 }
 
-/// Takes the columns away that all lines have before their text.
+/// Removes the common indentation of all lines.
 fn dedent(lines: &mut [Line]) {
     let common = lines
         .iter()
@@ -314,19 +315,19 @@ fn dedent(lines: &mut [Line]) {
     }
 }
 
-/// What is being left out.
+/// What is being left out, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skipping {
     Nothing,
-    /// To a line that begins with this.
+    /// Until a line that begins with this.
     Fence(&'static str),
-    /// To a line that has this.
+    /// Until a line that contains this.
     Until(&'static str),
-    /// While lines are indented deeper than this.
+    /// As long as lines are indented deeper than this.
     DeeperThan(usize),
-    /// To an empty line.
+    /// Until an empty line.
     Doctest,
-    /// To the next tag.
+    /// Until the next tag.
     Example,
 }
 
@@ -335,11 +336,11 @@ struct Writer {
     builder: Builder,
     language: Language,
     skipping: Skipping,
-    /// Whether a block has begun that the next line belongs to.
+    /// Whether the next line belongs to an open block.
     open: bool,
-    /// Whether the next line may begin an indented block of code.
+    /// Whether the next line may begin indented code.
     fresh: bool,
-    /// Whether the lines belong to a list, in which indented text is no code.
+    /// Whether the lines belong to a list. Indented text is then not code.
     in_list: bool,
 }
 
@@ -384,7 +385,7 @@ impl Writer {
         self.builder.space();
     }
 
-    /// Leaves lines out from here on.
+    /// Starts to leave lines out.
     fn skip(&mut self, what: Skipping) {
         self.end();
         self.skipping = what;
@@ -403,11 +404,13 @@ impl Writer {
         }
         let fresh = std::mem::replace(&mut self.fresh, false);
         if let Some(fence) = ["```", "~~~"].into_iter().find(|fence| text.starts_with(fence)) {
-            // A line that opens and closes one is a piece of code and no fence.
-            return match text[3..].contains(fence) {
-                true => self.end(),
-                false => self.skip(Skipping::Fence(fence)),
-            };
+            // A line that also closes the fence is code on one line.
+            if text[3..].contains(fence) {
+                self.end();
+            } else {
+                self.skip(Skipping::Fence(fence));
+            }
+            return;
         }
         if self.builder.mark(text, line.number) {
             self.open = false;
@@ -418,7 +421,7 @@ impl Writer {
         }
         if comment.documentation && fresh && line.indent >= 4 && !self.in_list {
             self.end();
-            // The line behind it may be code as well.
+            // The next line may be code too.
             self.fresh = true;
             return;
         }
@@ -456,7 +459,7 @@ impl Writer {
         }
     }
 
-    /// Whether the line is one of those that are left out because of a line before it.
+    /// Whether an earlier line causes this line to be left out.
     fn skips(&mut self, line: Line) -> bool {
         let ends = match self.skipping {
             Skipping::Nothing => return false,
@@ -488,8 +491,8 @@ impl Writer {
         self.fresh = true;
     }
 
-    /// The text behind a bullet or a number. Within a paragraph only the number one begins a list, because a sentence may end with
-    /// a year at the beginning of a line.
+    /// The text after a bullet or a number. Within a paragraph, only the number one begins a list: a sentence may end
+    /// with a year at the start of a line.
     fn item_of<'a>(&self, text: &'a str) -> Option<&'a str> {
         if let Some(item) = ["- ", "* ", "+ ", "• "]
             .iter()
@@ -502,7 +505,7 @@ impl Writer {
         ((1..=3).contains(&digits) && (!self.open || self.in_list || &text[..digits] == "1")).then_some(item)
     }
 
-    /// A tag of Javadoc, JSDoc, Doxygen or reStructuredText begins a block, with what it says.
+    /// Begins a block with the text of a tag of Javadoc, JSDoc, Doxygen or reStructuredText.
     fn tagged(&mut self, tag: Tag, line: Line) {
         self.in_list = false;
         match tag.name {
@@ -518,7 +521,7 @@ impl Writer {
         self.add(line.text, line.number);
     }
 
-    /// What is its own in a docstring; whether the line was such.
+    /// Handles the structure of docstrings. Returns whether the line was part of it.
     fn structured(&mut self, comment: &Comment, at: usize) -> bool {
         let line = comment.lines[at];
         let text = line.text;
@@ -566,8 +569,8 @@ impl Writer {
         false
     }
 
-    /// Adds a line in which tags of HTML or XML may stand. Those of blocks end a paragraph; the name that `<see cref="Name"/>` refers
-    /// to is read in its place.
+    /// Adds a line that may have tags of HTML or XML. Tags of blocks end the paragraph. `<see cref="Name"/>` is read as
+    /// its name.
     fn add_tagged(&mut self, text: &str, number: usize) {
         let mut rest = text;
         let mut searched = 0;
@@ -615,14 +618,14 @@ impl Writer {
     }
 }
 
-/// Tags that stand within a sentence.
+/// Tags within a sentence.
 #[rustfmt::skip]
 const INLINE_TAGS: [&str; 17] = [
     "a", "b", "c", "code", "em", "i", "kbd", "paramref", "see", "seealso", "small", "span", "strong", "sub", "sup",
     "tt", "typeparamref",
 ];
 
-/// Tags that a paragraph ends at.
+/// Tags that end a paragraph.
 #[rustfmt::skip]
 const BLOCK_TAGS: [&str; 27] = [
     "br", "blockquote", "dd", "div", "dl", "dt", "example", "exception", "h1", "h2", "h3", "h4", "hr", "inheritdoc",
@@ -641,7 +644,7 @@ fn tag_of(text: &str) -> Option<Tag<'_>> {
     let behind = text.strip_prefix(['@', '\\', ':'])?;
     let (name, said) = behind.split_at(behind.bytes().take_while(u8::is_ascii_alphabetic).count());
     let field = text.starts_with(':');
-    // A role such as `:class:` with a backtick behind it stands within a sentence.
+    // A role such as `:class:` with a backtick after it is part of a sentence.
     if name.is_empty() || (field && (said.starts_with(":`") || !said.contains(':'))) {
         return None;
     }
@@ -672,7 +675,7 @@ fn is_entry(text: &str) -> bool {
         .all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// What begins a line that speaks to a tool or of rights, in small letters.
+/// The beginnings of lines that are for a tool or about rights, in small letters.
 #[rustfmt::skip]
 const DIRECTIVES: [&str; 70] = [
     "#endregion", "#region", "$id", "(c) ", "+build", "-*-", "<amd-", "<reference", "@flow", "@jest-environment",
@@ -686,7 +689,7 @@ const DIRECTIVES: [&str; 70] = [
     "yapf:",
 ];
 
-/// Whether a line speaks to a tool, or says whose rights it is under.
+/// Whether a line is for a tool, or about copyright.
 fn is_directive(text: &str) -> bool {
     let small = text.to_lowercase();
     let begins = small.trim_start_matches(['©', ' ', '#', '/']);
@@ -705,7 +708,7 @@ fn is_directive(text: &str) -> bool {
         || small.starts_with('©')
 }
 
-/// A line without the directive that stands behind its words.
+/// A line without the directive at its end.
 fn without_directive(text: &str) -> &str {
     let ends = [
         "# noqa",
@@ -721,7 +724,7 @@ fn without_directive(text: &str) -> &str {
     text[..end.unwrap_or(text.len())].trim_end()
 }
 
-/// Whether a line is nothing but an address, or says where a link of Markdown leads.
+/// Whether a line is only an address, or defines a link of Markdown.
 fn is_reference(text: &str) -> bool {
     let address = |word: &str| word.trim_start_matches('<').starts_with("http");
     (address(text) && !text.contains(' '))
@@ -742,7 +745,7 @@ fn unruled(text: &str) -> (&str, bool) {
     (text.trim_matches(rule).trim(), true)
 }
 
-/// Whether a line looks like code; see the head of the module.
+/// Whether a line looks like code, by the rules at the top of this module.
 fn is_code(text: &str) -> bool {
     if text.ends_with(['{', '}']) && !text.contains("{@") {
         return true;
@@ -797,7 +800,7 @@ mod tests {
     }
 
     #[test]
-    fn rust_comments_are_joined_by_marker_and_parted_by_empty_lines() {
+    fn rust_comments_are_joined_by_marker_and_separated_by_empty_lines() {
         assert_blocks(
             r#"//! The module
 //! of hens.
@@ -979,7 +982,7 @@ if NAME:
     }
 
     #[test]
-    fn characters_in_quotes_are_no_strings() {
+    fn characters_in_quotes_are_not_strings() {
         let text = "fn f() { g('é', '\"', '鶏', '/'); } // One\n\n// two\n";
         assert_blocks(text, Language::Rust, &[("One", C, 1), ("two", C, 3)]);
     }
@@ -1006,7 +1009,7 @@ if NAME:
     }
 
     #[test]
-    fn directives_behind_words_are_cut_and_todos_stay() {
+    fn directives_after_words_are_cut_and_todos_stay() {
         assert_blocks(
             "x = 1  # the first  # noqa: E501\ny = 2  # type: ignore\n# TODO: write more\n# pylint: disable=all\n",
             Language::Python,
@@ -1015,7 +1018,7 @@ if NAME:
     }
 
     #[test]
-    fn prose_that_ends_with_a_semicolon_is_no_code() {
+    fn prose_that_ends_with_a_semicolon_is_not_code() {
         for code in [
             "return x;",
             "int main(void) {",
@@ -1049,7 +1052,7 @@ if NAME:
 
     #[test]
     fn a_megabyte_of_anything_takes_no_time() {
-        // Each takes a tenth of a second or less when optimised; quadratic time would be minutes.
+        // Each takes at most a tenth of a second when optimised. Quadratic time would take minutes.
         let limit = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
         for language in Language::ALL {
             for what in PARTS.iter().chain(&[
@@ -1074,7 +1077,7 @@ if NAME:
         }
     }
 
-    /// Each word of a piece stands on its line, except that tags within a word are taken out of it.
+    /// Checks that each word stands on its line. Tags within a word are removed.
     fn assert_lines(text: &str, language: Language) {
         let lines: Vec<&str> = text.split('\n').collect();
         for block in extract(text, language).blocks {
@@ -1091,7 +1094,7 @@ if NAME:
         }
     }
 
-    /// What comments, and whatever a grammar stumbles over, are made of.
+    /// Parts of comments, and of code that confuses a scanner.
     #[rustfmt::skip]
     const PARTS: [&str; 68] = [
         "// ", "/// ", "//! ", "/*", "*/", "/**", "\n", "\n", "\n * ", "# ", "\"\"\"", "'''", "\"", "'", "=begin",
@@ -1109,7 +1112,7 @@ if NAME:
         }
     }
 
-    /// Texts out of them.
+    /// Texts made of these parts.
     fn texts() -> impl Strategy<Value = String> {
         prop::collection::vec(prop::sample::select(&PARTS[..]), 0..60).prop_map(|parts| parts.concat())
     }
