@@ -5,6 +5,8 @@
 //! [`judge`] does all of it and makes a [`report`]; a policy says which texts of a run may stay ([`gate`]); [`sentences`] puts
 //! reports into words, [`output`] prints them, and [`commands`] is the program.
 
+#![deny(unsafe_code)]
+
 pub mod commands;
 pub mod gate;
 pub mod judge;

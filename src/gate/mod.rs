@@ -1,12 +1,12 @@
-//! A run of many texts against a policy: which files may be whose, what of them is judged, and what fails.
+//! The gate judges a run of many texts by a policy.
 //!
-//! `policy` says who may write what, `passages` what of a file is a text to be judged, `decide` which of the judged texts
-//! fail, so that the whole run has one error.
+//! `policy` says who may write which files, `passages` finds the texts of a file that are judged, and `outcome` says
+//! which of the judged texts fail, with one error for the whole run.
 
-mod decide;
+mod outcome;
 mod passages;
 mod policy;
 
-pub use decide::{GateReport, GateText, Judged, Note, NoteLevel, Skipped, TextOutcome, decide};
+pub use outcome::{GateReport, GateText, JudgedText, Note, NoteLevel, Skipped, TextOutcome, apply_rules};
 pub use passages::{Before, Passage, Passages, passages};
 pub use policy::{Excepted, Exception, GatePolicy, POLICY_FILE, PolicyError, Rule, TEMPLATE, Undecided};

@@ -1,8 +1,8 @@
-//! What is judged of a file: its new prose, in pieces as long as calibrations speak of.
+//! The texts of a file that are judged: its new prose, in pieces of the length that calibrations cover.
 //!
-//! A sentence is new unless most of its words stand in runs of [`RUN`] words that were there before, in whatever file of the
-//! change: text that was moved or wrapped anew is not. New sentences that follow one another are a passage, which is cut into
-//! pieces of [`PIECE`] words; passages too short to be judged alone are judged together.
+//! A sentence is new unless most of its words stand in runs of [`RUN`] words that occurred before, in any file of the
+//! change. So text that was moved or re-wrapped is not new. New sentences in a row form a passage, which is cut into
+//! pieces of [`PIECE`] words. Passages that are too short to be judged alone are judged together.
 
 use ahash::{AHashSet, RandomState};
 use sha2::{Digest, Sha256};
@@ -13,37 +13,37 @@ use whowrote_input::lower_hex;
 use whowrote_input::prose::{Block, BlockKind, Piece, Prose};
 use whowrote_stats::conformal_scores::{LENGTHS, word_ends};
 
-/// Words in a row that make text the same as before. Shorter runs stand in any two texts of one subject.
+/// The number of equal words in a row that make text old. Any two texts on one subject share shorter runs.
 const RUN: usize = 5;
 
-/// Words of a piece: as many as are ever read of a text whose prompt is not known.
+/// Words in a piece: the most that are read of a text whose prompt is not known.
 const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
 
-/// A text to be judged, and where it stands.
+/// A text to be judged, and its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// The text: blocks with an empty line between them, or none between the items of a list.
+    /// The text. An empty line separates blocks, but not the items of a list.
     pub text: String,
-    /// The lines that it stands on, counted from 1, in their order and without overlap.
+    /// Its lines in the file, counted from 1, in order and without overlap.
     pub lines: Vec<RangeInclusive<usize>>,
-    /// The number of its words.
+    /// The number of words.
     pub words: usize,
-    /// Whether it goes on where another piece of the same passage ends.
+    /// Whether it continues another piece of the same passage.
     pub is_later: bool,
 }
 
-/// What there is to be judged of a file.
+/// The texts of a file that are judged, and what is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passages {
     /// The texts that are long enough.
     pub judged: Vec<Passage>,
-    /// New words that are in no text, because there are too few of them in the file.
+    /// New words that are not judged because the file has too few of them.
     pub too_few: usize,
     /// New words that marks in the file exempt.
     pub ignored: usize,
 }
 
-/// The words that were there before a change.
+/// The words that existed before a change.
 pub struct Before {
     runs: AHashSet<u64>,
     /// Whole blocks that are shorter than a run.
@@ -61,7 +61,7 @@ impl Default for Before {
     }
 }
 
-/// A word, by a digest of it without what markup, capitals and punctuation do to it.
+/// A word, and a digest that ignores markup, capitals and punctuation.
 struct Word {
     block: usize,
     span: Range<usize>,
@@ -69,7 +69,8 @@ struct Word {
 }
 
 impl Before {
-    /// Adds a file as it was, but for what marks in it exempted: that was never judged.
+    /// Adds a file as it was before the change. Blocks that marks exempted are left out, because they were never
+    /// judged.
     pub fn add(&mut self, prose: &Prose) {
         let mut words = self.plain_words(&prose.blocks);
         words.retain(|word| !prose.blocks[word.block].ignored);
@@ -83,7 +84,7 @@ impl Before {
         }
     }
 
-    /// The words of all blocks, one after the other.
+    /// The words of all blocks, in order.
     fn plain_words(&self, blocks: &[Block]) -> Vec<Word> {
         let of_block = |(block, found): (usize, &Block)| {
             let words = found.text.split_word_bound_indices();
@@ -113,7 +114,7 @@ impl Before {
         hasher.finish()
     }
 
-    /// For each of these words whether it was there before.
+    /// Whether each of these words existed before.
     fn old(&self, words: &[Word]) -> Vec<bool> {
         let mut old = vec![false; words.len()];
         for (i, run) in words.windows(RUN).enumerate() {
@@ -150,7 +151,7 @@ struct Sentence {
     follows: bool,
 }
 
-/// The texts of a file that are judged: of what was not there before, pieces of at least `least_words`.
+/// The texts of a file that are judged: the prose that did not exist before, in pieces of at least `least_words` words.
 pub fn passages(prose: &Prose, before: &Before, least_words: usize) -> Passages {
     let mut found = Passages::default();
     let mut runs: Vec<Vec<Sentence>> = Vec::new();
@@ -164,9 +165,10 @@ pub fn passages(prose: &Prose, before: &Before, least_words: usize) -> Passages 
     let (long, short): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| words(run) >= least_words);
     let together: Vec<Sentence> = short.into_iter().flatten().collect();
     let mut runs = long;
-    match words(&together) >= least_words {
-        true => runs.push(together),
-        false => found.too_few = words(&together),
+    if words(&together) >= least_words {
+        runs.push(together);
+    } else {
+        found.too_few = words(&together);
     }
     for run in runs {
         let pieces = cut(run, least_words);
@@ -200,27 +202,27 @@ fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sen
             }
             let known = old[first..next].iter().filter(|old| **old).count();
             let ends = word_ends(&found.text[span.clone()]);
-            // What has no words, such as a rule, neither is new nor parts what is.
+            // A part without words, such as a horizontal rule, is not new and does not split a passage.
             if first == next {
                 continue;
             }
-            match 2 * known > next - first {
-                true => follows = false,
-                false if found.ignored => *ignored += ends.len(),
-                // A sentence without an end would be judged by its beginning alone.
-                false => {
-                    let mut start = span.start;
-                    for part in ends.chunks(PIECE) {
-                        let end = span.start + part[part.len() - 1];
-                        let gap = found.text[start..end].len() - found.text[start..end].trim_start().len();
-                        sentences.push(Sentence {
-                            block,
-                            span: start + gap..end,
-                            words: part.len(),
-                            follows,
-                        });
-                        (start, follows) = (end, true);
-                    }
+            if 2 * known > next - first {
+                follows = false;
+            } else if found.ignored {
+                *ignored += ends.len();
+            } else {
+                // Cut a sentence that is longer than a piece: otherwise only its beginning would be judged.
+                let mut start = span.start;
+                for part in ends.chunks(PIECE) {
+                    let end = span.start + part[part.len() - 1];
+                    let gap = found.text[start..end].len() - found.text[start..end].trim_start().len();
+                    sentences.push(Sentence {
+                        block,
+                        span: start + gap..end,
+                        words: part.len(),
+                        follows,
+                    });
+                    (start, follows) = (end, true);
                 }
             }
         }
@@ -247,7 +249,7 @@ fn cut(run: Vec<Sentence>, least_words: usize) -> Vec<Vec<Sentence>> {
     pieces
 }
 
-/// Sentences as one text.
+/// Joins sentences into one text.
 fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
     let mut text = String::new();
     let mut lines: Vec<RangeInclusive<usize>> = Vec::new();
@@ -255,11 +257,13 @@ fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
     for sentence in sentences {
         let block = &prose.blocks[sentence.block];
         if let Some(previous) = previous {
-            let of_list = |block: &Block| block.kind == BlockKind::Item;
-            text.push_str(match previous.block == sentence.block {
-                true => " ",
-                false if of_list(block) && of_list(&prose.blocks[previous.block]) => "\n",
-                false => "\n\n",
+            let is_item = |block: &Block| block.kind == BlockKind::Item;
+            text.push_str(if previous.block == sentence.block {
+                " "
+            } else if is_item(block) && is_item(&prose.blocks[previous.block]) {
+                "\n"
+            } else {
+                "\n\n"
             });
         }
         text.push_str(&block.text[sentence.span.clone()]);
@@ -269,7 +273,7 @@ fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
             continue;
         };
         match lines.last_mut() {
-            // A sentence begins where the last one ended; blank lines and code between new ones are nobody's prose.
+            // A sentence that follows another extends the range over the lines between them: blank lines and code.
             Some(range) if sentence.follows || first <= *range.end() => {
                 *range = (*range.start()).min(first)..=(*range.end()).max(last);
             }
@@ -286,7 +290,7 @@ fn passage(prose: &Prose, sentences: &[Sentence]) -> Passage {
 }
 
 impl Passage {
-    /// SHA-256 of the words with single spaces between them, lower-case hexadecimal: the same however the text is wrapped.
+    /// SHA-256 of the words with single spaces between them, in lower-case hexadecimal. Re-wrapping does not change it.
     pub fn sha256(&self) -> String {
         let words: Vec<&str> = self.text.split_whitespace().collect();
         lower_hex(&Sha256::digest(words.join(" ")))
@@ -299,7 +303,7 @@ mod tests {
     use proptest::prelude::*;
     use whowrote_input::prose::{Markup, of_file};
 
-    /// Sentences of eight words, each unlike all others.
+    /// Distinct sentences of nine words.
     fn sentences(from: usize, count: usize) -> Vec<String> {
         let word = |i: usize, j: usize| format!("w{}x{j}", i * 31 % 977);
         let sentence = |i: usize| {
@@ -310,7 +314,7 @@ mod tests {
     }
 
     fn prose(text: &str) -> Prose {
-        // An empty file is refused before its prose is looked for.
+        // An empty file would be refused, so add a paragraph without words.
         of_file("x", Markup::Plain, format!("{text}\n\n.").as_bytes()).unwrap()
     }
 
@@ -371,7 +375,7 @@ mod tests {
             sentences(0, 6).join(" ").replace("w0x3", "W0X3,")
         );
         assert_eq!(found(&moved, &[&old], 5), Passages::default());
-        // Into another file, beside new text.
+        // Moved into another file, beside new text.
         let new = sentences(50, 4).join(" ");
         let mixed = format!(
             "{}\n\n{new}\n\n{}",

@@ -1,7 +1,7 @@
-//! Which authors may write what: the file `whowrote.toml`.
+//! The policy file `whowrote.toml`: which authors may write which files.
 //!
-//! Paths are told by patterns as in a .gitignore, relative to the folder of the file, and of several rules the last that names
-//! a path holds. A path that no rule names is not judged.
+//! Rules name paths by patterns as in a .gitignore, relative to the policy's folder. If several rules name a path, the
+//! last one applies. A path that no rule names is not judged.
 
 use chrono::NaiveDate;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -11,60 +11,60 @@ use whowrote_input::printable;
 use whowrote_stats::conformal_scores::LENGTHS;
 use whowrote_stats::verdict::{ALPHA, AuthorSet};
 
-/// The name that the file is looked for under.
+/// The name of the policy file.
 pub const POLICY_FILE: &str = "whowrote.toml";
 
-/// What `whowrote gate init` writes: the default policy, with what can be said instead.
+/// What `whowrote gate init` writes: the default policy, with the alternatives in comments.
 pub const TEMPLATE: &str = include_str!("whowrote.toml");
 
 /// The largest file that is read, in bytes.
 const MAX_POLICY: u64 = 1 << 20;
 
-/// Words that a text has at least to be judged, where the policy does not say.
+/// The least number of words of a judged text, if the policy does not state it.
 const LEAST_WORDS: usize = 40;
 
-/// A text of more words would be judged on so many.
+/// The largest `least-words` of a policy: no judgement reads more words of a text.
 const MOST_LEAST_WORDS: usize = LENGTHS[LENGTHS.len() - 1];
 
-/// What becomes of a text whose author the evidence does not tell.
+/// The outcome of a text whose evidence is inconclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undecided {
-    /// Nothing: a forbidden author may have written it, and an allowed one too.
+    /// It passes: an allowed author may have written it, and so may another.
     #[default]
     Pass,
-    /// It is told.
+    /// It passes with a warning.
     Warn,
-    /// It fails, without any promise of how often wrongly.
+    /// It fails. How often this is wrong has no bound.
     Fail,
 }
 
-/// Which authors may write what, at which error.
+/// Which authors may write which files, and the error of a run.
 #[derive(Clone, Debug)]
 pub struct GatePolicy {
-    /// The file; none for the default policy.
+    /// The policy's file; none for the default policy.
     pub file: Option<PathBuf>,
-    /// The folder that patterns are relative to, from the root.
+    /// The absolute folder that patterns are relative to.
     pub root: PathBuf,
-    /// The share of runs, at most, that fail although allowed authors wrote all their texts.
+    /// If allowed authors wrote all texts of a run, the run fails with probability at most alpha.
     pub alpha: f64,
-    /// Words that a text has at least to be judged.
+    /// The least number of words of a judged text.
     pub least_words: usize,
-    /// Set A, as `--a` takes it; empty for the catalogue's.
+    /// Set A, as for `--a`. Empty: the catalogue's set A.
     pub a: Vec<String>,
-    /// Set B, as `--b` takes it; empty for the catalogue's.
+    /// Set B, as for `--b`. Empty: the catalogue's set B.
     pub b: Vec<String>,
     /// The catalogue of models and authors.
     pub models: Option<PathBuf>,
-    /// Calibrations of the user's own.
+    /// The user's own calibrations.
     pub calibrations: Vec<PathBuf>,
-    /// The rules; of several that name a path the last holds.
+    /// The rules. If several name a path, the last one applies.
     pub rules: Vec<Rule>,
     /// Texts that pass whoever wrote them.
     pub exceptions: Vec<Exception>,
 }
 
-/// Who may write the files of some paths.
+/// Who may write the files that some patterns name.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The patterns, as in a .gitignore.
@@ -73,7 +73,7 @@ pub struct Rule {
     pub judge: bool,
     /// Who may write them: names of authors, or `a`, `b` and `human` for a set.
     pub allow: Vec<String>,
-    /// What becomes of texts whose author the evidence does not tell.
+    /// The outcome of texts whose evidence is inconclusive.
     pub undecided: Undecided,
     matcher: Gitignore,
 }
@@ -81,18 +81,18 @@ pub struct Rule {
 /// A text that passes whoever wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
-    /// SHA-256 of its words, lower-case hexadecimal, as the gate prints it.
+    /// SHA-256 of its words in lower-case hexadecimal, as the gate prints it.
     pub sha256: String,
     /// Why it passes.
     pub reason: String,
-    /// The last day on which it does; none for ever.
+    /// The last day of the exception. None: it never expires.
     pub expires: Option<NaiveDate>,
 }
 
-/// Why a policy cannot be used. The names are already safe to print.
+/// Why a policy cannot be used. The names in it are safe to print.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The file is not there, or may not be read.
+    /// The file does not exist or cannot be read.
     #[error("the policy `{file}` could not be read ({reason}); check the path given with --policy")]
     Unreadable {
         /// The file.
@@ -100,8 +100,8 @@ pub enum PolicyError {
         /// What the system said.
         reason: String,
     },
-    /// The file is no TOML, or says something else than a policy does.
-    #[error("the policy `{file}` is wrong: {reason}; `whowrote gate init` writes one to begin with")]
+    /// The file is not TOML, or not a policy.
+    #[error("the policy `{file}` is wrong: {reason}; `whowrote gate init` writes one to start from")]
     Malformed {
         /// The file.
         file: String,
@@ -110,7 +110,7 @@ pub enum PolicyError {
     },
 }
 
-/// The file as it is written.
+/// The file, as TOML.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Form {
@@ -165,11 +165,11 @@ fn yes() -> bool {
 }
 
 impl GatePolicy {
-    /// The policy of a folder: its `whowrote.toml`, or that of the nearest folder above it up to the top of the repository; the
-    /// default policy where there is none.
+    /// The policy of a folder: the `whowrote.toml` in it, or in the nearest folder above it up to the top of the
+    /// repository. The default policy if there is none.
     ///
     /// # Errors
-    /// When there is one that cannot be used.
+    /// When the file that was found cannot be used.
     pub fn find(folder: &Path) -> Result<Self, PolicyError> {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         for above in folder.ancestors() {
@@ -187,16 +187,16 @@ impl GatePolicy {
     /// The policy in a file.
     ///
     /// # Errors
-    /// When it cannot be read, or is no policy.
+    /// When the file cannot be read or is not a policy.
     pub fn read(file: &Path) -> Result<Self, PolicyError> {
         use std::io::Read;
         let unreadable = |reason: String| PolicyError::Unreadable {
             file: printable(&file.to_string_lossy()),
             reason,
         };
-        // A pipe would be waited for.
+        // Opening a pipe would block.
         if file.exists() && !file.is_file() {
-            return Err(unreadable("it is no file".to_owned()));
+            return Err(unreadable("it is not a regular file".to_owned()));
         }
         let mut text = String::new();
         let opened = std::fs::File::open(file).map_err(|error| unreadable(error.to_string()))?;
@@ -205,26 +205,26 @@ impl GatePolicy {
         if text.len() as u64 > MAX_POLICY {
             return Err(unreadable("it is larger than 1 MiB".to_owned()));
         }
-        // Of a link the folder that it lies in, and not that of what it leads to.
+        // For a symbolic link this is the link's folder, not the target's.
         let folder = file
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let policy = Self::parse(&text, Some(file), &root)?;
-        match policy.rules.is_empty() {
-            true => Err(PolicyError::Malformed {
+        if policy.rules.is_empty() {
+            return Err(PolicyError::Malformed {
                 file: printable(&file.to_string_lossy()),
-                reason: "it has no [[rule]], so that nothing would be judged".to_owned(),
-            }),
-            false => Ok(policy),
+                reason: "it has no [[rule]], so nothing would be judged".to_owned(),
+            });
         }
+        Ok(policy)
     }
 
-    /// A policy that was read from `file`, for paths under `root`.
+    /// The policy of the text of `file`, for paths under `root`.
     ///
     /// # Errors
-    /// When the text is no policy.
+    /// When the text is not a policy.
     pub fn parse(text: &str, file: Option<&Path>, root: &Path) -> Result<Self, PolicyError> {
         let malformed = |reason: String| PolicyError::Malformed {
             file: printable(&file.unwrap_or(Path::new(POLICY_FILE)).to_string_lossy()),
@@ -239,12 +239,12 @@ impl GatePolicy {
         })?;
         if !(form.alpha > 0.0 && form.alpha < 1.0) {
             return Err(malformed(
-                "alpha is a share above 0 and below 1, such as 0.05".to_owned(),
+                "alpha must be a share above 0 and below 1, such as 0.05".to_owned(),
             ));
         }
         if !(1..=MOST_LEAST_WORDS).contains(&form.least_words) {
             return Err(malformed(format!(
-                "least-words is a number from 1 to {MOST_LEAST_WORDS}: no text is judged on more words"
+                "least-words must be a number from 1 to {MOST_LEAST_WORDS}; the gate reads no more words of a text"
             )));
         }
         let rules = form.rules.into_iter().map(|rule| Rule::new(rule, form.undecided));
@@ -252,9 +252,12 @@ impl GatePolicy {
         let exceptions = form.exceptions.into_iter().map(Exception::new);
         let exceptions = exceptions.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
         let beside = |path: PathBuf| root.join(path);
-        let author = |name: String| match name.contains(std::path::is_separator) || name.ends_with(".gguf") {
-            true => root.join(&name).to_string_lossy().into_owned(),
-            false => name,
+        let author = |name: String| {
+            if name.contains(std::path::is_separator) || name.ends_with(".gguf") {
+                root.join(&name).to_string_lossy().into_owned()
+            } else {
+                name
+            }
         };
         Ok(Self {
             file: file.map(Path::to_owned),
@@ -270,7 +273,8 @@ impl GatePolicy {
         })
     }
 
-    /// The same for a repository of this top folder: where the policy's own folder lies outside of it, patterns are relative to the top.
+    /// The same policy for the repository in the folder `top`. If the policy lies outside of it, its patterns become
+    /// relative to `top`.
     pub fn within(mut self, top: &Path) -> Self {
         if !self.root.starts_with(top) {
             self.root = top.to_owned();
@@ -278,11 +282,11 @@ impl GatePolicy {
         self
     }
 
-    /// The rule for a path from the root, with its number counted from 1; none where it is not under the policy's folder or no
-    /// rule names it.
+    /// The rule for an absolute path, with its number counted from 1. None if the path is not under the policy's
+    /// folder, or if no rule names it.
     pub fn rule_for(&self, path: &Path) -> Option<(usize, &Rule)> {
         let relative = path.strip_prefix(&self.root).ok()?;
-        // Patterns speak of what lies below, and the matcher of nothing else.
+        // Patterns, and the matcher, only cover paths below the folder.
         let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
         if !plain || relative.as_os_str().is_empty() {
             return None;
@@ -293,7 +297,7 @@ impl GatePolicy {
             .find(|(_, rule)| rule.names(relative))
     }
 
-    /// The files that the policy names, from the root: whoever can change them can let anything pass too.
+    /// The absolute paths of the files that the policy names. Whoever can change them can let any text pass.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let authors = self
             .a
@@ -305,7 +309,7 @@ impl GatePolicy {
         named.map(|path| path.canonicalize().unwrap_or(path))
     }
 
-    /// What is said of a text by its words' digest: the exception that lets it pass, or the one that did and has expired.
+    /// The exception for a text, found by the digest of its words: one that holds, else one that has expired.
     pub fn exception(&self, sha256: &str, today: NaiveDate) -> Option<Excepted<'_>> {
         let of_text = || self.exceptions.iter().filter(|exception| exception.sha256 == sha256);
         let holds = |exception: &&Exception| exception.expires.is_none_or(|last| today <= last);
@@ -317,9 +321,9 @@ impl GatePolicy {
 /// Whether an exception still lets its text pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Excepted<'a> {
-    /// It does.
+    /// The text passes.
     Holds(&'a Exception),
-    /// It did.
+    /// The exception has expired.
     Expired(&'a Exception),
 }
 
@@ -337,20 +341,23 @@ impl Rule {
         let names_something = |pattern: &&String| !pattern.trim().is_empty() && !pattern.starts_with(['!', '#']);
         let leads_out = |pattern: &&String| pattern.split('/').any(|part| part == "..");
         if let Some(pattern) = form.paths.iter().find(leads_out) {
-            return Err(format!("`{}` leads out of the policy's folder", printable(pattern)));
+            return Err(format!(
+                "`{}` leads out of the policy's folder; patterns are relative to it and may not contain `..`",
+                printable(pattern)
+            ));
         }
         if !form.paths.iter().any(|pattern| names_something(&pattern)) {
             return Err(format!(
-                "the rule for {} names no files",
+                "the rule for {} names no files; give it a pattern that does not begin with `!` or `#`",
                 printable(&form.paths.join(", "))
             ));
         }
         let mut matcher = GitignoreBuilder::new("");
-        // A file must not escape its rule by capitals in its name.
+        // A file must not escape its rule by capital letters in its name.
         matcher.case_insensitive(true).map_err(|error| error.to_string())?;
         for pattern in &form.paths {
             let added = matcher.add_line(None, pattern);
-            added.map_err(|error| format!("`{}` is no pattern ({error})", printable(pattern)))?;
+            added.map_err(|error| format!("`{}` is not a valid pattern ({error})", printable(pattern)))?;
         }
         let matcher = matcher.build().map_err(|error| error.to_string())?;
         Ok(Self {
@@ -362,13 +369,13 @@ impl Rule {
         })
     }
 
-    /// Whether a relative path is one of the rule's.
+    /// Whether the rule names a relative path.
     fn names(&self, path: &Path) -> bool {
         self.matcher.matched_path_or_any_parents(path, false).is_ignore()
     }
 
-    /// Whether the promise of the run can be kept for a text of these files: calibrations of people hold pieces from anywhere in a
-    /// document, those of models beginnings alone.
+    /// Whether the bound of the run holds for a text of these files. Calibrations of people hold pieces from anywhere
+    /// in a document, but calibrations of models hold only beginnings.
     pub fn can_fail(&self, is_later: bool) -> bool {
         !is_later || self.allow.iter().all(|name| name == "human")
     }
@@ -379,7 +386,7 @@ impl Rule {
     }
 }
 
-/// Whether an author is one of these names, or of the sets that they name.
+/// Whether an author is one of these names, or belongs to a set that they name.
 pub(super) fn allows(names: &[String], author: &str, set: AuthorSet) -> bool {
     let set = match set {
         AuthorSet::A => "a",
@@ -394,7 +401,7 @@ impl Exception {
         let sha256 = form.sha256.to_lowercase();
         if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(format!(
-                "`{}` is no SHA-256; copy the one that the gate printed for the text",
+                "`{}` is not a SHA-256 digest; copy the one that the gate printed for the text",
                 printable(&form.sha256)
             ));
         }
@@ -406,7 +413,7 @@ impl Exception {
             let day = |date: toml::value::Date| {
                 NaiveDate::from_ymd_opt(i32::from(date.year), u32::from(date.month), u32::from(date.day))
             };
-            let wrong = || format!("`{given}` is no day; write one as 2030-12-31");
+            let wrong = || format!("`{given}` is not a day; write it as 2030-12-31");
             date.and_then(day).ok_or_else(wrong)
         });
         Ok(Self {
@@ -522,18 +529,21 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, said) in [
-            ("alpha = 2", "alpha is a share"),
-            ("alpha = nan", "alpha is a share"),
+            ("alpha = 2", "alpha must be a share"),
+            ("alpha = nan", "alpha must be a share"),
             ("\nbeta = 1", "line 2: unknown field `beta`"),
             ("alpha = [", "line 1: "),
             ("[[rule]]\npaths = []\nallow = [\"a\"]", "no paths"),
             ("[[rule]]\npaths = [\"*.md\"]", "the rule for *.md allows nobody"),
-            ("[[rule]]\npaths = [\"[z-a]\"]\nallow = [\"a\"]", "is no pattern"),
+            (
+                "[[rule]]\npaths = [\"[z-a]\"]\nallow = [\"a\"]",
+                "is not a valid pattern",
+            ),
             (
                 "[[rule]]\npaths = [\"*\"]\nallow = [\"a\"]\nundecided = \"maybe\"",
                 "unknown variant `maybe`",
             ),
-            ("[[exception]]\nsha256 = \"1\"\nreason = \"r\"", "is no SHA-256"),
+            ("[[exception]]\nsha256 = \"1\"\nreason = \"r\"", "is not a SHA-256"),
             ("[[exception]]\nsha256 = \"HASH\"\nreason = \" \"", "has no reason"),
             (
                 "[[exception]]\nsha256 = \"HASH\"\nreason = \"r\"\nexpires = 2030-02-31",
@@ -541,7 +551,7 @@ mod tests {
             ),
             (
                 "[[exception]]\nsha256 = \"HASH\"\nreason = \"r\"\nexpires = 10:00:00",
-                "is no day",
+                "is not a day",
             ),
         ] {
             let error = policy(&text.replace("HASH", &"0".repeat(64))).unwrap_err();
@@ -579,6 +589,11 @@ mod tests {
             missing.contains("none.toml") && missing.contains("--policy"),
             "{missing}"
         );
-        assert!(GatePolicy::read(&deep).unwrap_err().to_string().contains("no file"));
+        assert!(
+            GatePolicy::read(&deep)
+                .unwrap_err()
+                .to_string()
+                .contains("not a regular file")
+        );
     }
 }

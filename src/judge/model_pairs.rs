@@ -5,7 +5,7 @@ use super::error::JudgeError;
 use super::model_pool::ModelPool;
 use super::round::Job;
 use crate::model::LanguageModel;
-use crate::scoring::{Hidden, cross};
+use crate::scoring::{Hidden, cross_entropy_pass};
 use std::sync::Arc;
 use std::time::Instant;
 use whowrote_stats::token_stats::CrossScores;
@@ -72,7 +72,7 @@ impl ModelPairs {
             for ((one, other), job) in first.hidden.iter().zip(&hidden).zip(&mut *jobs) {
                 let start = Instant::now();
                 let failed = || format!("{} and {} could not be compared", pair.models[0], pair.models[1]);
-                let figures = cross([&first.model, model], [one, other], &pair.betas)
+                let figures = cross_entropy_pass([&first.model, model], [one, other], &pair.betas)
                     .map_err(JudgeError::model(failed()))?
                     .unwrap_or_else(|| vec![Default::default(); pair.betas.len()]);
                 for ([of_first, of_second], &(a, b)) in figures.into_iter().zip(&pair.betas) {

@@ -1,8 +1,8 @@
-//! What a decoder looks like: one description that serves every covered family.
+//! The architecture of a decoder: one description for every covered family.
 //!
-//! A family is a row of differences, not a file of code: which norms stand where, which projections have a bias,
-//! how positions are encoded, which layers look only so far back. The description is read from a GGUF file's
-//! metadata or from a Hugging Face `config.json`; both give the same value for the same model.
+//! Families differ in data and not in code: where norms stand, how positions are encoded, and which layers have a
+//! sliding window. The description is read from a GGUF file's metadata or from a Hugging Face `config.json`. Both give
+//! the same value for the same model.
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
@@ -14,13 +14,13 @@ use std::path::Path;
 /// The architectures that are covered, as GGUF and `config.json` name them.
 pub const COVERED: &str = "llama, mistral, smollm3, qwen2, qwen3, gemma3";
 
-/// The deepest model that is believed.
+/// The most layers that a file may state.
 const MAX_LAYERS: usize = 1 << 10;
 
-/// The widest head that is believed: rotary tables are made for it, whatever the size of the weights.
+/// The widest head that a file may state. The size of the rotary tables depends on it, and not on the weights.
 const MAX_HEAD_DIM: usize = 512;
 
-/// The function between the two projections of the feed-forward block.
+/// The activation of the feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// `x·sigmoid(x)`.
@@ -29,39 +29,39 @@ pub enum Activation {
     GeluTanh,
 }
 
-/// How rotary frequencies are stretched beyond the context that the model was first trained with.
+/// How rotary frequencies are scaled for contexts longer than the first training's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RotaryScaling {
-    /// Not at all.
+    /// No scaling.
     None,
-    /// All positions divided by a factor.
+    /// All positions are divided by a factor.
     Linear(f64),
-    /// Llama 3: low frequencies divided by `factor`, high ones kept, a ramp between.
+    /// Llama 3: low frequencies are divided by `factor`, high ones stay, with a ramp between.
     Llama3 {
-        /// Division of the low frequencies.
+        /// The divisor of the low frequencies.
         factor: f64,
-        /// Wavelengths above `original_context / low` are low frequencies.
+        /// Wavelengths above `original_context / low` have low frequencies.
         low: f64,
-        /// Wavelengths below `original_context / high` are high frequencies.
+        /// Wavelengths below `original_context / high` have high frequencies.
         high: f64,
-        /// Context of the first training.
+        /// The context of the first training.
         original_context: f64,
     },
-    /// A divisor for each frequency, as GGUF's `rope_freqs.weight` stores the Llama 3 rule.
+    /// A divisor for each frequency. GGUF stores the Llama 3 rule in this form, as `rope_freqs.weight`.
     Factors(Vec<f64>),
 }
 
 /// One rotary position encoding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rotary {
-    /// Base of the geometric series of wavelengths.
+    /// The base of the geometric series of wavelengths.
     pub base: f64,
-    /// Stretching.
+    /// The scaling of the frequencies.
     pub scaling: RotaryScaling,
 }
 
 impl Rotary {
-    /// Angular frequency of each pair of dimensions, radians a token: `(head_dim / 2)`.
+    /// The angular frequency of each pair of dimensions, in radians per token: `(head_dim / 2)`.
     pub fn frequencies(&self, head_dim: usize) -> Vec<f64> {
         let plain = (0..head_dim / 2).map(|i| self.base.powf(-2.0 * i as f64 / head_dim as f64));
         match &self.scaling {
@@ -84,45 +84,45 @@ impl Rotary {
     }
 }
 
-/// What sets one layer apart from its neighbours.
+/// The properties in which layers of a model differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerKind {
-    /// Index into [`Architecture::rotary`]; none for a layer without positions (SmolLM3).
+    /// Index into [`Architecture::rotary`]. None for a layer without positions (SmolLM3).
     pub rotary: Option<usize>,
-    /// A query sees this many positions, itself included; none for all before it.
+    /// The number of positions that a query sees, including its own. None: all positions before it.
     pub window: Option<usize>,
 }
 
 /// A decoder-only transformer with gated feed-forward blocks and RMS norms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
-    /// SamplingFamily, as the file names it.
+    /// The family, as the file names it.
     pub family: String,
-    /// Width of the residual stream.
+    /// The width of the residual stream.
     pub hidden: usize,
-    /// Width of the feed-forward block.
+    /// The width of the feed-forward block.
     pub intermediate: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub heads: usize,
-    /// Key and value heads.
+    /// The number of key and value heads.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// The width of a head.
     pub head_dim: usize,
-    /// Longest context that the model was trained for, tokens.
+    /// The longest context that the model was trained for, in tokens.
     pub context_length: usize,
     /// Added to the mean square in every norm.
     pub norm_epsilon: f64,
-    /// Added to every norm weight: 1 where the file stores the weight less one (Gemma in safetensors).
+    /// Added to every norm weight: 1 if the file stores the weight less one (Gemma in safetensors).
     pub norm_offset: f64,
-    /// Feed-forward activation.
+    /// The activation of the feed-forward block.
     pub activation: Activation,
-    /// Norms on each query and key head (Qwen 3, Gemma 3).
+    /// Whether each query and key head has a norm (Qwen 3, Gemma 3).
     pub head_norms: bool,
-    /// Norms after each block beside those before it (Gemma).
+    /// Whether each block has a norm after it, beside the norm before it (Gemma).
     pub sandwich_norms: bool,
-    /// Factor on the token embeddings.
+    /// The factor on token embeddings.
     pub embedding_scale: Option<f64>,
-    /// Factor on query-key products.
+    /// The factor on query-key products.
     pub attention_scale: f64,
     /// `cap·tanh(x/cap)` on query-key products.
     pub attention_softcap: Option<f64>,
@@ -130,13 +130,13 @@ pub struct Architecture {
     pub final_softcap: Option<f64>,
     /// The distinct position encodings.
     pub rotary: Vec<Rotary>,
-    /// Layer by layer.
+    /// The layers, in order.
     pub layers: Vec<LayerKind>,
-    /// GGUF stores the rows of llama's query and key projections with the two halves of a head interleaved.
+    /// Whether the file interleaves the two halves of each query and key head, as GGUF does for llama.
     pub interleaved_rows: bool,
 }
 
-/// A check that a number from a file is one that a decoder can have.
+/// Checks that a number from a file is from 1 to `most`.
 fn bounded(path: &Path, what: &str, value: Option<usize>, most: usize) -> Result<usize> {
     match value {
         Some(v) if (1..=most).contains(&v) => Ok(v),
@@ -149,7 +149,7 @@ fn bounded(path: &Path, what: &str, value: Option<usize>, most: usize) -> Result
 }
 
 impl Architecture {
-    /// Every layer alike, with one position encoding.
+    /// Equal layers with one position encoding.
     fn uniform(rotary: Rotary, layers: usize, window: Option<usize>) -> (Vec<Rotary>, Vec<LayerKind>) {
         (
             vec![rotary],
@@ -163,7 +163,8 @@ impl Architecture {
         )
     }
 
-    /// Gemma 3: every `pattern`-th layer looks at everything with a long base, the others at a window with a short one.
+    /// Gemma 3: every `pattern`-th layer sees all positions, with the `global` encoding. The other layers see a window,
+    /// with the `local` encoding.
     fn gemma_layers(
         global: Rotary,
         local: Rotary,
@@ -187,8 +188,8 @@ impl Architecture {
     /// Reads the description from a GGUF file's metadata.
     ///
     /// # Errors
-    /// An architecture that is not covered is named, with the list of those that are; missing or impossible numbers
-    /// are named.
+    /// When the architecture is not covered (the error lists those that are), or when a number is missing or impossible
+    /// (the error names it).
     pub fn from_gguf(file: &Gguf) -> Result<Self> {
         let path = file.path();
         let family = file.string("general.architecture").unwrap_or_default().to_owned();
@@ -228,7 +229,7 @@ impl Architecture {
         let (rotary, layers) = match family.as_str() {
             "gemma3" => {
                 let window = bounded(path, "sliding window", integer("attention.sliding_window"), 1 << 24)?;
-                // GGUF leaves the short base and the pattern to the reader; these are every Gemma 3's.
+                // GGUF does not store the local base and the pattern. These are the values of every Gemma 3.
                 let local = Rotary {
                     base: 10_000.0,
                     scaling: RotaryScaling::None,
@@ -252,10 +253,12 @@ impl Architecture {
             head_norms: gemma || family == "qwen3",
             sandwich_norms: gemma,
             embedding_scale: gemma.then(|| (hidden as f64).sqrt()),
-            // Gemma 3's largest model divides by the width over the heads, every other by the head's own width.
-            attention_scale: match gemma && depth == 62 {
-                true => ((hidden / heads) as f64).powf(-0.5),
-                false => (head_dim as f64).powf(-0.5),
+            // The scale of the largest Gemma 3 comes from the width over the number of heads. The scale of every other
+            // model comes from the width of a head.
+            attention_scale: if gemma && depth == 62 {
+                ((hidden / heads) as f64).powf(-0.5)
+            } else {
+                (head_dim as f64).powf(-0.5)
             },
             attention_softcap: float("attn_logit_softcapping").filter(|&c| c > 0.0),
             final_softcap: float("final_logit_softcapping").filter(|&c| c > 0.0),
@@ -285,7 +288,8 @@ impl Architecture {
                 scaling: extras.scaling(path)?,
             })
         };
-        // The numbers that every family has. The configurations are types of their own with fields of one name.
+        // The numbers of every family. It is a macro because each family's configuration is another type with the same
+        // field names.
         macro_rules! described {
             ($c:ident, $kv_heads:expr, $head_dim:expr, $layers:expr) => {{
                 let (head_dim, (rotary, layers)): (usize, (Vec<Rotary>, Vec<LayerKind>)) = ($head_dim, $layers);
@@ -312,7 +316,7 @@ impl Architecture {
                 }
             }};
         }
-        // One more than is believed, so that the check that follows can refuse it.
+        // One more than allowed, so that the check below refuses it.
         let depth = |layers: usize| layers.min(MAX_LAYERS + 1);
         let this = match family.as_str() {
             "llama" => {
@@ -383,7 +387,7 @@ impl Architecture {
         this.checked(path)
     }
 
-    /// Refuses numbers that would make a later step divide by zero or allocate without bound.
+    /// Refuses numbers with which a later step would divide by zero or allocate without bound.
     fn checked(self, path: &Path) -> Result<Self> {
         bounded(path, "width", Some(self.hidden), 1 << 17)?;
         bounded(path, "feed-forward width", Some(self.intermediate), 1 << 20)?;
@@ -427,7 +431,7 @@ fn smollm3_layers(rotary: Rotary, depth: usize, skip: impl Fn(usize) -> bool) ->
     (vec![rotary], kinds.collect())
 }
 
-/// Qwen's window, where it is switched on, holds from layer `first` on.
+/// Qwen's window, if it is on, applies from layer `first` on.
 fn qwen_windows(layers: &mut [LayerKind], window: Option<usize>, first: usize) {
     for layer in layers.iter_mut().skip(first) {
         layer.window = window;
@@ -438,14 +442,14 @@ fn not_covered(path: &Path, family: &str) -> ModelError {
     let family = if family.is_empty() { "unnamed" } else { family };
     ModelError::unsupported(
         path,
-        format!("the architecture {family:?} is not covered; these are: {COVERED}. Name a model of one of them"),
+        format!("the architecture {family:?} is not covered; name a model of one of these: {COVERED}"),
     )
 }
 
 fn scaling_not_covered(path: &Path, kind: &str) -> ModelError {
     ModelError::unsupported(
         path,
-        format!("the rotary scaling {kind:?} is not covered; none, linear and llama3 are. Name another model"),
+        format!("the rotary scaling {kind:?} is not covered; name a model with none, linear or llama3"),
     )
 }
 
@@ -453,13 +457,13 @@ fn parse<T: DeserializeOwned>(path: &Path, json: &serde_json::Value) -> Result<T
     T::deserialize(json).map_err(|e| ModelError::malformed(path, format!("its configuration says {e}")))
 }
 
-/// What candle-transformers' configurations leave out.
+/// The fields that candle-transformers' configurations leave out.
 #[derive(Deserialize)]
 struct Extras {
     model_type: Option<String>,
     head_dim: Option<usize>,
     rope_scaling: Option<serde_json::Value>,
-    /// Newer files keep base and scaling together here.
+    /// Newer files state base and scaling together here.
     rope_parameters: Option<serde_json::Value>,
     layer_types: Option<Vec<String>>,
     hidden_act: Option<String>,
@@ -468,18 +472,18 @@ struct Extras {
 }
 
 impl Extras {
-    /// Refuses what the decoder would leave out without a word: another activation, biases in the feed-forward block.
+    /// Refuses what the decoder would silently ignore: another activation, or biases in the feed-forward block.
     fn check_activation(&self, path: &Path, family: &str) -> Result<()> {
         let (given, covered): (_, &[&str]) = match family {
             "gemma3_text" => (&self.hidden_activation, &["gelu_pytorch_tanh"]),
             _ => (&self.hidden_act, &["silu", "swish"]),
         };
         if let Some(other) = given.as_deref().filter(|name| !covered.contains(name)) {
-            let reason = format!("its activation {other:?} is not covered for {family}. Name another model");
+            let reason = format!("its activation {other:?} is not covered for {family}; name another model");
             return Err(ModelError::unsupported(path, reason));
         }
         if self.mlp_bias == Some(true) {
-            let reason = "biases in the feed-forward block are not covered. Name another model";
+            let reason = "biases in the feed-forward block are not covered; name another model";
             return Err(ModelError::unsupported(path, reason));
         }
         Ok(())
@@ -489,8 +493,8 @@ impl Extras {
         self.head_dim.unwrap_or(hidden / heads.max(1))
     }
 
-    /// Writes the same facts where candle's configurations look for them: newer files keep the rotary base elsewhere,
-    /// leave out Gemma's pattern and say null for a window that is switched off.
+    /// Moves values to where candle's configurations look for them. Newer files state the rotary base elsewhere, leave
+    /// out Gemma's pattern, and write null for a window that is off.
     fn complete(&self, json: &mut serde_json::Value) {
         let Some(fields) = json.as_object_mut() else { return };
         fields.remove("rope_scaling");

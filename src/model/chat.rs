@@ -1,9 +1,8 @@
-//! What a model is given to read before it writes: a text to continue, or a turn of a conversation in the form of its
-//! chat template.
+//! The prompt of a model: a text to continue, or a turn of a conversation in the form of the model's chat template.
 //!
-//! A template is a program of the model's file, in the template language Jinja, and so comes from outside: it can render
-//! and nothing else, and only for so long. What people write is never seen by it. It renders marks in their place, and
-//! the writing is put there afterwards as plain text, so that `<|im_end|>` in an instruction ends no turn.
+//! A template is a program in the template language Jinja. It comes with the model's file, and so from outside. It can
+//! only render, and only a bounded number of steps. It never sees what people write: it renders marks, and this module
+//! then replaces the marks by the writing as plain text. So `<|im_end|>` in an instruction does not end a turn.
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
@@ -15,42 +14,42 @@ use std::io::Read;
 use std::path::Path;
 use whowrote_input::catch_panic;
 
-/// Steps that a template may take; those of real models take a few hundred for one turn.
+/// The number of steps that a template may take. Templates of real models take a few hundred for one turn.
 const FUEL: u64 = 100_000;
-/// Bytes of a template beyond which it is none. Those of real models have up to twenty thousand.
+/// The largest template, in bytes. Templates of real models have up to twenty thousand.
 const MAX_BYTES: usize = 1 << 16;
-/// The same of what it renders.
+/// The most bytes that a template may render.
 const MAX_RENDERED_BYTES: usize = 1 << 20;
-/// The language is parsed, compiled and run by functions that call themselves, a few kilobytes deep for each byte of a template at
-/// most.
+/// The stack for a template. minijinja parses, compiles and runs a template by recursion, which takes at most a few
+/// kilobytes for each byte of the template.
 const STACK_BYTES: usize = 512 << 20;
 
-/// Marks that stand for what people wrote, of characters for private use, which no template writes.
+/// Marks in place of what people wrote. They consist of private-use characters, which no template writes.
 const SYSTEM: &str = "\u{F8FE}\u{F8F0}\u{F8FF}";
 const USER: &str = "\u{F8FE}\u{F8F1}\u{F8FF}";
 
-/// What a model that holds conversations is taken to have been asked where nobody knows it.
+/// The request that stands in for an unknown prompt, if the model holds conversations.
 ///
-/// Such a model has seen next to no text that follows nothing: its own answers look odd to it there. After a request that says
-/// as little as one can, they do not (docs/VALIDITY.md has the difference). Texts are scored after it only where the
-/// evidence is the place among texts scored in the same way, so that any request keeps the guarantee.
+/// Such a model has seen almost no text without a request before it, so its own answers look unusual to it there. After
+/// a minimal request they do not (docs/VALIDITY.md has the difference). Texts are scored after this request only if the
+/// evidence is conformal, with calibration texts scored in the same way. Then any request keeps the guarantee.
 pub const GENERIC_REQUEST: &str = "Write a text.";
 
 /// What a model reads before it writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// A text that it continues.
+    /// A text that the model continues.
     Text(String),
-    /// A turn of a user, which the model answers.
+    /// A user's turn that the model answers.
     Chat {
-        /// What the model is told to be; without it, what its template says.
+        /// The system's turn. None: the template's default.
         system: Option<String>,
         /// What the user wrote.
         user: String,
     },
 }
 
-/// How a model's file says that a conversation is written.
+/// The form of a conversation, from a model's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatTemplate {
     source: String,
@@ -59,7 +58,7 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// A template in Jinja, with the names of the tokens that begin and end a text.
+    /// A template in Jinja, and the names of the tokens that begin and end a text.
     pub fn new(source: impl Into<String>, bos: impl Into<String>, eos: impl Into<String>) -> Self {
         Self {
             source: source.into(),
@@ -79,10 +78,10 @@ impl ChatTemplate {
         Some(Self::new(source, name("bos"), name("eos")))
     }
 
-    /// The template of a folder: `chat_template.jinja`, or what `tokenizer_config.json` holds.
+    /// The template of a folder: `chat_template.jinja`, or the one in `tokenizer_config.json`.
     ///
     /// # Errors
-    /// When one of these files is there and cannot be read, or is damaged.
+    /// When one of these files exists but cannot be read or is damaged.
     pub fn from_folder(path: &Path) -> Result<Option<Self>> {
         let config_path = path.join("tokenizer_config.json");
         let config: serde_json::Value = match read_if_there(&config_path)? {
@@ -90,7 +89,7 @@ impl ChatTemplate {
             Some(json) => serde_json::from_str(&json)
                 .map_err(|e| ModelError::malformed(&config_path, format!("it is not JSON: {e}")))?,
         };
-        // A token is written as its name, or as an object that holds it.
+        // A token is written as its name, or as an object that contains its name.
         let name = |key: &str| {
             let token = &config[key];
             token.as_str().or(token["content"].as_str()).unwrap_or_default()
@@ -107,7 +106,7 @@ impl ChatTemplate {
         Ok(source.map(|source| Self::new(source, name("bos_token"), name("eos_token"))))
     }
 
-    /// What stands before the model's answer, with marks for what was written.
+    /// Renders the prompt of the model's answer, with marks in place of what people wrote.
     fn render(&self, has_system: bool) -> std::result::Result<String, Error> {
         let failed = |why: String| Err(Error::new(ErrorKind::InvalidOperation, why));
         std::thread::scope(|scope| {
@@ -134,7 +133,7 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(64);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        // As Hugging Face transformers sets them.
+        // The settings of Hugging Face transformers.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
         environment.set_syntax(syntax);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -145,9 +144,10 @@ impl ChatTemplate {
             },
         );
         let user = context! { role => "user", content => USER };
-        let messages = match has_system {
-            true => vec![context! { role => "system", content => SYSTEM }, user],
-            false => vec![user],
+        let messages = if has_system {
+            vec![context! { role => "system", content => SYSTEM }, user]
+        } else {
+            vec![user]
         };
         let rendered = environment.render_str(
             &self.source,
@@ -158,23 +158,28 @@ impl ChatTemplate {
                 eos_token => self.eos.as_str(),
             },
         )?;
-        match rendered.len() <= MAX_RENDERED_BYTES {
-            true => Ok(rendered),
-            false => Err(Error::new(ErrorKind::InvalidOperation, "it writes too much")),
+        if rendered.len() <= MAX_RENDERED_BYTES {
+            Ok(rendered)
+        } else {
+            Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "it writes more than any prompt",
+            ))
         }
     }
 }
 
-/// Bytes of a folder's small files beyond which they are none: the configuration of a tokeniser lists its added tokens.
+/// The largest configuration file of a model's folder, in bytes. The configuration of a tokeniser is the largest,
+/// because it lists the added tokens.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// A small file of a model's folder; none where it is not there.
+/// The text of a configuration file of a model's folder. None if the file does not exist.
 pub(super) fn read_if_there(path: &Path) -> Result<Option<String>> {
     if !path.exists() {
         return Ok(None);
     }
     if !path.is_file() {
-        return Err(ModelError::malformed(path, "it is no regular file".to_owned()));
+        return Err(ModelError::malformed(path, "it is not a regular file".to_owned()));
     }
     let file = std::fs::File::open(path).map_err(|e| ModelError::io(path, e))?;
     let mut text = String::new();
@@ -188,11 +193,11 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// The ids that a model is given before it writes.
+/// The token ids of a prompt.
 ///
 /// # Errors
 /// When the model has no chat template for a turn, the template fails or leaves out what was written, or the tokeniser
-/// refuses the text.
+/// cannot read the text.
 pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
     let tokenizer = model.tokenizer();
     let (system, user) = match prompt {
@@ -213,18 +218,19 @@ pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
         }
     }
     let ids = tokenizer.encode_with_control(&parts(&rendered, system.unwrap_or_default(), user))?;
-    // Most templates write the token that begins a text, and the others mean it.
-    match ids.starts_with(tokenizer.context()) {
-        true => Ok(ids),
-        false => Ok([tokenizer.context(), &ids].concat()),
+    // Most templates write the token that begins a text, and the others imply it.
+    if ids.starts_with(tokenizer.context()) {
+        Ok(ids)
+    } else {
+        Ok([tokenizer.context(), &ids].concat())
     }
 }
 
-/// What a model saw before a text whose prompt nobody knows: [`GENERIC_REQUEST`] where it holds conversations, and nothing
-/// otherwise.
+/// The token ids before a text whose prompt is not known: [`GENERIC_REQUEST`] if the model holds conversations, else
+/// only the model's own beginning-of-text token.
 ///
 /// # Errors
-/// When the template of the model's file refuses the request.
+/// When the chat template refuses the request.
 pub fn unknown_prompt_ids(model: &LanguageModel) -> Result<Vec<u32>> {
     match model.chat_template() {
         None => Ok(model.tokenizer().context().to_vec()),
@@ -238,7 +244,7 @@ pub fn unknown_prompt_ids(model: &LanguageModel) -> Result<Vec<u32>> {
     }
 }
 
-/// The rendering with what was written in the place of its marks.
+/// The rendered prompt, with what people wrote in place of the marks.
 fn parts<'a>(rendered: &'a str, system: &'a str, user: &'a str) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     for (i, piece) in rendered.split(USER).enumerate() {

@@ -1,8 +1,11 @@
-//! All unsafe code of the crate: memory maps, and CPU kernels where a benchmark shows that they pay.
+//! CPU kernels, and all unsafe code of the crate: memory maps and matrix products.
 //!
-//! The kernels compute what [`super::ops`] writes in candle's own operations, and are tested against it. They pay
-//! because candle's softmax, activations and masks call the C library's exponential a number at a time and pass over
-//! memory once an operation; together that took longer than the multiplications of a small model.
+//! Each kernel computes what [`super::ops`] writes in candle's own operations, and is tested against it. There is a
+//! kernel only if a benchmark shows that it is faster. candle's softmax, activations and masks call the C library's
+//! exponential for one number at a time, and each operation passes over memory once. Together they took longer than the
+//! multiplications of a small model.
+
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, bail};
 use gemm::Parallelism;
@@ -17,23 +20,24 @@ use super::ops::Mask;
 
 /// Maps a file, read-only.
 pub(super) fn map_file(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the map is only read, as bytes. Should another process shorten the file meanwhile, the system ends this
-    // one with a bus error; models are installed by rename and never written in place, so that takes a user who
-    // overwrites a model while it runs.
+    // SAFETY: the map is only read, as bytes. If another process shortens the file meanwhile, the system ends this
+    // process with a bus error. The store installs models by rename and never writes in place, so this happens only if
+    // a user overwrites a model while it runs.
     unsafe { Mmap::map(file) }
 }
 
-/// Lets the pages of a range leave resident memory; they are read from the file again if touched.
+/// Lets the pages of a range be dropped from resident memory. They are read from the file again when accessed.
 pub(super) fn release_pages(map: &Mmap, range: Range<usize>) {
     // SAFETY: the map is a read-only view of a file, so dropped pages come back with the same content.
-    // The result is advice: a system that does not take it only uses more memory.
+    // This is advice, so the result is ignored: a system that does not follow it only uses more memory.
     let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
 }
 
-/// exp(y) for |y| at most 87, relative error below 2⁻²². Cephes' polynomial; no call, so that loops over it vectorise.
+/// exp(y) for |y| at most 87, with a relative error below 2⁻²²: Cephes' polynomial. It makes no call, so loops over it
+/// vectorise.
 #[inline(always)]
 pub(crate) fn exp(y: f32) -> f32 {
-    /// 1.5·2²³: adding it rounds to an integer and leaves that integer in the low bits.
+    /// 1.5·2²³. Adding it rounds to an integer and leaves that integer in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let shifted = y * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
@@ -46,7 +50,7 @@ pub(crate) fn exp(y: f32) -> f32 {
     value * f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23)
 }
 
-/// A matrix of f32 in a slice: rows lie `stride` numbers apart, a row's numbers side by side.
+/// A matrix of f32 in a slice. Rows are `stride` numbers apart; the numbers of a row are contiguous.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     data: &'a [f32],
@@ -56,7 +60,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// None where the matrix would reach beyond the slice.
+    /// None if the matrix would reach beyond the slice.
     fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Option<Self> {
         let last = rows.checked_sub(1)?.checked_mul(stride)?.checked_add(columns)?;
         (columns > 0 && columns <= stride && last <= data.len()).then_some(Self {
@@ -68,17 +72,18 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// `out = a·bᵀ` (`transposed`) or `a·b`, where `out` has `a.rows` rows `out_stride` apart.
+/// `out = a·bᵀ` (`transposed`) or `a·b`. `out` has `a.rows` rows, `out_stride` numbers apart.
 ///
 /// # Safety
-/// `out` must be valid for writes of every `(row, column)` of the product, and no other thread may touch those.
+/// `out` must be valid for writes of every `(row, column)` of the product, and no other thread may access them.
 unsafe fn multiply(a: Rows, b: Rows, transposed: bool, out: *mut f32, out_stride: usize, parallelism: Parallelism) {
-    let (n, b_rs, b_cs) = match transposed {
-        true => (b.rows, 1, b.stride),
-        false => (b.columns, b.stride, 1),
+    let (n, b_rs, b_cs) = if transposed {
+        (b.rows, 1, b.stride)
+    } else {
+        (b.columns, b.stride, 1)
     };
     assert_eq!(a.columns, if transposed { b.columns } else { b.rows });
-    // SAFETY: `Rows` reaches no further than its slice, the inner dimensions agree, and the caller vouches for `out`.
+    // SAFETY: `Rows` never reaches beyond its slice, the inner dimensions agree, and the caller guarantees `out`.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -111,8 +116,8 @@ fn threads() -> Parallelism {
     }
 }
 
-/// `x·wᵀ` for x of `(rows, columns)` and w of `(n, columns)`, into a buffer that is reused from call to call:
-/// `(rows, n)`. A fresh buffer would be zeroed, or faulted in page by page, before it is overwritten.
+/// `x·wᵀ` for x of `(rows, columns)` and w of `(n, columns)`: `(rows, n)`, in a buffer that is reused from call to
+/// call. A new buffer would be zeroed, or faulted in page by page, before it is overwritten.
 pub(crate) fn multiply_into(x: &[f32], rows: usize, w: &[f32], n: usize, out: &mut Vec<f32>) -> Result<()> {
     let columns = x.len() / rows.max(1);
     let (Some(a), Some(b)) = (Rows::new(x, rows, columns, columns), Rows::new(w, n, columns, columns)) else {
@@ -120,7 +125,7 @@ pub(crate) fn multiply_into(x: &[f32], rows: usize, w: &[f32], n: usize, out: &m
     };
     out.clear();
     out.reserve(rows * n);
-    // SAFETY: the buffer has room for rows·n numbers, all of which the product writes before the length says so.
+    // SAFETY: the buffer has room for rows·n numbers. The product writes all of them before the length is set.
     unsafe {
         multiply(a, b, true, out.as_mut_ptr(), n, threads());
         out.set_len(rows * n);
@@ -128,8 +133,8 @@ pub(crate) fn multiply_into(x: &[f32], rows: usize, w: &[f32], n: usize, out: &m
     Ok(())
 }
 
-/// Unpacks Q8_0 blocks (an f16 scale and 32 signed bytes each), the format that vocabularies are mostly stored in.
-/// candle's own loop is not vectorised on a build for any x86-64; the head is unpacked at every pass, so it counts.
+/// Unpacks Q8_0 blocks (an f16 scale and 32 signed bytes each). Most files store the vocabulary in this format. In a
+/// build for generic x86-64, candle's own loop is not vectorised, and every pass unpacks the head.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -155,9 +160,9 @@ fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]>
 }
 
 /// `x·wᵀ`: `(rows, columns)` by `(n, columns)`.
-pub(super) struct Linear;
+pub(super) struct LinearKernel;
 
-impl CustomOp2 for Linear {
+impl CustomOp2 for LinearKernel {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -172,14 +177,14 @@ impl CustomOp2 for Linear {
 
 /// Causal attention; see [`super::ops::attention`].
 ///
-/// A single query of each row, as when a text is drawn, takes all heads that share keys at once: the keys are then read
-/// once, and not once a head.
-pub(super) struct Attention<'a>(pub Mask<'a>);
+/// If each row has a single query, as in generation, a task takes all heads that share keys. So it reads the keys once
+/// for all of them, and not once per head.
+pub(super) struct AttentionKernel<'a>(pub Mask<'a>);
 
-/// Queries of one head that are worked on at a time: their scores stay in the second-level cache.
+/// Queries of one head that a task takes at a time. Their scores fit into the second-level cache.
 const QUERY_BLOCK: usize = 64;
 
-impl CustomOp3 for Attention<'_> {
+impl CustomOp3 for AttentionKernel<'_> {
     fn name(&self) -> &'static str {
         "attention"
     }
@@ -201,14 +206,14 @@ impl CustomOp3 for Attention<'_> {
         let past = self.0.past;
         let fits = past.len() == batch && batch <= room_rows && past.iter().all(|past| past + tokens <= room);
         if !fits || group * kv_heads != heads || k.len() != room_rows * room * k_stride || v.len() != k.len() {
-            bail!("attention over room for {room} keys does not follow {past:?} and {tokens}")
+            bail!("attention with room for {room} keys does not fit {tokens} tokens after {past:?}")
         }
-        // Heads of one task, and how far the rows of its queries lie apart.
+        // The number of heads in a task, and the distance between the rows of its queries.
         let (together, row_stride) = if tokens == 1 { (group, head_dim) } else { (1, q_stride) };
         let mut out = vec![0f32; q.len()];
         let blocks = tokens.div_ceil(QUERY_BLOCK);
         let target = Shared(out.as_mut_ptr());
-        // Long blocks first would balance better; two threads and dozens of blocks do not need it.
+        // Taking long blocks first would balance better, but dozens of blocks on a few threads do not need it.
         (0..batch * heads / together * blocks)
             .into_par_iter()
             .try_for_each_init(Vec::new, |scores, task| {
@@ -218,7 +223,7 @@ impl CustomOp3 for Attention<'_> {
                 let queries = (tokens - first).min(QUERY_BLOCK);
                 let rows = queries * together;
                 let past = past[b];
-                // Keys that any query of the block sees.
+                // The keys that some query of the block sees.
                 let end = past + first + queries;
                 let start = self.0.window.map_or(0, |w| (past + first + 1).saturating_sub(w));
                 let q_at = (b * tokens + first) * q_stride + head * head_dim;
@@ -235,7 +240,7 @@ impl CustomOp3 for Attention<'_> {
                 };
                 scores.clear();
                 scores.resize(rows * (end - start), 0f32);
-                // SAFETY: the scores are this thread's own and as large as the product.
+                // SAFETY: the scores belong to this thread and are as large as the product.
                 unsafe { multiply(q, k, true, scores.as_mut_ptr(), end - start, Parallelism::None) };
                 for (i, row) in scores.chunks_exact_mut(end - start).enumerate() {
                     let position = past + first + i / together;
@@ -256,7 +261,8 @@ impl CustomOp3 for Attention<'_> {
                 let Some(p) = Rows::new(scores, rows, end - start, end - start) else {
                     bail!("no keys to attend to")
                 };
-                // SAFETY: the output is as large as the queries; this task alone writes the rows of its block at its heads.
+                // SAFETY: the output is as large as the queries. Only this task writes the rows of its block at its
+                // heads.
                 unsafe { multiply(p, v, false, target.at(q_at), row_stride, Parallelism::None) };
                 Ok(())
             })?;
@@ -264,10 +270,10 @@ impl CustomOp3 for Attention<'_> {
     }
 }
 
-/// A pointer that tasks may take to disjoint places.
+/// A pointer through which tasks write to disjoint places.
 struct Shared(*mut f32);
 
-// SAFETY: only [`Attention`] uses it, where every task writes rows and columns that no other task touches.
+// SAFETY: only [`AttentionKernel`] uses it, and there no two tasks write the same rows and columns.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -279,7 +285,7 @@ impl Shared {
     }
 }
 
-/// exp(scale·x) over its sum, in place.
+/// exp(scale·x) divided by its sum, in place.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -319,7 +325,7 @@ fn softmax(row: &mut [f32], scale: f32) {
     row.iter_mut().for_each(|x| *x *= factor);
 }
 
-/// exp(factor·(x - largest x)) of every number, into a buffer that is reused: the largest becomes 1.
+/// exp(factor·(x - largest x)) of every number, into a buffer that is reused. The largest number becomes 1.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -335,9 +341,9 @@ pub(super) fn exp_over(row: &[f32], factor: f32, out: &mut Vec<f32>) {
 }
 
 /// `activation(gate)·up`; see [`super::ops::gate`].
-pub(super) struct Gate(pub Activation);
+pub(super) struct GateKernel(pub Activation);
 
-impl CustomOp1 for Gate {
+impl CustomOp1 for GateKernel {
     fn name(&self) -> &'static str {
         "gate"
     }
@@ -364,7 +370,7 @@ impl CustomOp1 for Gate {
     }
 }
 
-/// x·sigmoid(z), with z held where [`exp`] is exact enough and the sigmoid is 0 or 1 to f32.
+/// x·sigmoid(z). z is clamped to the range where [`exp`] is accurate; beyond it the sigmoid is 0 or 1 in f32.
 #[inline(always)]
 fn times_sigmoid(x: f32, z: f32) -> f32 {
     let z = if z < -87.0 { -87.0 } else { z };
@@ -397,9 +403,9 @@ fn gelu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 }
 
 /// Root-mean-square norm; see [`super::ops::rms_norm`].
-pub(super) struct RmsNorm(pub f32);
+pub(super) struct RmsNormKernel(pub f32);
 
-impl CustomOp2 for RmsNorm {
+impl CustomOp2 for RmsNormKernel {
     fn name(&self) -> &'static str {
         "rms-norm"
     }

@@ -1,4 +1,4 @@
-//! The device that a model runs on, and how much memory it may take there.
+//! Opens the device that a model runs on, and says how much memory its weights may take there.
 
 use super::error::{ModelError, Result};
 use candle_core::Device;
@@ -6,7 +6,7 @@ use candle_core::Device;
 /// A CUDA GPU, by its number.
 ///
 /// # Errors
-/// When the program was built without CUDA, or there is no such GPU.
+/// When the program was built without CUDA, or the GPU does not exist.
 pub fn cuda(index: usize) -> Result<Device> {
     Device::new_cuda(index)
         .map_err(|e| ModelError::Device(format!("the GPU cuda:{index} cannot be used: {e}; use --device cpu")))
@@ -15,18 +15,18 @@ pub fn cuda(index: usize) -> Result<Device> {
 /// Apple's GPU.
 ///
 /// # Errors
-/// When the program was built without Metal, or there is no such GPU.
+/// When the program was built without Metal, or the GPU does not exist.
 pub fn metal() -> Result<Device> {
     Device::new_metal(0).map_err(|e| ModelError::Device(format!("the GPU cannot be used: {e}; use --device cpu")))
 }
 
-/// The first GPU that this build and this machine have, else the processor.
+/// The first GPU that this build and this machine can use, else the processor.
 pub fn best() -> Device {
     cuda(0).or_else(|_| metal()).unwrap_or(Device::Cpu)
 }
 
-/// Bytes that weights may take as f32: three quarters of what is free. On a GPU the library tells no figure, and
-/// weights are unpacked up to what small cards have.
+/// Bytes that weights may take as f32: three quarters of the free memory. On a GPU the library does not report the free
+/// memory, so the bound is the memory of a small card.
 pub fn memory_for_weights(device: &Device) -> u64 {
     const SMALL_CARD: u64 = 8 << 30;
     match device {

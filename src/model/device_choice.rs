@@ -1,4 +1,4 @@
-//! Where the models run, as the user names it.
+//! The device that the models run on, as the user names it.
 
 use super::device;
 use candle_core::Device;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// The device that `--device` names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The best that this build and this machine have: a GPU where there is one, else the processor.
+    /// The best device of this build and this machine: a GPU if there is one, else the processor.
     #[default]
     Auto,
     /// The processor.
@@ -20,7 +20,7 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The Cargo feature that this device needs and that the running program was built without.
+    /// The Cargo feature that this device needs, if the program was built without it.
     pub fn missing_feature(self) -> Option<&'static str> {
         match self {
             DeviceChoice::Cuda(_) if !cfg!(feature = "cuda") => Some("cuda"),

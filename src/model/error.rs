@@ -1,4 +1,4 @@
-//! What can go wrong between a file on disk and a model that scores, as sentences to a person.
+//! The errors of loading and running a model, as sentences to a person.
 
 use std::path::{Path, PathBuf};
 
@@ -13,29 +13,32 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file does not hold what its format promises.
-    #[error("{}: {reason}; the file is damaged or not a model file: fetch it again, or name another one", path.display())]
+    /// The content of the file does not fit its format.
+    #[error(
+        "{}: {reason}; the file is damaged or not a model file: fetch it again, or name another one",
+        path.display()
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The model is of a kind that this program does not run.
+    /// The program does not run models of this kind.
     #[error("{}: {reason}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What is not supported, and what is.
+        /// What is not supported, and what is supported.
         reason: String,
     },
-    /// The device cannot be used.
+    /// The program cannot use the device.
     #[error("{0}")]
     Device(String),
-    /// The tensor library refused a computation.
+    /// The tensor library reported an error.
     #[error("the computation failed: {0}")]
     Tensor(#[from] candle_core::Error),
-    /// The tokeniser refused a text.
+    /// The tokeniser could not read a text.
     #[error("the tokeniser of {model} failed: {reason}")]
     Tokenise {
         /// The model's name.
@@ -43,24 +46,25 @@ pub enum ModelError {
         /// What it said.
         reason: String,
     },
-    /// Logits that are not numbers.
+    /// The logits are NaN.
     #[error(
         "{0} computes no numbers: its weights are damaged, or too large for 32 bits; fetch or convert the model again"
     )]
     NoNumbers(String),
-    /// A prompt that leaves no room for the text.
-    #[error("the prompt has {tokens} tokens and {model} can be given at most {most}; shorten it to its end")]
+    /// The prompt leaves no room for the text.
+    #[error("the prompt has {tokens} tokens, and {model} can read at most {most}; keep only the end of the prompt")]
     PromptTooLong {
         /// The model's name.
         model: String,
-        /// The prompt's length.
+        /// The prompt's length in tokens.
         tokens: usize,
-        /// The longest possible.
+        /// The greatest possible length.
         most: usize,
     },
-    /// The chat template does not make a prompt.
+    /// The chat template does not give a prompt.
     #[error(
-        "the chat template of {model} cannot be used: {reason}; set `chat = false` for the model in the catalogue to have it continue texts instead"
+        "the chat template of {model} cannot be used: {reason}; to let the model continue texts instead, set \
+         `chat = false` for it in the catalogue"
     )]
     Template {
         /// The model's name.
@@ -71,7 +75,7 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// The file's content is not what it should be.
+    /// [`ModelError::Malformed`].
     pub fn malformed(path: &Path, reason: impl Into<String>) -> Self {
         Self::Malformed {
             path: path.to_owned(),
@@ -79,7 +83,7 @@ impl ModelError {
         }
     }
 
-    /// The file asks for something that is not built.
+    /// [`ModelError::Unsupported`].
     pub fn unsupported(path: &Path, reason: impl Into<String>) -> Self {
         Self::Unsupported {
             path: path.to_owned(),
@@ -87,7 +91,12 @@ impl ModelError {
         }
     }
 
-    /// The system refused the file.
+    /// [`ModelError::Tensor`], for a computation that this crate refuses.
+    pub(super) fn computation(reason: &str) -> Self {
+        Self::Tensor(candle_core::Error::Msg(reason.into()))
+    }
+
+    /// [`ModelError::Io`].
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
@@ -96,5 +105,5 @@ impl ModelError {
     }
 }
 
-/// Result of everything in [`crate::model`].
+/// The result type of [`crate::model`].
 pub type Result<T> = std::result::Result<T, ModelError>;

@@ -1,8 +1,8 @@
 //! Writes many texts at once with one model.
 //!
-//! All texts that are under way take one step together, and where one ends the next begins in its place, so that the
-//! batch stays full to the end of the work. Texts of one prompt that follow one another share the reading of it. What is
-//! drawn depends on each text's own seed and not on the company that it has in the batch, up to rounding.
+//! All texts of a batch take one step together. When a text ends, the next one takes its place, so the batch stays full
+//! to the end of the work. Consecutive texts with one prompt share the reading of it. Up to rounding, the tokens of a
+//! text depend only on its own seed, and not on the other texts in the batch.
 
 use super::decoder::KvCache;
 use super::device::memory_for_weights;
@@ -18,32 +18,32 @@ use whowrote_stats::sampling_params::SamplingParams;
 /// One text to write.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What the model reads first; at least one token.
+    /// The tokens that the model reads first; at least one.
     pub prompt: Arc<Vec<u32>>,
-    /// How it draws.
+    /// The settings of sampling.
     pub decoding: SamplingParams,
-    /// Where its random numbers begin.
+    /// The seed of its random numbers.
     pub seed: u64,
 }
 
-/// Where texts are cut.
+/// The greatest length of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Words, parted by white space; at least one.
+    /// Words, separated by white space; at least one.
     pub words: usize,
     /// Tokens; at least one.
     pub tokens: usize,
 }
 
-/// Why a text ends.
+/// Why a text ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The model ended it.
     End,
-    /// It was cut behind the last word of [`Limits::words`].
+    /// It was cut after [`Limits::words`] words.
     Words,
-    /// It was cut at [`Limits::tokens`], or where the model can read no further.
+    /// It was cut at [`Limits::tokens`], or at the end of the model's window.
     Tokens,
 }
 
@@ -52,45 +52,45 @@ pub enum Finish {
 pub struct Generated {
     /// The text, without its prompt.
     pub text: String,
-    /// Tokens drawn, without the one that ended it.
+    /// The number of tokens drawn, without the one that ended the text.
     pub tokens: usize,
-    /// Words of the text, parted by white space.
+    /// The number of words, separated by white space.
     pub words: usize,
-    /// Why it ends.
+    /// Why it ended.
     pub finish: Finish,
 }
 
-/// Who is told of the texts. An error ends the work.
+/// Receives the texts. An error ends the work.
 pub trait Listener {
-    /// What can go wrong with telling.
+    /// The listener's error.
     type Error: From<ModelError>;
 
-    /// A text is finished; `job` is the place of its job. Short texts come before long ones.
+    /// A text is finished. `job` is the index of its job. Short texts come before long ones.
     fn finished(&mut self, job: usize, text: Generated) -> std::result::Result<(), Self::Error>;
 
-    /// A step is done, in which so many tokens were drawn.
+    /// A step is done, and `tokens` tokens were drawn in it.
     fn step(&mut self, tokens: usize) {
         let _ = tokens;
     }
 }
 
-/// A text that is under way.
+/// A text in the batch.
 struct Sequence {
     job: usize,
-    /// Its prompt and what was drawn.
+    /// The tokens of the prompt and the drawn tokens.
     ids: Vec<u32>,
-    /// Tokens drawn.
+    /// The number of drawn tokens.
     drawn: usize,
     sampler: Sampler,
     bytes: Vec<u8>,
-    /// The hidden state that the next token is drawn from, `(1, hidden)`.
+    /// The hidden state for the next token, `(1, hidden)`.
     hidden: Tensor,
 }
 
 /// Writes the text of every job, up to `batch` at a time.
 ///
 /// # Errors
-/// When a prompt is empty, not of this model or too long for it, the computation fails, or the listener says so.
+/// When a prompt is empty, too long, or has ids outside the vocabulary; when the computation or the listener fails.
 pub fn generate<L: Listener>(
     model: &LanguageModel,
     jobs: &[Job],
@@ -102,7 +102,7 @@ pub fn generate<L: Listener>(
     let longest = jobs.iter().map(|job| job.prompt.len()).max().unwrap_or(0);
     let window = decoder.max_window();
     let tokens = longest.saturating_add(limits.tokens).min(window);
-    // A text's seed does not depend on its company, so that a smaller batch writes the same.
+    // A text's seed does not depend on the batch, so a smaller batch writes the same texts.
     let room = memory_for_weights(decoder.device()) / decoder.bytes_of_row(tokens).max(1);
     let batch = batch
         .min(usize::try_from(room).unwrap_or(usize::MAX))
@@ -127,7 +127,7 @@ pub fn generate<L: Listener>(
         }
         let ended = draw(model, &mut under_way, limits, window)?;
         listener.step(under_way.len());
-        // From the last on, so that the places of those before stay what they are.
+        // Remove from the last place to the first, so that the other places stay valid.
         for (place, finish) in ended.into_iter().enumerate().rev() {
             if let Some(finish) = finish {
                 let sequence = under_way.swap_remove(place);
@@ -146,14 +146,14 @@ pub fn generate<L: Listener>(
     }
 }
 
-/// A prompt that was read.
+/// A prompt that the model has read.
 struct ReadPrompt {
     ids: Arc<Vec<u32>>,
     cache: KvCache,
     hidden: Tensor,
 }
 
-/// Reads a job's prompt, unless it is the one that was read before.
+/// Reads a job's prompt, unless it equals the previous one.
 fn begin(model: &LanguageModel, index: usize, job: &Job, read: &mut Option<ReadPrompt>) -> Result<Sequence> {
     let known = match read.take() {
         Some(known) if known.ids == job.prompt => known,
@@ -179,7 +179,7 @@ fn begin(model: &LanguageModel, index: usize, job: &Job, read: &mut Option<ReadP
     })
 }
 
-/// Draws one token for every text, and says which of them end.
+/// Draws one token for every text, and says which texts end.
 fn draw(
     model: &LanguageModel,
     under_way: &mut [Sequence],
@@ -198,7 +198,7 @@ fn draw(
         .par_iter_mut()
         .zip(logits.par_chunks_mut(decoder.vocab()))
         .map_init(Scratch::default, |scratch, (sequence, logits)| {
-            // Vocabularies are padded beyond what the tokeniser knows.
+            // A vocabulary may be padded beyond the tokens of the tokeniser.
             let known = logits.len().min(tokenizer.len());
             let id = sequence.sampler.draw(&mut logits[..known], &sequence.ids, scratch);
             if tokenizer.ends(id) {
@@ -219,10 +219,10 @@ fn draw(
     Ok(ended.collect())
 }
 
-/// The text as it is handed on.
+/// The text of these bytes, cut to whole characters and to the limit of words.
 fn conclude(bytes: &[u8], tokens: usize, limits: Limits, finish: Finish) -> Generated {
     let mut text = match std::str::from_utf8(bytes) {
-        // Cut inside a character: its first bytes are no text.
+        // The bytes end inside a character. Leave out its first bytes.
         Err(error) if error.error_len().is_none() => {
             String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned()
         }

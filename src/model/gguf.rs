@@ -1,9 +1,10 @@
-//! The GGUF container: metadata and tensor directory, read from a memory map with every count and offset checked.
+//! The GGUF container. This module reads metadata and the tensor directory from a memory map, and checks every count
+//! and offset.
 //!
-//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. The reader borrows from the map: a
-//! vocabulary of 262,144 strings costs one vector of slices. candle-core has a reader too; it makes a 24-byte value
-//! of every array element, so that a file of small integers grows 24-fold in memory, and divides by an alignment
-//! that comes from the file. The quantised blocks themselves are candle's.
+//! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. The reader borrows from the map, so a
+//! vocabulary of 262,144 strings costs one vector of ranges. candle-core has a reader too, but it turns every array
+//! element into a 24-byte value, so a file of small integers grows 24-fold in memory. It also divides by an alignment
+//! from the file. The quantised blocks themselves are read by candle.
 
 use super::error::{ModelError, Result};
 use candle_core::Device;
@@ -18,10 +19,10 @@ const MAGIC: &[u8; 4] = b"GGUF";
 const DEFAULT_ALIGNMENT: usize = 32;
 /// GGML_MAX_DIMS.
 const MAX_DIMS: usize = 4;
-/// A metadata array of arrays is legal and never seen in a model; deeper nesting is an attack on the stack.
+/// Arrays of arrays are legal in metadata, but no model has them. Deeper nesting is an attack on the stack.
 const MAX_DEPTH: usize = 2;
 
-/// One metadata value. Strings are kept as ranges into the file, so nothing is copied before it is asked for.
+/// One metadata value. Strings are ranges into the file, so nothing is copied until it is needed.
 #[derive(Clone, Debug)]
 enum Value {
     Unsigned(u64),
@@ -32,11 +33,11 @@ enum Value {
     Strings(Vec<Range<usize>>),
     /// Element type, element count, bytes.
     Numbers(u32, usize, Range<usize>),
-    /// An array of arrays or of booleans: skipped, nothing here reads one.
+    /// An array of arrays. It is skipped, because nothing reads one.
     Opaque,
 }
 
-/// Where a tensor lies and how it is packed.
+/// The place of a tensor in the file, and its format.
 #[derive(Clone, Debug)]
 pub struct TensorInfo {
     /// Block format.
@@ -47,12 +48,12 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
-    /// Rows of the matrix; 1 for a vector.
+    /// The number of rows of the matrix; 1 for a vector.
     pub fn rows(&self) -> usize {
         self.dims[..self.dims.len().saturating_sub(1)].iter().product()
     }
 
-    /// Length of a row.
+    /// The length of a row.
     pub fn columns(&self) -> usize {
         self.dims.last().copied().unwrap_or(0)
     }
@@ -66,7 +67,7 @@ pub struct Gguf {
     tensors: HashMap<String, TensorInfo>,
 }
 
-/// A read position that cannot leave the file.
+/// A read position that never leaves the file.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -94,7 +95,8 @@ impl<'a> Cursor<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    /// A count or length, refused when so many elements of at least `least` bytes cannot lie in the rest of the file.
+    /// A count or length. It is refused if that many elements of at least `least` bytes do not fit into the rest of the
+    /// file.
     fn count(&mut self, least: usize, what: &str) -> Parse<usize> {
         let n = u64::from_le_bytes(self.array()?);
         let rest = (self.bytes.len() - self.at) as u64;
@@ -215,7 +217,7 @@ fn header(bytes: &[u8]) -> Parse<Header> {
     }
     let version = cursor.u32()?;
     if !(2..=3).contains(&version) {
-        return Err(format!("its GGUF version is {version}, and only 2 and 3 are known"));
+        return Err(format!("its GGUF version is {version}, but only 2 and 3 are known"));
     }
     let tensor_count = cursor.count(24, "tensors")?;
     let metadata_count = cursor.count(13, "metadata entries")?;
@@ -233,7 +235,7 @@ fn header(bytes: &[u8]) -> Parse<Header> {
         let name = cursor.text()?;
         let rank = cursor.u32()? as usize;
         if rank == 0 || rank > MAX_DIMS {
-            return Err(format!("tensor {name} has {rank} dimensions"));
+            return Err(format!("the tensor {name} has {rank} dimensions, not 1 to {MAX_DIMS}"));
         }
         let mut dims = Vec::with_capacity(rank);
         for _ in 0..rank {
@@ -252,7 +254,7 @@ fn header(bytes: &[u8]) -> Parse<Header> {
     let data = cursor.at.next_multiple_of(alignment);
     let mut tensors = HashMap::new();
     for (name, dims, code, offset) in declared {
-        let dtype = dtype(code).ok_or_else(|| format!("tensor {name} is packed in the unknown format {code}"))?;
+        let dtype = dtype(code).ok_or_else(|| format!("the tensor {name} has the unknown format {code}"))?;
         let info = (|| {
             let dims: Vec<usize> = dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<_>>()?;
             let elements = dims.iter().try_fold(1usize, |product, &d| product.checked_mul(d))?;
@@ -270,16 +272,16 @@ fn header(bytes: &[u8]) -> Parse<Header> {
                 bytes: start..end,
             })
         })();
-        let info = info.ok_or_else(|| format!("tensor {name} does not lie inside the file"))?;
+        let info = info.ok_or_else(|| format!("the tensor {name} does not lie inside the file"))?;
         if tensors.insert(name.clone(), info).is_some() {
             return Err(format!("it has two tensors named {name}"));
         }
     }
-    // Tensors that share bytes would let a small file unpack to any size.
+    // If tensors could share bytes, a small file could unpack to any size.
     let mut ranges: Vec<(&Range<usize>, &String)> = tensors.iter().map(|(name, info)| (&info.bytes, name)).collect();
     ranges.sort_by_key(|(range, _)| range.start);
     if let Some(pair) = ranges.windows(2).find(|pair| pair[1].0.start < pair[0].0.end) {
-        return Err(format!("tensors {} and {} overlap", pair[0].1, pair[1].1));
+        return Err(format!("the tensors {} and {} overlap", pair[0].1, pair[1].1));
     }
     Ok(Header { metadata, tensors })
 }
@@ -301,7 +303,7 @@ impl Gguf {
         })
     }
 
-    /// The file's path, for messages.
+    /// The path of the file, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -337,7 +339,7 @@ impl Gguf {
         }
     }
 
-    /// A string of the metadata; none if it is absent or not UTF-8.
+    /// A string of the metadata. None if it is absent or not UTF-8.
     pub fn string(&self, key: &str) -> Option<&str> {
         match self.metadata.get(key)? {
             Value::String(range) => self.slice(range),
@@ -353,7 +355,7 @@ impl Gguf {
         }
     }
 
-    /// A list of numbers of the metadata, whatever their type.
+    /// A list of numbers of the metadata, of any type.
     pub fn numbers(&self, key: &str) -> Option<Vec<f64>> {
         let Value::Numbers(kind, n, range) = self.metadata.get(key)? else {
             return None;
@@ -372,7 +374,7 @@ impl Gguf {
         Some(out)
     }
 
-    /// The number of weights in all.
+    /// The total number of weights.
     pub fn parameters(&self) -> u64 {
         self.tensors
             .values()
@@ -380,7 +382,7 @@ impl Gguf {
             .sum()
     }
 
-    /// Where a tensor lies, if the file has it.
+    /// The place and format of a tensor, if the file has it.
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.get(name)
     }
@@ -395,7 +397,7 @@ impl Gguf {
         Ok(qtensor_from_ggml(info.dtype, bytes, shape, device)?)
     }
 
-    /// As [`Self::rows`], for rows in any order.
+    /// [`Self::rows`], for rows in any order.
     pub fn gather(
         &self,
         info: &TensorInfo,
@@ -417,7 +419,7 @@ impl Gguf {
         inside.ok_or_else(|| ModelError::malformed(&self.path, "a tensor's rows lie outside the file"))
     }
 
-    /// Tells the system that a tensor's pages will not be read again, so that they leave resident memory.
+    /// Tells the system to drop a tensor's pages from resident memory, because they will not be read again.
     pub fn release(&self, info: &TensorInfo) {
         super::release_pages(&self.map, info.bytes.clone());
     }

@@ -1,4 +1,4 @@
-//! A model that scores: decoder and tokeniser, loaded from a file or a folder.
+//! A model that scores: a decoder and a tokeniser, loaded from a file or a folder.
 
 use super::architecture::Architecture;
 use super::chat::{ChatTemplate, read_if_there};
@@ -25,20 +25,21 @@ pub struct LanguageModel {
 impl LanguageModel {
     /// Loads a GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
     ///
-    /// Weights are unpacked to f32 where `memory` bytes hold them, and kept as the file has them otherwise.
+    /// Weights are unpacked to f32 if they fit into `memory` bytes, and otherwise stay in the file's format.
     ///
     /// # Errors
     /// When the file or folder cannot be read, is damaged, or holds a model that is not covered.
     pub fn load(name: &str, path: &Path, device: &Device, memory: u64) -> Result<Self> {
         let (checkpoint, architecture, tokenizer, template) = open(name, path)?;
-        let residence = match checkpoint.unpacked_bytes() <= memory {
-            true => Residence::Unpacked,
-            false => Residence::Packed,
+        let residence = if checkpoint.unpacked_bytes() <= memory {
+            Residence::Unpacked
+        } else {
+            Residence::Packed
         };
         let decoder = Decoder::load(&checkpoint, architecture, residence, device)?;
         if tokenizer.len() > decoder.vocab() {
             let reason = format!(
-                "its tokeniser has {} tokens and its weights {}",
+                "its tokeniser has {} tokens, but its weights have rows for only {}",
                 tokenizer.len(),
                 decoder.vocab()
             );
@@ -56,18 +57,18 @@ impl LanguageModel {
         })
     }
 
-    /// The same model as one that continues texts, whatever template its file has.
+    /// The same model without its chat template: it continues texts.
     pub fn without_chat(mut self) -> Self {
         self.template = None;
         self
     }
 
-    /// How a conversation is written for it; none for a model that continues texts.
+    /// The template for conversations. None for a model that continues texts.
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
         self.template.as_ref()
     }
 
-    /// The name that the user gave.
+    /// The name that the user gave to the model.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -93,7 +94,7 @@ impl LanguageModel {
     }
 }
 
-/// What a file or folder holds beside the weights, and where those are.
+/// What a file or folder contains beside the weights, and the checkpoint to load the weights from.
 fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer, Option<ChatTemplate>)> {
     if path.is_dir() {
         let (json, architecture) = read_config(path)?;
@@ -110,7 +111,7 @@ fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer,
     }
 }
 
-/// What the logits of a model are logits of: the same for two models of one vocabulary.
+/// Identifies the symbols of a model's logits. Two models of one vocabulary have equal values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
     /// The number of symbols, padding included.
@@ -120,7 +121,7 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads it from a model's file or folder, without its weights.
+    /// Reads it from a model's file or folder, without loading the weights.
     ///
     /// # Errors
     /// When the file or folder cannot be read, is damaged, or holds a model that is not covered.
@@ -132,7 +133,7 @@ impl Vocabulary {
         })
     }
 
-    /// The number of symbols alone, for which no tokeniser is built.
+    /// Reads only the number of symbols, without building the tokeniser.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -146,13 +147,13 @@ impl Vocabulary {
     }
 }
 
-/// Rows of the embedding.
+/// The number of rows of the embedding.
 fn symbols(checkpoint: &Checkpoint) -> Result<usize> {
     let dims = checkpoint.dims(Role::Embedding)?.unwrap_or_default();
     Ok(dims.first().copied().unwrap_or(0))
 }
 
-/// A folder's `config.json`, and the architecture that it describes.
+/// The `config.json` of a folder, and the architecture that it describes.
 fn read_config(path: &Path) -> Result<(String, Architecture)> {
     let config = path.join("config.json");
     let missing = || ModelError::io(&config, std::io::ErrorKind::NotFound.into());
@@ -161,7 +162,7 @@ fn read_config(path: &Path) -> Result<(String, Architecture)> {
     Ok((json, architecture))
 }
 
-/// The end-of-text tokens that a folder's `config.json` and `generation_config.json` name: one, or a list.
+/// The end-of-text tokens that a folder's `config.json` and `generation_config.json` name. Each names one, or a list.
 fn ends_of_folder(path: &Path, config: &str) -> Result<Vec<u32>> {
     let generation = read_if_there(&path.join("generation_config.json"))?.unwrap_or_default();
     let mut ends = Vec::new();

@@ -1,8 +1,9 @@
-//! From a model's name to logits: the catalogue of models, their files, their tokenisers and their decoder.
+//! From a model's name to logits: the catalogue, the files of the models, their tokenisers and their decoder.
 
 pub mod architecture;
 pub mod catalogue;
 pub mod chat;
+#[allow(unsafe_code)]
 mod cpu_kernels;
 pub mod decoder;
 pub mod device;
@@ -10,8 +11,9 @@ mod device_choice;
 pub mod error;
 pub mod generate;
 pub mod gguf;
-
+mod kv_cache;
 mod language_model;
+mod layer;
 mod ops;
 pub mod sampler;
 pub mod store;
@@ -33,7 +35,7 @@ fn map_file(file: &File) -> std::io::Result<memmap2::Mmap> {
     cpu_kernels::map_file(file)
 }
 
-/// Lets the pages of a range of a map leave resident memory.
+/// Lets the pages of a range of a map be dropped from resident memory.
 fn release_pages(map: &memmap2::Mmap, range: Range<usize>) {
     cpu_kernels::release_pages(map, range);
 }

@@ -1,20 +1,20 @@
 //! The steps of a layer.
 //!
-//! Each has a form in candle's own operations, which runs on every device, and on the CPU a kernel of
-//! [`super::cpu_kernels`] that is tested against it.
+//! Each step is written in candle's own operations, which run on every device. On the CPU a kernel of
+//! [`super::cpu_kernels`] takes its place, and is tested against it.
 
 use super::architecture::Activation;
 use super::cpu_kernels;
 use candle_core::{D, Device, Result, Storage, Tensor, bail};
 
-/// Which keys a query sees, and how products become weights.
+/// Which keys a query sees, and how query-key products become weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Mask<'a> {
-    /// Keys before the first query, row by row.
+    /// For each row, the number of keys before the first query.
     pub past: &'a [usize],
-    /// A query sees this many keys, its own included.
+    /// The number of keys that a query sees, including its own. None: all keys before it.
     pub window: Option<usize>,
-    /// Factor on products.
+    /// The factor on products.
     pub scale: f64,
     /// `cap·tanh(x/cap)` on scaled products.
     pub softcap: Option<f64>,
@@ -24,7 +24,7 @@ fn on_cpu(x: &Tensor) -> bool {
     matches!(x.device(), Device::Cpu)
 }
 
-/// Runs `f` on the numbers of a contiguous f32 tensor in memory.
+/// Runs `f` on the numbers of a contiguous f32 tensor in main memory.
 pub fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
@@ -35,27 +35,32 @@ pub fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> R
 
 /// `x·wᵀ` of `(rows, columns)` by `(n, columns)`.
 pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    // A vendor's library, where one is built in, takes the multiplications.
-    match on_cpu(x) && !cfg!(any(feature = "mkl", feature = "accelerate")) {
-        true => x.contiguous()?.apply_op2_no_bwd(w, &cpu_kernels::Linear),
-        false => x.matmul(&w.t()?),
+    // If a vendor's library is built in, it does the multiplications.
+    if on_cpu(x) && !cfg!(any(feature = "mkl", feature = "accelerate")) {
+        x.contiguous()?.apply_op2_no_bwd(w, &cpu_kernels::LinearKernel)
+    } else {
+        x.matmul(&w.t()?)
     }
 }
 
 /// `x / sqrt(mean(x²) + epsilon) · weight` along the last dimension.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let x = x.contiguous()?;
-    match on_cpu(&x) {
-        true => x.apply_op2_no_bwd(weight, &cpu_kernels::RmsNorm(epsilon as f32)),
-        false => candle_nn::ops::rms_norm(&x, weight, epsilon as f32),
+    if on_cpu(&x) {
+        x.apply_op2_no_bwd(weight, &cpu_kernels::RmsNormKernel(epsilon as f32))
+    } else {
+        candle_nn::ops::rms_norm(&x, weight, epsilon as f32)
     }
 }
 
-/// `activation(gate)·up` of `(tokens, 2·intermediate)`, gate before up: `(tokens, intermediate)`.
+/// `activation(gate)·up` of `(tokens, 2·intermediate)`, where gate stands before up: `(tokens, intermediate)`.
 pub fn gate(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
-    match on_cpu(gate_up) {
-        true => gate_up.contiguous()?.apply_op1_no_bwd(&cpu_kernels::Gate(activation)),
-        false => gate_in_candle(gate_up, activation),
+    if on_cpu(gate_up) {
+        gate_up
+            .contiguous()?
+            .apply_op1_no_bwd(&cpu_kernels::GateKernel(activation))
+    } else {
+        gate_in_candle(gate_up, activation)
     }
 }
 
@@ -70,19 +75,20 @@ fn gate_in_candle(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     gate * up
 }
 
-/// Rotates the halves of every head of `(tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`.
+/// Rotates the two halves of every head of `(tokens, heads, head_dim)` by tables `(tokens, head_dim / 2)`.
 pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     candle_nn::rotary_emb::rope_thd(&x.contiguous()?.unsqueeze(0)?, cos, sin)?.squeeze(0)
 }
 
 /// Causal attention of queries `(batch, tokens, heads, head_dim)` over keys and values
-/// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`. Keys and values may have room for more rows
-/// and more keys than the mask lets the queries see.
+/// `(batch, keys, kv_heads, head_dim)`: `(batch, tokens, heads, head_dim)`. The tensors of keys and values may have
+/// more rows and more keys than the mask shows to the queries.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
-    match on_cpu(&q) {
-        true => q.apply_op3_no_bwd(&k, &v, &cpu_kernels::Attention(*mask)),
-        false => attention_in_candle(&q, &k, &v, mask),
+    if on_cpu(&q) {
+        q.apply_op3_no_bwd(&k, &v, &cpu_kernels::AttentionKernel(*mask))
+    } else {
+        attention_in_candle(&q, &k, &v, mask)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Draws the next token from a row of logits.
 //!
-//! candle-transformers' `LogitsProcessor` is not used: it has no min-p, and it takes the nucleus of what top-k has left
-//! without renormalising it, so that the two together cut off less than the same settings do elsewhere.
+//! This module does not use candle-transformers' `LogitsProcessor`, for two reasons. It has no min-p. And after top-k
+//! it takes the nucleus without renormalising, so top-k and top-p together cut off less than the same settings
+//! elsewhere.
 
 use super::cpu_kernels::exp_over;
 use rand::{Rng, SeedableRng};
@@ -9,24 +10,24 @@ use rand_chacha::ChaCha8Rng;
 use std::cmp::Ordering;
 use whowrote_stats::sampling_params::SamplingParams;
 
-/// Draws tokens as a [`SamplingParams`] says. The same seed gives the same draws on every machine.
+/// Draws tokens with the settings of a [`SamplingParams`]. The same seed gives the same draws on every machine.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     decoding: SamplingParams,
     rng: ChaCha8Rng,
 }
 
-/// Memory that draws reuse.
+/// Buffers that draws reuse.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// exp((logit - largest) / T) of every symbol.
     weights: Vec<f32>,
-    /// Symbols that may be drawn, the likeliest first.
+    /// The symbols that may be drawn, likeliest first.
     order: Vec<u32>,
 }
 
 impl Sampler {
-    /// A sampler that begins at a seed.
+    /// A sampler with this seed.
     pub fn new(decoding: SamplingParams, seed: u64) -> Self {
         Self {
             decoding,
@@ -34,8 +35,8 @@ impl Sampler {
         }
     }
 
-    /// Draws one symbol from its logits; `seen` are the symbols that the text has so far, its prompt included, for the
-    /// repetition penalty. Of symbols equally likely the first comes first. An empty row gives 0.
+    /// Draws one symbol from the logits. The repetition penalty applies to `seen`, the symbols of the prompt and the
+    /// text so far. Among equally likely symbols, a smaller id ranks first. An empty row gives 0.
     pub fn draw(&mut self, logits: &mut [f32], seen: &[u32], scratch: &mut Scratch) -> u32 {
         self.penalise(logits, seen);
         if self.decoding.temperature == 0.0 {
@@ -91,8 +92,8 @@ impl Sampler {
     }
 }
 
-/// The logit of a symbol that the text has already, under a repetition penalty (N. S. Keskar and others, *CTRL*, 2019,
-/// arXiv 1909.05858, section 4.1; with the product below 0 as everybody has it since).
+/// The logit, under a repetition penalty, of a symbol that already occurs in the text (N. S. Keskar and others, *CTRL*,
+/// 2019, arXiv 1909.05858, section 4.1; a negative logit is multiplied, as all later implementations do).
 pub fn penalised(logit: f32, penalty: f32) -> f32 {
     if logit > 0.0 { logit / penalty } else { logit * penalty }
 }
@@ -111,9 +112,9 @@ fn likeliest(logits: &[f32]) -> u32 {
     best as u32
 }
 
-/// Leaves the likeliest symbols that together reach a share p of all that are there, the likeliest first.
+/// Keeps the likeliest symbols that together reach a share p of the weight in `order`, likeliest first.
 fn keep_nucleus(weights: &[f32], order: &mut Vec<u32>, p: f64) {
-    /// Symbols sorted at first; a nucleus rarely has more.
+    /// The number of symbols that are sorted first. A nucleus rarely has more.
     const FIRST: usize = 128;
     let weight = |id: &u32| f64::from(weights[*id as usize]);
     let needed = p * order.iter().map(weight).sum::<f64>();
@@ -139,9 +140,9 @@ fn keep_nucleus(weights: &[f32], order: &mut Vec<u32>, p: f64) {
     }
 }
 
-/// One of all symbols, in proportion to its weight.
+/// Draws one of all symbols in proportion to the weights, at the uniform number `u`.
 fn draw_all(weights: &[f32], u: f64) -> u32 {
-    /// Symbols that are passed over at once.
+    /// Symbols that are skipped at a time.
     const BLOCK: usize = 256;
     let sums: Vec<f64> = weights
         .chunks(BLOCK)
@@ -170,16 +171,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The distribution that a decoding draws from, step by step as its definition says.
+    /// The distribution that a decoding draws from, computed step by step from its definition.
     fn plain(logits: &[f32], seen: &[u32], decoding: &SamplingParams) -> Vec<f64> {
         let mut scores: Vec<f64> = logits.iter().map(|&x| f64::from(x)).collect();
-        for (id, score) in scores
+        let penalty = decoding.repetition_penalty;
+        for (_, score) in scores
             .iter_mut()
             .enumerate()
             .filter(|(id, _)| seen.contains(&(*id as u32)))
         {
-            let _ = id;
-            let penalty = decoding.repetition_penalty;
             *score = if *score > 0.0 {
                 *score / penalty
             } else {
@@ -245,7 +245,7 @@ mod tests {
                 if p == 0.0 {
                     prop_assert_eq!(got, 0.0);
                 }
-                // Six standard deviations.
+                // Within six standard deviations.
                 prop_assert!((got - p).abs() < 6.0 * (p * (1.0 - p) / DRAWS as f64).sqrt() + 1e-3, "{} {}", got, p);
             }
         }

@@ -1,7 +1,7 @@
-//! Text to token ids, with the bytes that each token stands for.
+//! Turns text into token ids, and knows the bytes of each token.
 //!
 //! A tokeniser comes from a `tokenizer.json`, or is rebuilt from a GGUF file's metadata with the pre-tokeniser that
-//! the file names. Both end in the `tokenizers` crate's BPE. Special tokens inside a text are plain text, always.
+//! the file names. Both use the BPE of the `tokenizers` crate. A special token inside a text is always plain text.
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
@@ -19,13 +19,16 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior};
 use whowrote_input::catch_panic;
 
-/// Words as GPT-2 cuts them: `add_prefix_space` off, no trimming, its own pattern on.
+/// Words as GPT-2 cuts them: `add_prefix_space` off, `trim_offsets` off, its own pattern on.
 const GPT2_PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-/// Qwen 2: one digit a piece, and punctuation takes the line ends behind it.
+/// Qwen 2: each digit is a piece, and punctuation includes the line ends after it.
 const QWEN2_PATTERN: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// Llama 3: as Qwen 2 with up to three digits a piece.
-const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Llama 3: as Qwen 2, but with up to three digits in a piece.
+const LLAMA3_PATTERN: &str = concat!(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|",
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+);
 
 /// SentencePiece's mark for a space.
 const SPACE_MARK: char = '▁';
@@ -36,21 +39,21 @@ const CONTROL: u32 = 3;
 const USER_DEFINED: u32 = 4;
 const UNUSED: u32 = 5;
 
-/// A text's tokens: ids, and byte spans that cover the text without a gap.
+/// The tokens of a text: their ids, and byte spans that cover the text without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
     /// Ids in the model's vocabulary.
     pub ids: Vec<u32>,
-    /// The bytes of the text that each id stands for.
+    /// The byte span of each token in the text.
     pub spans: Vec<Range<usize>>,
 }
 
-/// A part of what a model is given to read.
+/// A part of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part<'a> {
-    /// Written by a chat template: the names of control tokens stand for those tokens.
+    /// Written by a chat template. A name of a control token stands for that token.
     Template(&'a str),
-    /// Written by somebody else: all of it is text.
+    /// Written by someone else. All of it is text.
     Plain(&'a str),
 }
 
@@ -60,9 +63,9 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bytes: TokenBytes,
     context: Vec<u32>,
-    /// Tokens that steer a model and are no text, by what they are called.
+    /// The control tokens, by name. They steer the model and are not text.
     control: AHashMap<String, u32>,
-    /// For each token whether a text ends before it.
+    /// For each token, whether a text ends before it.
     ends: Vec<bool>,
 }
 
@@ -96,7 +99,7 @@ impl TokenBytes {
     }
 }
 
-/// The character that byte-level BPE writes for each byte, the other way round.
+/// The byte for each character of byte-level BPE, which writes every byte as one character.
 fn byte_of_char() -> HashMap<char, u8> {
     let printable = |b: u32| matches!(b, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let mut next = 0x100;
@@ -122,7 +125,7 @@ fn byte_level_bytes(piece: &str, table: &HashMap<char, u8>) -> Vec<u8> {
         .collect::<Option<Vec<u8>>>()
     {
         Some(bytes) => bytes,
-        // Not written in the byte alphabet: a token that stands for itself.
+        // The piece has a character outside of the byte alphabet, so it stands for itself.
         None => piece.as_bytes().to_vec(),
     }
 }
@@ -142,8 +145,8 @@ impl Tokenizer {
     /// Rebuilds the tokeniser from a GGUF file's metadata.
     ///
     /// # Errors
-    /// When parts are missing or do not fit one another, or the file names a tokeniser or pre-tokeniser that is not
-    /// covered: another one is never put in its place.
+    /// When parts are missing or contradict one another, or the file names a tokeniser or pre-tokeniser that is not
+    /// covered. It is never replaced by another one.
     pub fn from_gguf(file: &Gguf, model: &str) -> Result<Self> {
         let path = file.path();
         let malformed = |reason: &str| ModelError::malformed(path, reason.to_owned());
@@ -157,7 +160,7 @@ impl Tokenizer {
         if types.len() != tokens.len() || tokens.is_empty() || tokens.len() > u32::MAX as usize {
             return Err(malformed("its vocabulary and token types differ in length"));
         }
-        // Some files call tokens user-defined that steer the model.
+        // Some files mark control tokens as user-defined.
         for (kind, token) in types.iter_mut().zip(&tokens) {
             if *kind == USER_DEFINED && is_mark(token) {
                 *kind = CONTROL;
@@ -171,13 +174,14 @@ impl Tokenizer {
                 return Err(ModelError::unsupported(
                     path,
                     format!(
-                        "the tokeniser {other:?} is not covered; gpt2 (byte-level BPE) and llama (SentencePiece) are. \
-                         Name the model's folder with its tokenizer.json instead"
+                        "the tokeniser {other:?} is not covered; gpt2 (byte-level BPE) and llama (SentencePiece) are; \
+                         name the model's folder with its tokenizer.json instead"
                     ),
                 ));
             }
         };
-        // SentencePiece files that say nothing begin a text with its mark, byte-level ones do not.
+        // If the file does not say so, SentencePiece puts a beginning-of-text token before a text, and byte-level BPE
+        // does not.
         let add_bos = file.flag("tokenizer.ggml.add_bos_token").unwrap_or(kind == "llama");
         let bos = file
             .integer("tokenizer.ggml.bos_token_id")
@@ -185,7 +189,7 @@ impl Tokenizer {
         let context = match (add_bos, bos) {
             (false, _) => Vec::new(),
             (true, Some(bos)) => vec![bos as u32],
-            (true, None) => return Err(malformed("it asks for a beginning-of-text token and does not name it")),
+            (true, None) => return Err(malformed("it asks for a beginning-of-text token but does not name it")),
         };
         let control = tokens
             .iter()
@@ -217,7 +221,7 @@ impl Tokenizer {
     /// Loads a `tokenizer.json`.
     ///
     /// # Errors
-    /// When the file cannot be read, is not a BPE tokeniser, or its parts do not fit one another.
+    /// When the file cannot be read, is not a BPE tokeniser, or its parts contradict one another.
     pub fn from_json(path: &Path, model: &str) -> Result<Self> {
         let text = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
         let malformed = |reason: String| ModelError::malformed(path, reason);
@@ -229,8 +233,8 @@ impl Tokenizer {
         let byte_level = ["pre_tokenizer", "decoder"]
             .iter()
             .any(|part| json.get(part).is_some_and(|v| v.to_string().contains("ByteLevel")));
-        // Truncation and padding are for training batches; a text is scored whole. What is put around a text is read
-        // above, and bytes are kept here: the library's own post-processor trusts the names in the file.
+        // Truncation and padding are for training batches, but a text is scored whole. The context before a text was
+        // read above, because the library's post-processor trusts the names in the file. This type has its own decoder.
         if let Some(parts) = json.as_object_mut() {
             for part in ["truncation", "padding", "post_processor", "decoder"] {
                 parts.remove(part);
@@ -254,7 +258,7 @@ impl Tokenizer {
         inner.set_encode_special_tokens(true);
         let added_ids = inner.get_added_vocabulary().get_vocab().values().copied();
         let count = added_ids.fold(highest.map_or(0, |id| id as u32 + 1), |most, id| most.max(id + 1));
-        // Some vocabularies have gaps; a table far larger than the file has not been seen.
+        // Some vocabularies have gaps, but no known one needs a table far larger than its file.
         if count as usize > 4 * inner.get_vocab_size(true) + (1 << 16) {
             return Err(malformed("the ids of its vocabulary lie far apart".into()));
         }
@@ -283,17 +287,17 @@ impl Tokenizer {
         })
     }
 
-    /// The ids that come before every text: the beginning-of-text token, or nothing.
+    /// The ids before every text: the beginning-of-text token, or none.
     pub fn context(&self) -> &[u32] {
         &self.context
     }
 
-    /// Whether a text ends before this token: an end-of-text or end-of-turn token, or any other that is no text.
+    /// Whether a text ends before this token: it ends a text or a turn, or is not text for another reason.
     pub fn ends(&self, id: u32) -> bool {
         self.ends.get(id as usize).copied().unwrap_or(true)
     }
 
-    /// Says of more tokens that a text ends before them; ids that the vocabulary lacks are passed over.
+    /// Adds tokens before which a text ends. Ids outside the vocabulary are ignored.
     pub fn add_ends(&mut self, ids: &[u32]) {
         for &id in ids {
             if let Some(end) = self.ends.get_mut(id as usize) {
@@ -302,11 +306,11 @@ impl Tokenizer {
         }
     }
 
-    /// The tokens of a piece of writing in which the names of control tokens are those tokens, as in what a chat template
-    /// writes, and the parts marked as plain are plain text. Pieces that follow one another are cut into tokens as one.
+    /// The tokens of a prompt of several parts. In [`Part::Template`] the names of control tokens become those tokens;
+    /// [`Part::Plain`] is plain text. Text across adjacent parts is tokenised as one.
     ///
     /// # Errors
-    /// When the tokeniser refuses a part.
+    /// When the tokeniser cannot read a part.
     pub fn encode_with_control(&self, parts: &[Part]) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         let mut text = String::new();
@@ -318,7 +322,7 @@ impl Tokenizer {
                 }
                 Part::Template(template) => *template,
             };
-            // The first name in what is left, and the longest where one begins with another.
+            // The first name in the rest; at one position, the longest name.
             let next = |rest: &str| {
                 let found = self
                     .control
@@ -343,7 +347,7 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// Tokens that the tokeniser knows; the model's vocabulary may be padded beyond them.
+    /// The number of tokens. The model's vocabulary may be padded beyond them.
     pub fn len(&self) -> usize {
         self.bytes.ends.len()
     }
@@ -353,12 +357,12 @@ impl Tokenizer {
         self.bytes.ends.is_empty()
     }
 
-    /// The bytes that a token stands for.
+    /// The bytes of a token.
     pub fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id)
     }
 
-    /// SHA-256 of what every token stands for: the same for two tokenisers of one vocabulary.
+    /// SHA-256 of the bytes of every token. Two tokenisers of one vocabulary have equal digests.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for id in 0..self.len() as u32 {
@@ -369,29 +373,29 @@ impl Tokenizer {
         hasher.finalize().into()
     }
 
-    /// The text of a sequence of ids; bytes that are no UTF-8 are replaced.
+    /// The text of a sequence of ids. Bytes that are not UTF-8 are replaced.
     pub fn decode(&self, ids: &[u32]) -> String {
         let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.bytes(id)).copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// For each of `vocab` symbols, whether it begins with a space: a word ends before it.
+    /// For each of `vocab` symbols, whether it begins with a space. A word ends before such a symbol.
     pub fn begins_with_space(&self, vocab: usize) -> Vec<bool> {
         (0..vocab as u32)
             .map(|id| self.bytes(id).first() == Some(&b' '))
             .collect()
     }
 
-    /// The tokens of a text. Special tokens in it are plain text; nothing is put before it.
+    /// The tokens of a text. Special tokens in it are plain text. No token is put before it.
     ///
     /// # Errors
-    /// When the tokeniser refuses the text.
+    /// When the tokeniser cannot read the text.
     pub fn encode(&self, text: &str) -> Result<Tokens> {
         let refused = |e: tokenizers::Error| ModelError::Tokenise {
             model: self.model.clone(),
             reason: e.to_string(),
         };
-        // The regular expressions of a tokeniser come from its file, and the library panics where one gives up on a text.
+        // The regular expressions come from the tokeniser's file, and the library panics if one fails on a text.
         let encoded = catch_panic(|| self.inner.encode(text, false));
         let encoding = encoded.unwrap_or_else(|why| Err(why.into())).map_err(refused)?;
         let ids = encoding.get_ids().to_vec();
@@ -402,14 +406,14 @@ impl Tokenizer {
         Ok(Tokens { ids, spans })
     }
 
-    /// Spans by laying the tokens' bytes end to end; none where they are not the text, as after a normaliser.
+    /// Spans from the bytes of the tokens, end to end. None if the bytes are not the text, as after a normaliser.
     fn spans_from_bytes(&self, text: &str, ids: &[u32]) -> Option<Vec<Range<usize>>> {
         let mut at = 0usize;
         let mut spans = Vec::with_capacity(ids.len());
         for (i, &id) in ids.iter().enumerate() {
             let mut piece = self.bytes(id);
             let rest = text.as_bytes().get(at..)?;
-            // Some SentencePiece models put a space before the text.
+            // Some SentencePiece models add a space before the text.
             if i == 0 && !rest.starts_with(piece) {
                 piece = piece.strip_prefix(b" ")?;
             }
@@ -423,7 +427,7 @@ impl Tokenizer {
     }
 }
 
-/// Spans from the library's offsets, closed so that they cover the text: each token reaches to where the next begins.
+/// Spans from the library's offsets. Each token extends to the beginning of the next, so the spans cover the text.
 fn spans_from_offsets(text: &str, offsets: &[(usize, usize)]) -> Vec<Range<usize>> {
     let mut starts: Vec<usize> = offsets.iter().map(|o| o.0.min(text.len())).collect();
     let mut floor = 0;
@@ -473,8 +477,8 @@ fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, 
     }
 }
 
-/// Refuses normalisers and pre-tokenisers that are not covered, or whose parts could make the library panic or a
-/// short text grow without bound.
+/// Refuses normalisers and pre-tokenisers that are not covered. Also refuses those that could make the library panic,
+/// or make a short text grow without bound.
 fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
     const NORMALIZERS: &[&str] = &[
         "Replace",
@@ -499,7 +503,7 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
         "WhitespaceSplit",
         "BertPreTokenizer",
     ];
-    /// More steps, or longer replacements, than any tokeniser has.
+    /// No tokeniser has more steps or longer replacements.
     const MOST: usize = 16;
     for (part, list, covered) in [
         ("normalizer", "normalizers", NORMALIZERS),
@@ -515,7 +519,7 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
             _ => vec![whole],
         };
         if steps.len() > MOST {
-            return Err(format!("its {part} has {} steps", steps.len()));
+            return Err(format!("its {part} has {} steps, more than any tokeniser", steps.len()));
         }
         let mut growth = 0;
         for step in steps {
@@ -525,7 +529,7 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
             }
             if let Some(pattern) = step["pattern"]["Regex"].as_str() {
                 if kind == "Replace" {
-                    // One that matches nothing, in whatever way, makes the library read beyond the text.
+                    // A pattern that can match the empty string makes the library read beyond the text.
                     return Err(format!(
                         "its {part} replaces by the pattern {pattern:?}, which is not covered"
                     ));
@@ -533,7 +537,9 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
                 check_regex(pattern)?;
             }
             if step["pattern"]["String"] == "" || step["prepend"] == "" {
-                return Err(format!("its {part} looks for an empty string, or puts one before"));
+                return Err(format!(
+                    "its {part} searches for an empty string, or puts one before the text"
+                ));
             }
             growth += ["content", "prepend"]
                 .map(|key| step[key].as_str().map_or(0, str::len))
@@ -541,14 +547,14 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
                 .sum::<usize>();
         }
         if growth > MOST {
-            return Err(format!("its {part} writes {growth} bytes for one"));
+            return Err(format!("its {part} replaces one byte by up to {growth}"));
         }
     }
     Ok(())
 }
 
-/// Refuses patterns that could take the regular-expression engine more steps than it allows itself, at which the
-/// library panics: groups that repeat, and references back. No tokeniser that is covered has either.
+/// Refuses repeated groups and back-references in a pattern. With them the regular-expression engine could exceed its
+/// own limit of steps, and then the library panics. No covered tokeniser needs either.
 fn check_regex(pattern: &str) -> std::result::Result<(), String> {
     let refused = || Err(format!("its pattern {pattern:?} is not one that a tokeniser needs"));
     if pattern.len() > 4096 {
@@ -577,12 +583,12 @@ fn check_regex(pattern: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Refuses a BPE whose merges do not lead to tokens: the library trusts them.
+/// Refuses a BPE with merges that do not lead to tokens, because the library trusts the merges.
 fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
     let model = json.get("model").ok_or("it has no model part")?;
     let kind = model.get("type").and_then(|t| t.as_str()).unwrap_or("BPE");
     if kind != "BPE" {
-        return Err(format!("its tokeniser is of type {kind}, and only BPE is covered"));
+        return Err(format!("its tokeniser has the type {kind}, but only BPE is covered"));
     }
     if model
         .get("continuing_subword_prefix")
@@ -592,14 +598,14 @@ fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
         return Err("its tokeniser marks the insides of words, which is not covered".into());
     }
     if model.get("dropout").and_then(|d| d.as_f64()).is_some_and(|d| d != 0.0) {
-        return Err("its tokeniser leaves out merges by chance, and a text must be cut the same way each time".into());
+        return Err("its tokeniser leaves out merges by chance, but a text must be cut the same way each time".into());
     }
     let vocab = model
         .get("vocab")
         .and_then(|v| v.as_object())
         .ok_or("its tokeniser has no vocabulary")?;
     if vocab.values().any(|id| id.as_u64().is_none_or(|id| id > 1 << 24)) {
-        return Err("its vocabulary has an id that is no small number".into());
+        return Err("its vocabulary has an id that is not a small number".into());
     }
     let merges = model
         .get("merges")
@@ -621,7 +627,7 @@ fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Ids by piece; of two tokens written alike the first is the one that text can reach.
+/// The ids by piece. Of two tokens with the same piece, text can only give the first.
 fn vocabulary<'a>(tokens: &[&'a str], usable: impl Fn(usize) -> bool) -> AHashMap<&'a str, u32> {
     let mut vocab = AHashMap::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate().filter(|(id, _)| usable(*id)) {
@@ -630,7 +636,7 @@ fn vocabulary<'a>(tokens: &[&'a str], usable: impl Fn(usize) -> bool) -> AHashMa
     vocab
 }
 
-/// As the library takes it.
+/// The vocabulary in the library's type.
 fn owned(vocab: &AHashMap<&str, u32>) -> AHashMap<String, u32> {
     vocab.iter().map(|(&token, &id)| (token.to_owned(), id)).collect()
 }
@@ -639,8 +645,8 @@ fn library(path: &Path, error: tokenizers::Error) -> ModelError {
     ModelError::malformed(path, format!("its tokeniser cannot be built: {error}"))
 }
 
-/// Whether a token is called as those that steer a model are, such as `<|end|>`, `<start_of_image>` or `[multimodal]`; not
-/// `<table>` or `</b>`, which are text.
+/// Whether a token has the name of a control token, such as `<|end|>`, `<start_of_image>` or `[multimodal]`. `<table>`
+/// and `</b>` are text.
 fn is_mark(token: &str) -> bool {
     let within = |open: &str, close: &str| token.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     let named = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_/-".contains(c));
@@ -649,7 +655,8 @@ fn is_mark(token: &str) -> bool {
         || within("[", "]").is_some_and(named)
 }
 
-/// User-defined tokens are cut out of the text before anything else, as llama.cpp does; control tokens never are.
+/// Adds the user-defined tokens. They are cut out of a text before any other step, as in llama.cpp. Control tokens
+/// never are.
 fn add_user_defined(inner: &mut tokenizers::Tokenizer, path: &Path, tokens: &[&str], types: &[u32]) -> Result<()> {
     let added: Vec<AddedToken> = tokens
         .iter()
@@ -680,21 +687,22 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
             return Err(ModelError::unsupported(
                 path,
                 format!(
-                    "the pre-tokeniser {other:?} is not covered; smollm, gpt-2, qwen2, llama-bpe and smaug-bpe are. \
-                     Name the model's folder with its tokenizer.json instead"
+                    "the pre-tokeniser {other:?} is not covered; smollm, gpt-2, qwen2, llama-bpe and smaug-bpe are; \
+                     name the model's folder with its tokenizer.json instead"
                 ),
             ));
         }
     };
     steps.push(ByteLevel::new(false, false, false).into());
-    // A control token has no merges in a sound file; it is kept out so that an unsound one cannot make it from text.
+    // In a sound file no merge leads to a control token. Leave these tokens out, so that no file can make one from
+    // text.
     let vocab = vocabulary(tokens, |id| types[id] != CONTROL && types[id] != UNUSED);
     let merges = file.strings("tokenizer.ggml.merges");
     let merges = merges.ok_or_else(|| ModelError::malformed(path, "it holds no merges"))?;
     let mut pairs = Vec::with_capacity(merges.len());
     let mut merged = String::new();
     for merge in merges {
-        // A piece may begin with a space in no byte-level vocabulary, so the first space parts the two.
+        // No piece of a byte-level vocabulary contains a space, so the first space separates the two pieces.
         let pair = merge.split_once(' ').filter(|(a, b)| {
             merged.clear();
             merged.push_str(a);
@@ -722,8 +730,8 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
     Ok((inner, TokenBytes::new(pieces)))
 }
 
-/// SentencePiece's BPE merges the pair whose result scores highest; as BPE merges, every split of every piece into
-/// two pieces is a merge, in the order of the score of what it makes.
+/// SentencePiece's BPE always merges the pair whose result has the highest score. To write this as BPE merges, every
+/// split of every piece into two pieces becomes a merge, sorted by the score of the piece.
 fn sentencepiece_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(tokenizers::Tokenizer, TokenBytes)> {
     let path = file.path();
     let scores = file
@@ -731,8 +739,8 @@ fn sentencepiece_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Resul
         .filter(|s| s.len() == tokens.len());
     let scores = scores.ok_or_else(|| ModelError::malformed(path, "its vocabulary has no scores"))?;
     let vocab = vocabulary(tokens, |id| types[id] != CONTROL && types[id] != UNUSED);
-    // Byte tokens stand for bytes that no piece covers, and user-defined ones are cut out before: neither is made by
-    // merging.
+    // Merging never makes a byte token, which stands for a byte that no piece covers, or a user-defined token, which is
+    // cut out of the text before.
     let splits = |(id, token): (usize, &&str)| {
         let made = types[id] == 1 && vocab.get(*token) == Some(&(id as u32));
         let ends = token
@@ -743,14 +751,14 @@ fn sentencepiece_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Resul
         ends.map(|at| (scores[id], id as u32, at)).collect::<Vec<_>>()
     };
     let mut merges: Vec<(f64, u32, usize)> = tokens.par_iter().enumerate().flat_map_iter(splits).collect();
-    // Models have about two merges a token, of a few bytes each; pieces made of one another in every way would take
-    // memory by the cube of the file.
+    // Models have about two merges per token, of a few bytes each. Pieces that split in every possible way would take
+    // memory proportional to the cube of the file's size.
     let bytes: usize = merges.iter().map(|&(_, id, _)| tokens[id as usize].len()).sum();
     let pieces: usize = tokens.iter().map(|token| token.len()).sum();
     if merges.len() > 4 * tokens.len() + 4096 || bytes > 16 * pieces + (1 << 20) {
         return Err(ModelError::malformed(
             path,
-            "its pieces are made of one another in too many ways",
+            "its pieces can be split into one another in too many ways",
         ));
     }
     merges.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(b.2.cmp(&a.2)));

@@ -1,4 +1,4 @@
-//! The weights of a model, found by role and not by the name that a format gives them.
+//! The weights of a model. Each tensor is found by its role, because each format gives it another name.
 
 use super::architecture::Architecture;
 use super::cpu_kernels::{multiply_into, unpack_q8_0};
@@ -14,25 +14,25 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Rows that are unpacked by one thread at a time.
+/// Rows that one thread unpacks at a time.
 const CHUNK_ROWS: usize = 256;
 
-/// The part that a tensor plays.
+/// The role of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Token embeddings `(vocab, hidden)`.
     Embedding,
-    /// Output projection `(vocab, hidden)`, where it is not the embeddings.
+    /// Output projection `(vocab, hidden)`, if it is not the embedding.
     Head,
     /// Last norm `(hidden)`.
     FinalNorm,
     /// Divisors of the rotary frequencies `(head_dim / 2)`.
     RotaryFactors,
-    /// A part of a layer.
+    /// A tensor of the layer with this index.
     Layer(usize, LayerRole),
 }
 
-/// The part that a tensor plays in its layer.
+/// The role of a tensor in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum LayerRole {
@@ -88,8 +88,8 @@ impl Role {
         }
     }
 
-    /// The name in a Hugging Face checkpoint. The norm before the feed-forward block is called after the attention
-    /// where there is no norm after the attention.
+    /// The name in a Hugging Face checkpoint. In a model without norms after the blocks, the norm before the
+    /// feed-forward block is named after the attention.
     pub fn hub_name(self, sandwich_norms: bool) -> String {
         use LayerRole::*;
         match self {
@@ -126,26 +126,26 @@ impl Role {
 /// How weights are kept while the model runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Residence {
-    /// Unpacked to f32 once: fastest.
+    /// As f32, unpacked once: fastest.
     Unpacked,
-    /// As the file has them, unpacked tile by tile at every use: for models whose f32 form does not fit.
+    /// In the file's format, unpacked tile by tile at every use: for models whose f32 form does not fit into memory.
     Packed,
 }
 
-/// A matrix `(rows, columns)` that multiplies from the right, transposed.
+/// A matrix W `(rows, columns)`, used as `x·Wᵀ`.
 pub enum Weight {
-    /// f32.
+    /// As f32.
     Unpacked(Tensor),
-    /// Consecutive tiles of at most 256 rows, each unpacked when used.
+    /// Consecutive tiles of at most 256 rows, each unpacked when it is used.
     Packed {
         /// The tiles in order.
         tiles: Vec<PackedTile>,
-        /// Rows in all.
+        /// The number of rows of all tiles.
         rows: usize,
     },
 }
 
-/// A few rows of a matrix as the file has them.
+/// Rows of a matrix in the file's format.
 pub enum PackedTile {
     /// Quantised blocks.
     Quantised(QTensor),
@@ -177,7 +177,7 @@ impl PackedTile {
 }
 
 impl Weight {
-    /// Rows of the matrix: the width of what a multiplication gives.
+    /// The number of rows of the matrix, which is the width of a product.
     pub fn rows(&self) -> usize {
         match self {
             Self::Unpacked(tensor) => tensor.dims()[0],
@@ -185,8 +185,8 @@ impl Weight {
         }
     }
 
-    /// Rows `rows` as an f32 matrix; for packed weights the range is widened to whole tiles by no more than asked:
-    /// ranges must begin at multiples of 256.
+    /// Rows `rows` as an f32 matrix. For packed weights the range must begin at a multiple of 256, and end at one or at
+    /// the last row.
     pub fn tile(&self, rows: Range<usize>, device: &Device) -> candle_core::Result<Tensor> {
         match self {
             Self::Unpacked(tensor) => tensor.narrow(0, rows.start, rows.len()),
@@ -201,8 +201,8 @@ impl Weight {
         }
     }
 
-    /// Runs `f` on rows `rows` in memory, f32 and row-major. Packed rows are unpacked into `buffer`, which is reused from
-    /// call to call; `rows` begins at a multiple of 256.
+    /// Runs `f` on rows `rows` as f32 in main memory, row-major. Packed rows are unpacked into `buffer`, which is
+    /// reused from call to call; then `rows` must begin at a multiple of 256.
     pub fn with_rows<T>(
         &self,
         rows: Range<usize>,
@@ -226,7 +226,7 @@ impl Weight {
 
     /// `x·Wᵀ` for `x` of `(tokens, columns)`: `(tokens, rows)`.
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        /// Unpacked rows held at a time; large enough for the multiplication to be efficient.
+        /// Rows that are unpacked at a time: enough for an efficient multiplication.
         const TILE_ROWS: usize = 16 * CHUNK_ROWS;
         match self {
             Self::Unpacked(tensor) => ops::linear(x, tensor),
@@ -261,7 +261,7 @@ impl Weight {
         match self {
             Self::Unpacked(tensor) => tensor.index_select(&Tensor::new(ids, device)?, 0),
             Self::Packed { tiles, .. } => {
-                // A text repeats its tokens: each tile is unpacked once.
+                // A text repeats its tokens, so unpack each tile only once.
                 let mut by_tile: HashMap<usize, Tensor> = HashMap::new();
                 let mut rows = Vec::with_capacity(ids.len());
                 for &id in ids {
@@ -285,7 +285,7 @@ pub enum Checkpoint {
     Folder(Folder),
 }
 
-/// Safetensors files of one folder, mapped, each with the names that it holds.
+/// The mapped safetensors files of one folder, and the names of their tensors.
 pub struct Folder {
     path: PathBuf,
     files: Vec<memmap2::Mmap>,
@@ -295,10 +295,10 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Maps every `.safetensors` file of the folder and checks its directory.
+    /// Maps every `.safetensors` file of the folder and checks its header.
     ///
     /// # Errors
-    /// When a file cannot be read, is damaged, or two of them hold the same tensor.
+    /// When a file cannot be read or is damaged, or two files contain the same tensor.
     pub fn open(path: &Path, architecture: &Architecture) -> Result<Self> {
         let entries = std::fs::read_dir(path).map_err(|e| ModelError::io(path, e))?;
         let mut paths: Vec<PathBuf> = entries
@@ -319,7 +319,7 @@ impl Folder {
                 if names.insert(name.to_string(), files.len()).is_some() {
                     return Err(ModelError::malformed(
                         file_path,
-                        format!("another file too holds the tensor {name}"),
+                        format!("it and another file both contain the tensor {name}"),
                     ));
                 }
             }
@@ -354,14 +354,14 @@ impl Folder {
             other => {
                 return Err(ModelError::unsupported(
                     &self.path,
-                    format!("tensor {name} is of type {other:?}; f32, f16 and bf16 are read. Convert the model"),
+                    format!("the tensor {name} has the type {other:?}; convert the model to f32, f16 or bf16"),
                 ));
             }
         };
         read(dtype, view.shape(), view.data()).map(Some)
     }
 
-    /// Tells the system that a tensor's pages will not be read again, so that they leave resident memory.
+    /// Tells the system to drop a tensor's pages from resident memory, because they will not be read again.
     fn release(&self, name: &str) {
         let Some(map) = self.names.get(name).map(|&file| &self.files[file]) else {
             return;
@@ -393,16 +393,16 @@ impl Checkpoint {
         }
     }
 
-    /// Bytes of all weights as f32.
+    /// The bytes of all weights as f32.
     pub fn unpacked_bytes(&self) -> u64 {
         4 * match self {
             Self::Gguf(file) => file.parameters(),
-            // Two bytes a parameter or four: the smaller is the safe guess.
+            // A parameter takes two or four bytes. Two is the safe guess.
             Self::Folder(folder) => folder.files.iter().map(|f| f.len() as u64 / 2).sum(),
         }
     }
 
-    /// Whether a tensor's rows unpack at the speed of memory.
+    /// Whether a tensor's rows unpack as fast as memory is read.
     pub fn unpacks_fast(&self, role: Role) -> bool {
         match self {
             Self::Gguf(file) => file
@@ -417,7 +417,7 @@ impl Checkpoint {
         Ok(self.dims(role)?.is_some())
     }
 
-    /// A vector of `len` numbers, f32, if the checkpoint has it; norms come with their offset added.
+    /// A vector of `len` numbers as f32, if the checkpoint has it. The offset of norms is added.
     pub fn vector(&self, role: Role, len: usize, device: &Device) -> Result<Option<Tensor>> {
         if !self.has(role)? {
             return Ok(None);
@@ -451,15 +451,15 @@ impl Checkpoint {
         Ok(Some(vector))
     }
 
-    /// As [`Self::vector`], for one that must be there.
+    /// [`Self::vector`], with an error if the checkpoint does not have it.
     pub fn required_vector(&self, role: Role, len: usize, device: &Device) -> Result<Tensor> {
         self.vector(role, len, device)?.ok_or_else(|| self.missing(role))
     }
 
-    /// One matrix made of the rows of several tensors of `columns` columns, in order: a query, key and value
-    /// projection become one multiplication.
+    /// One matrix from the rows of several tensors of `columns` columns, in order. For example, the query, key and
+    /// value projections become one multiplication.
     ///
-    /// A part's `interleaved_heads`, where not zero, says that its rows are to be taken out of llama's interleaved order.
+    /// If a part's `interleaved_heads` is not 0, its rows are taken out of llama's interleaved order.
     pub fn matrix(
         &self,
         parts: &[MatrixPart],
@@ -471,7 +471,7 @@ impl Checkpoint {
             self.expect(part.role, &[part.rows, columns])?;
         }
         let rows: usize = parts.iter().map(|p| p.rows).sum();
-        // Chunks never cross from one part to the next, so that packed tiles stay one format each.
+        // A chunk never crosses from one part to the next, so each packed tile has one format.
         let whole_chunks = parts.iter().all(|p| p.rows % CHUNK_ROWS == 0) || parts.len() == 1;
         let weight = match residence {
             Residence::Packed if whole_chunks => {
@@ -510,7 +510,7 @@ impl Checkpoint {
         Ok(weight)
     }
 
-    /// Rows `range` of a part, as the file packs them.
+    /// Rows `range` of a part, in the file's format.
     fn chunk(&self, part: &MatrixPart, range: Range<usize>, device: &Device) -> Result<PackedTile> {
         match self {
             Self::Gguf(file) => {
@@ -518,7 +518,7 @@ impl Checkpoint {
                 let tile = match part.rows.checked_div(part.interleaved_heads) {
                     None => file.rows(info, range, device)?,
                     Some(head_dim) => {
-                        // Row i·(d/2) + j of a head lies at 2j + i.
+                        // Row i·(d/2) + j of a head is stored at 2j + i.
                         let order = range.map(|row| {
                             let (head, within) = (row / head_dim, row % head_dim);
                             let (half, j) = (within / (head_dim / 2), within % (head_dim / 2));
@@ -557,36 +557,36 @@ impl Checkpoint {
         }
     }
 
-    /// The error for a tensor that must be there and is not.
+    /// The error for a required tensor that is missing.
     pub(super) fn missing(&self, role: Role) -> ModelError {
         ModelError::malformed(self.path(), format!("it lacks the tensor for {role:?}"))
     }
 
-    /// Refuses a tensor whose dimensions are not those that the description promises.
+    /// Refuses a tensor whose dimensions differ from the description.
     fn expect(&self, role: Role, dims: &[usize]) -> Result<()> {
         match self.dims(role)? {
             Some(found) if found == dims => Ok(()),
             Some(found) => Err(ModelError::malformed(
                 self.path(),
-                format!("the tensor for {role:?} is of shape {found:?}, not {dims:?}"),
+                format!("the tensor for {role:?} has the shape {found:?}, not {dims:?}"),
             )),
             None => Err(self.missing(role)),
         }
     }
 }
 
-/// A tensor that gives some rows of a matrix.
+/// A tensor whose rows are part of a matrix.
 pub struct MatrixPart {
-    /// The tensor.
+    /// The role of the tensor.
     pub role: Role,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: usize,
-    /// The number of heads whose rows are interleaved; 0 for rows in order.
+    /// The number of heads whose rows are interleaved; 0 if the rows are in order.
     pub interleaved_heads: usize,
 }
 
 impl MatrixPart {
-    /// Rows in order.
+    /// A part whose rows are in order.
     pub fn plain(role: Role, rows: usize) -> Self {
         Self {
             role,

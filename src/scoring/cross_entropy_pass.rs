@@ -1,13 +1,14 @@
-//! What an author expects of another model's surprisal: two heads of one vocabulary in step, tile by tile.
+//! What an author expects of another model's surprisal. The heads of the two models have one vocabulary, and the pass
+//! takes the same tile of both at a time.
 //!
-//! With p = exp(b·l - Z) the author's distribution and q = exp(c·k - Y) the other model's, every figure of a token comes
-//! from the sums of exp(b·l), k·exp(b·l) and exp(b·l - s·c·k) over the vocabulary, s in [`TILTS`]. As in
-//! `scoring::kernel`, r = exp(c·(k - max k)/128) makes every exp(-s·c·k) by multiplications.
+//! Let p = exp(b·l - Z) be the author's distribution and q = exp(c·k - Y) the other model's. Every figure of a token
+//! comes from the sums of exp(b·l), k·exp(b·l) and exp(b·l - s·c·k) over the vocabulary, for s in [`TILTS`]. As in
+//! [`super::row_stats`], multiplications make every exp(-s·c·k) from r = exp(c·(k - max k)/128).
 //!
-//! The author's exponentials are made in f32: their rounding, at most 128 ulp, is shared by all sums and is that of a
-//! logit. The other model's are made, and everything is multiplied and summed, in f64. A symbol that the author takes for
-//! likely and the other does not has exp(-s·c·k) far above 1, for which f32 has no room; and the cumulants of small
-//! tilts are differences of numbers that are nearly equal.
+//! The author's exponentials are f32. All sums share their rounding, which is at most 128 ulp and equals the rounding
+//! of a logit. The other model's exponentials, all products and all sums are f64, for two reasons. If a symbol is
+//! likely for the author and unlikely for the other model, exp(-s·c·k) is far above 1 and overflows f32. And the
+//! cumulants of small tilts are differences of nearly equal numbers.
 
 use super::reduce::{TILE_ROWS, tile_logits, tiles};
 use super::row_stats::{BLOCK, LANES};
@@ -18,22 +19,28 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 use whowrote_stats::token_stats::{CrossTokenStats, TILT_COUNT, TILTS};
 
-/// The widest range of b·l, in nats, over which the sums hold: 3/4 of it as an exponent, with room for a vocabulary, is
-/// within f64. No model that samples text comes near; figures of a wider row are no numbers, which voids the test.
+/// The widest range of b·l, in nats, for which the sums are valid: f64 can hold 3/4 of it as an exponent, summed over a
+/// vocabulary. No model that samples text comes near it. The figures of a wider row are NaN, which voids the test.
 const WIDEST: f64 = 600.0;
 
-/// What each of two models, as the author, expects of the other's surprisal; for each pair of inverse temperatures, the
-/// first model's and the second's, the figures of the first as the author and of the second.
+/// What each of two models expects, as the author, of the other's surprisal. One entry for each pair of inverse
+/// temperatures, the first model's and the second's: the figures with the first model as the author, then with the
+/// second.
 pub type CrossFigures = Vec<[Vec<CrossTokenStats>; 2]>;
 
-/// Compares two models of one vocabulary on a text that both have scored, over the tokens whose hidden states both kept.
+/// Compares two models of one vocabulary on a text that both have scored, over the tokens whose hidden states both
+/// kept.
 ///
-/// None where the vocabularies differ in size, or the text was cut into different tokens: then no token is an outcome
-/// of both.
+/// None if the vocabularies differ in size or the text was cut into different tokens: then the two models share no
+/// outcomes.
 ///
 /// # Errors
 /// When the tensor library fails.
-pub fn cross(models: [&LanguageModel; 2], hidden: [&Hidden; 2], betas: &[(f64, f64)]) -> Result<Option<CrossFigures>> {
+pub fn cross_entropy_pass(
+    models: [&LanguageModel; 2],
+    hidden: [&Hidden; 2],
+    betas: &[(f64, f64)],
+) -> Result<Option<CrossFigures>> {
     let vocab = models[0].decoder().vocab();
     if vocab != models[1].decoder().vocab() || hidden[0].ids != hidden[1].ids {
         return Ok(None);
@@ -43,7 +50,7 @@ pub fn cross(models: [&LanguageModel; 2], hidden: [&Hidden; 2], betas: &[(f64, f
         return Ok(Some(figures));
     };
     let states = [a, b];
-    // A token that one of them has no context for is left out: which one that is, is fixed before the text.
+    // Leave out a token for which one model has no context. Which tokens these are does not depend on the text.
     let begin = hidden[0].first_scored.max(hidden[1].first_scored);
     let skipped = [0, 1].map(|side| begin - hidden[side].first_scored);
     let rows = [0, 1].map(|side| states[side].dims()[0].saturating_sub(skipped[side]));
@@ -52,7 +59,7 @@ pub fn cross(models: [&LanguageModel; 2], hidden: [&Hidden; 2], betas: &[(f64, f
     let mut unpacked = Vec::new();
     let mut logits = [Vec::new(), Vec::new()];
     for (part, seen) in seen.chunks(TILE_ROWS).enumerate() {
-        let mut rows = vec![Row::new(betas.len()); seen.len()];
+        let mut rows = vec![PairRow::new(betas.len()); seen.len()];
         let mut at = Vec::with_capacity(2);
         for side in 0..2 {
             let start = skipped[side] + part * TILE_ROWS;
@@ -87,10 +94,10 @@ pub fn cross(models: [&LanguageModel; 2], hidden: [&Hidden; 2], betas: &[(f64, f
     Ok(Some(figures))
 }
 
-/// The running sums of one author at one pair of inverse temperatures, b of the author and c of the other model. x is an
-/// author's logit less the greatest so far, y one of the other model.
+/// The running sums of one author at one pair of inverse temperatures: b of the author, c of the other model. x is a
+/// logit of the author less its greatest so far, y the same of the other model.
 #[derive(Clone, Copy, Debug)]
-struct Sums {
+struct PairSums {
     /// Σ exp(b·x).
     weight: f64,
     /// Σ y·exp(b·x).
@@ -99,14 +106,14 @@ struct Sums {
     tilted: [f64; TILT_COUNT],
 }
 
-impl Sums {
+impl PairSums {
     const EMPTY: Self = Self {
         weight: 0.0,
         first: 0.0,
         tilted: [0.0; TILT_COUNT],
     };
 
-    /// Carries the sums over to greater maxima: every x becomes x + d, every y becomes y + e.
+    /// Moves the sums to greater maxima: every x becomes x + d, and every y becomes y + e.
     fn shift(&mut self, b: f64, c: f64, d: f64, e: f64) {
         let factor = (b * d).exp();
         self.first = factor * (self.first + e * self.weight);
@@ -117,7 +124,7 @@ impl Sums {
     }
 }
 
-/// The logits of one model in one row.
+/// The range of one model's logits in one row, and the seen token's logit.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     greatest: f32,
@@ -126,15 +133,15 @@ struct Extent {
     seen: f32,
 }
 
-/// One row's state while the heads' tiles pass by.
+/// The state of one row between the tiles of the two heads.
 #[derive(Clone, Debug)]
-struct Row {
+struct PairRow {
     extents: [Extent; 2],
-    /// By pair of inverse temperatures: the first model as the author, and the second.
-    sums: Vec<[Sums; 2]>,
+    /// For each pair of inverse temperatures: the first model as the author, then the second.
+    sums: Vec<[PairSums; 2]>,
 }
 
-impl Row {
+impl PairRow {
     fn new(pairs: usize) -> Self {
         let none = Extent {
             greatest: f32::NEG_INFINITY,
@@ -143,17 +150,17 @@ impl Row {
         };
         Self {
             extents: [none; 2],
-            sums: vec![[Sums::EMPTY; 2]; pairs],
+            sums: vec![[PairSums::EMPTY; 2]; pairs],
         }
     }
 
-    /// Takes in both models' logits of the symbols from `first` on.
+    /// Adds both models' logits of the symbols from `first` on.
     fn add(&mut self, logits: [&[f32]; 2], first: usize, betas: &[(f64, f64)], seen: u32) {
         let mut shifts = [0.0; 2];
         for ((extent, logits), shift) in self.extents.iter_mut().zip(logits).zip(&mut shifts) {
             let before = extent.greatest;
             for &logit in logits {
-                // A logit that is no number is passed over here, and reaches the sums.
+                // These comparisons skip a NaN; the sums below receive it.
                 extent.greatest = if logit > extent.greatest {
                     logit
                 } else {
@@ -188,7 +195,7 @@ impl Row {
         }
     }
 
-    /// The figures at a pair of inverse temperatures: of the first model as the author, and of the second.
+    /// The figures at a pair of inverse temperatures: with the first model as the author, then with the second.
     fn stats(&self, pair: usize, (a, b): (f64, f64)) -> [CrossTokenStats; 2] {
         let sums = &self.sums[pair];
         let range = |side: usize, beta: f64| {
@@ -203,7 +210,7 @@ impl Row {
             let mut cgf = [f64::NAN; TILT_COUNT];
             if holds {
                 for ((psi, s), sum) in cgf.iter_mut().zip(TILTS).zip(author.tilted) {
-                    // Jensen: the generating function about the mean is never negative; rounding must not make it so.
+                    // By Jensen's inequality the CGF about the mean is never negative. Rounding must not make it so.
                     let value = sum.ln() - ln_author + s * mean;
                     *psi = if value < 0.0 { 0.0 } else { value };
                 }
@@ -218,7 +225,7 @@ impl Row {
     }
 }
 
-/// One f64 for each of the logits that are taken in together.
+/// One f64 for each logit of a chunk.
 type Lanes = [f64; LANES];
 
 #[inline(always)]
@@ -233,11 +240,11 @@ fn add(sum: &mut Lanes, term: &Lanes) {
     }
 }
 
-/// exp(y) for y from -700 to 0, relative error below 10⁻¹²: Taylor's polynomial about the nearest power of two. No call,
-/// so that loops over it vectorise; [`exp`] in f64.
+/// exp(y) for y from -700 to 0, with a relative error below 10⁻¹²: Taylor's polynomial about the nearest power of two.
+/// It makes no call, so loops over it vectorise. It is [`exp`] in f64.
 #[inline(always)]
 fn exp_f64(y: f64) -> f64 {
-    /// 1.5·2⁵²: adding it rounds to an integer and leaves that integer in the low bits.
+    /// 1.5·2⁵². Adding it rounds to an integer and leaves that integer in the low bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// 1/n! for n from 10 down to 2.
     const FACTORS: [f64; 9] = [
@@ -283,8 +290,8 @@ fn add_powers(sums: [&mut Lanes; TILT_COUNT / 2], e: &Lanes, root: &Lanes) {
     }
 }
 
-/// Takes in logits of the author and of the other model, each less the greatest so far; `mask` is 1 for those that count.
-/// `scale` is 1/128 of their inverse temperatures.
+/// Adds logits of the author and of the other model, each less the greatest so far. `mask` is 1 for the logits that
+/// count. `scale` is 1/128 of the two inverse temperatures.
 #[inline(always)]
 fn take(sums: &mut [Lanes; 2 + TILT_COUNT], x: &[f32; LANES], y: &[f32; LANES], scale: (f64, f64), mask: &Lanes) {
     let root = x.map(|x| exp(x * scale.0 as f32));
@@ -326,7 +333,7 @@ fn take(sums: &mut [Lanes; 2 + TILT_COUNT], x: &[f32; LANES], y: &[f32; LANES], 
     add_powers([up1, up2, up4, up8, up16, up32, up64, up96], &e, &other_root);
 }
 
-/// Weight, first moment and the tilted sums of one block: `max` and `beta` of the author and of the other model.
+/// The weight, first moment and tilted sums of one block. `max` and `beta` are the author's, then the other model's.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -360,7 +367,7 @@ mod tests {
     use candle_core::{DType, Device};
     use proptest::prelude::*;
 
-    /// The same figures in f64, formula by formula: p the author's logits at b, q the other's at c.
+    /// The same figures in f64, formula by formula: p holds the author's logits at b, q the other model's at c.
     fn reference(p: &[f32], q: &[f32], seen: usize, b: f64, c: f64) -> CrossTokenStats {
         let log_sum_exp = |values: &[f64]| {
             let m = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -393,7 +400,7 @@ mod tests {
         within(found, wanted, 0.0)
     }
 
-    /// Logits may seem shifted by so much, in nats.
+    /// Allows the logits to be shifted by `shift` nats.
     fn within(found: &CrossTokenStats, wanted: &CrossTokenStats, shift: f64) -> bool {
         let near = |a: f64, b: f64| (a - b).abs() < 2e-4 + 1e-5 * b.abs();
         near(found.surprisal, wanted.surprisal)
@@ -404,7 +411,7 @@ mod tests {
     }
 
     fn streamed(a: &[f32], b: &[f32], tile: usize, seen: usize, betas: (f64, f64)) -> [CrossTokenStats; 2] {
-        let mut row = Row::new(1);
+        let mut row = PairRow::new(1);
         for (i, (a, b)) in a.chunks(tile).zip(b.chunks(tile)).enumerate() {
             row.add([a, b], i * tile, &[betas], seen as u32);
         }
@@ -420,7 +427,7 @@ mod tests {
             betas in prop::sample::select(vec![(1.0, 1.0), (0.5, 2.0), (1.25, 0.8), (5.0, 5.0), (1.0, 0.1)]),
             seen in any::<prop::sample::Index>(),
         ) {
-            // From models that have nothing in common to models that are the same.
+            // From two unrelated models to two equal ones.
             let a: Vec<f32> = logits.iter().map(|(a, _)| *a).collect();
             let b: Vec<f32> = logits.iter().map(|(a, b)| a + lean * (b - a)).collect();
             let seen = seen.index(a.len());
@@ -434,7 +441,7 @@ mod tests {
 
     #[test]
     fn opposite_logits_at_the_end_of_the_range_keep_their_figures() {
-        // The author's likeliest symbol is the other's least likely one, 590 nats away.
+        // The author's likeliest symbol is the other model's least likely one, 590 nats below.
         for rising in [false, true] {
             let a: Vec<f32> = (0..60)
                 .map(|i| if rising { i as f32 } else { -i as f32 } * 10.0)
@@ -453,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn logits_that_are_no_numbers_or_too_far_apart_leave_no_cumulants() {
+    fn logits_that_are_nan_or_too_far_apart_leave_no_cumulants() {
         let fine = [0.0, 1.0, -2.0];
         for bad in [f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -700.0, 1e30] {
             for (a, b) in [(fine, [0.5, bad, 1.0]), ([0.5, bad, 1.0], fine)] {
@@ -491,10 +498,10 @@ mod tests {
             load(6, |tiny| tiny.config["final_logit_softcapping"] = 5.0.into()),
         ];
         let ids: Vec<u32> = (0..30u32).map(|i| i * 1087 % VOCAB as u32).collect();
-        // The second begins a token later.
+        // The second model's scores begin a token later.
         let hidden = [hidden(&models[0], &ids, 1), hidden(&models[1], &ids, 2)];
         let betas = [(1.0, 1.0), (0.8, 1.25)];
-        let found = cross([&models[0], &models[1]], [&hidden[0], &hidden[1]], &betas)
+        let found = cross_entropy_pass([&models[0], &models[1]], [&hidden[0], &hidden[1]], &betas)
             .unwrap()
             .unwrap();
         let logits: Vec<Vec<Vec<f32>>> = [0, 1]
@@ -524,7 +531,9 @@ mod tests {
         let hidden = hidden(&model, &ids, 1);
         let betas = [0.7, 1.0, 1.5];
         let pairs = betas.map(|beta| (beta, beta));
-        let found = cross([&model, &model], [&hidden, &hidden], &pairs).unwrap().unwrap();
+        let found = cross_entropy_pass([&model, &model], [&hidden, &hidden], &pairs)
+            .unwrap()
+            .unwrap();
         let own = reduce(&model, hidden.states.as_ref().unwrap(), &ids[1..], &betas, None).unwrap();
         for (k, figures) in found.iter().enumerate() {
             assert_eq!(figures[0], figures[1]);
@@ -544,7 +553,7 @@ mod tests {
     fn a_text_has_its_figures_from_the_states_that_scoring_kept() {
         let model = load(8, |_| ());
         let text = "the hat and the tin that the hen had";
-        // A window of a few tokens: the states come from several.
+        // Windows of a few tokens, so that the states come from several windows.
         let scoring = Scoring {
             window: 6,
             overlap: 2,
@@ -560,7 +569,7 @@ mod tests {
         .unwrap();
         let (scores, hidden) = kept.remove(0);
         assert!(scores.scored() > 6, "{}", scores.scored());
-        let found = cross([&model, &model], [&hidden, &hidden], &[(1.0, 1.0)])
+        let found = cross_entropy_pass([&model, &model], [&hidden, &hidden], &[(1.0, 1.0)])
             .unwrap()
             .unwrap();
         assert_eq!(found[0][0].len(), scores.scored());
@@ -571,14 +580,14 @@ mod tests {
     }
 
     #[test]
-    fn models_that_read_other_tokens_are_not_compared() {
+    fn models_that_read_different_tokens_are_not_compared() {
         let model = load(9, |_| ());
         let ids: Vec<u32> = (0..10).collect();
         let one = hidden(&model, &ids, 1);
         let mut other = one.clone();
         other.ids[4] += 1;
         assert!(
-            cross([&model, &model], [&one, &other], &[(1.0, 1.0)])
+            cross_entropy_pass([&model, &model], [&one, &other], &[(1.0, 1.0)])
                 .unwrap()
                 .is_none()
         );
@@ -588,17 +597,17 @@ mod tests {
             LanguageModel::load("tiny", folder.path(), &Device::Cpu, u64::MAX).unwrap()
         };
         assert!(
-            cross([&model, &smaller], [&one, &one], &[(1.0, 1.0)])
+            cross_entropy_pass([&model, &smaller], [&one, &one], &[(1.0, 1.0)])
                 .unwrap()
                 .is_none()
         );
-        // Nothing scored: nothing compared.
+        // Nothing was scored, so nothing is compared.
         let none = Hidden {
             states: None,
             ..one.clone()
         };
         assert_eq!(
-            cross([&model, &model], [&one, &none], &[(1.0, 1.0)]).unwrap(),
+            cross_entropy_pass([&model, &model], [&one, &none], &[(1.0, 1.0)]).unwrap(),
             Some(vec![[vec![], vec![]]])
         );
     }

@@ -1,4 +1,7 @@
-//! Tokens in, figures out: one streaming pass of a model over a text.
+//! Tokens come in, figures go out: one streaming pass of a model over a text.
+//!
+//! [`score_all`] reads texts in windows, [`reduce`] turns the hidden states of a window into figures, and
+//! [`cross_entropy_pass`] compares two models of one vocabulary.
 
 mod cross_entropy_pass;
 mod reduce;
@@ -6,7 +9,7 @@ mod row_stats;
 mod scorer;
 mod temperature_grid;
 
-pub use cross_entropy_pass::cross;
+pub use cross_entropy_pass::cross_entropy_pass;
 pub use reduce::{Penalty, reduce};
 pub use scorer::{Hidden, Prefix, Scoring, score, score_after, score_all, score_keeping};
 

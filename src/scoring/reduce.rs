@@ -1,4 +1,4 @@
-//! From hidden states to figures, tile by tile of the head.
+//! Turns hidden states into figures, one tile of the head at a time.
 
 use super::row_stats::{Row, RowSums};
 use super::temperature_grid::GridSums;
@@ -9,24 +9,24 @@ use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
 use whowrote_stats::token_stats::{ABOVE, Reduced, SPACE, TEMPERATURE_GRID, TILT_COUNT, TILTS, TOP};
 
-/// Rows of hidden states that meet a tile at a time, and symbols in a tile. 512 × 4,096 logits are 8 MiB: large enough
-/// for the multiplication to run at its peak, small enough to be read back out of the cache.
+/// Rows of hidden states that are multiplied by a tile at a time, and symbols in a tile. 512 × 4,096 logits take 8 MiB:
+/// enough for the multiplication to run at its peak speed, and few enough to stay in the cache.
 pub(super) const TILE_ROWS: usize = 512;
 pub(super) const TILE_SYMBOLS: usize = 4096;
 
-/// A repetition penalty, as samplers use it: the logits of all symbols that stand before a row's token are moved.
+/// A repetition penalty, as samplers use it: it changes the logit of every symbol that occurs before the row's token.
 #[derive(Clone, Copy, Debug)]
 pub struct Penalty<'a> {
-    /// What logits are divided by, or multiplied by below 0.
+    /// Divides positive logits and multiplies negative ones.
     pub factor: f32,
-    /// Every symbol of prompt and text with the place at which it comes first, in the order of the symbols.
+    /// Every symbol of prompt and text with the position of its first occurrence, sorted by symbol.
     pub places: &'a [(u32, usize)],
-    /// The place of the first row's token.
+    /// The position of the first row's token.
     pub begin: usize,
 }
 
 impl Penalty<'_> {
-    /// The symbols from `first` on, so many, that are penalised in a row.
+    /// The penalised symbols of a row among the `symbols` symbols from `first` on.
     fn symbols(&self, first: u32, symbols: usize, row: usize) -> impl Iterator<Item = usize> {
         let from = self.places.partition_point(|(symbol, _)| *symbol < first);
         let inside = self.places[from..]
@@ -38,7 +38,7 @@ impl Penalty<'_> {
             .map(|(symbol, _)| symbol)
     }
 
-    /// Moves the logits `(rows, symbols)` of the symbols from `first` on.
+    /// Penalises the logits `(rows, symbols)` of the symbols from `first` on.
     fn apply(&self, logits: &mut [f32], first: usize, symbols: usize) {
         for (row, logits) in logits.chunks_mut(symbols).enumerate() {
             for symbol in self.symbols(first as u32, symbols, row) {
@@ -47,7 +47,7 @@ impl Penalty<'_> {
         }
     }
 
-    /// The same for the logits of the tokens seen.
+    /// Penalises the logits of the seen tokens, `(rows)`.
     fn apply_to_seen(&self, logits: &mut [f32], seen: &[u32]) {
         for (row, (logit, &symbol)) in logits.iter_mut().zip(seen).enumerate() {
             if self.symbols(symbol, 1, row).next().is_some() {
@@ -57,8 +57,8 @@ impl Penalty<'_> {
     }
 }
 
-/// Multiplies hidden states `(rows, hidden)` by the head and reduces the logits to figures of the tokens `seen`, one
-/// a row. At most 512 × 4,096 logits exist at a time.
+/// Multiplies hidden states `(rows, hidden)` by the head and reduces the logits to the figures of the tokens `seen`,
+/// one token per row. At most 512 × 4,096 logits exist at a time.
 ///
 /// # Errors
 /// When the tensor library fails.
@@ -70,14 +70,15 @@ pub fn reduce(
     penalty: Option<Penalty<'_>>,
 ) -> Result<Reduced> {
     let mut out = Reduced::default();
-    // A product of one row is made in another way, whose last bits differ. No row is alone, so that its figures do not
-    // depend on its company.
+    // Pad single rows: matrix-vector and matrix-matrix kernels round differently, and a row's figures must not depend
+    // on the number of rows beside it.
     if let (&[alone], None) = (seen, penalty) {
         let twice = Tensor::cat(&[hidden, hidden], 0)?;
         return Ok(reduce(model, &twice, &[alone, alone], betas, None)?.take(1, betas.len()));
     }
     let mut start = 0;
     while start < seen.len() {
+        // Never leave a single row for the last tile.
         let rows = match seen.len() - start {
             left if left == TILE_ROWS + 1 => TILE_ROWS - 1,
             left => left.min(TILE_ROWS),
@@ -98,22 +99,22 @@ pub fn reduce(
     Ok(out)
 }
 
-/// Logits of the tokens seen, `(rows)`: known before the tiles pass, so that ranks can be counted on the way.
+/// Logits of the seen tokens, `(rows)`. They are computed before the tiles, so that one pass can count the ranks.
 fn seen_logits(model: &LanguageModel, hidden: &Tensor, seen: &[u32]) -> candle_core::Result<Tensor> {
     let decoder = model.decoder();
     let rows = decoder.head().select(seen, hidden.device())?;
     decoder.cap((hidden * rows)?.sum(D::Minus1)?)
 }
 
-/// First symbol and number of symbols of each tile of the head.
+/// The first symbol and the number of symbols of each tile of the head.
 pub(super) fn tiles(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..vocab)
         .step_by(TILE_SYMBOLS)
         .map(move |first| (first, (vocab - first).min(TILE_SYMBOLS)))
 }
 
-/// The logits `(rows, symbols)` of a tile of the head, in `buffer`, whatever device the model is on; `unpacked` holds the
-/// tile of packed weights. Both are reused from tile to tile.
+/// Writes the logits `(rows, symbols)` of a tile of the head into `buffer`, on any device. `unpacked` holds the
+/// unpacked tile of packed weights. Both buffers are reused from tile to tile.
 pub(super) fn tile_logits(
     model: &LanguageModel,
     hidden: &Tensor,
@@ -176,8 +177,8 @@ fn on_cpu(
     Ok(Reduced { ranks, stats, decoding })
 }
 
-/// The same sums in candle's own operations, for a device that the kernel does not run on: the tile is reduced where
-/// it is, and `4 + TILT_COUNT` numbers a row and temperature come back, with the sums and logits that decodings need.
+/// The same sums in candle's own operations, for devices on which [`Row`] does not run. The device reduces each tile,
+/// and only `4 + TILT_COUNT` numbers per row and temperature come back, with the sums and logits that decodings need.
 fn on_device(
     model: &LanguageModel,
     hidden: &Tensor,
@@ -195,11 +196,11 @@ fn on_device(
     let seen_logits = seen_logits.unsqueeze(1)?;
     let rows = seen.len();
     let mut max: Option<Tensor> = None;
-    // Counted without the seen token itself, whose logit may differ in the last bit between the two products.
+    // The count leaves out the seen token itself: its logit may differ in the last bit between the two products.
     let mut above = Tensor::zeros((rows, 1), DType::F32, device)?;
-    // Per temperature: weight, first, second, space and the tilted sums, `(rows, 1)` each.
+    // For each temperature: weight, first, second, space and the tilted sums, each `(rows, 1)`.
     let mut sums: Vec<Vec<Tensor>> = Vec::new();
-    let mut ladder: Vec<Tensor> = Vec::new();
+    let mut grid: Vec<Tensor> = Vec::new();
     let mut top = Tensor::full(f32::NEG_INFINITY, (rows, TOP), device)?;
     let ids = Tensor::new(seen, device)?.unsqueeze(1)?;
     for (first, symbols) in tiles(decoder.vocab()) {
@@ -274,18 +275,18 @@ fn on_device(
             let betas = TEMPERATURE_GRID
                 .into_iter()
                 .chain(ABOVE.iter().chain(&SPACE).map(|&i| TEMPERATURE_GRID[i]));
-            for ((part, old), beta) in parts.iter_mut().zip(&ladder).zip(betas) {
+            for ((part, old), beta) in parts.iter_mut().zip(&grid).zip(betas) {
                 *part = (&*part + ((&d * beta)?.exp()? * old)?)?;
             }
         }
-        ladder = parts;
+        grid = parts;
         max = Some(reference);
     }
     let Some(max) = max else { return Ok(Reduced::default()) };
     let top = top.broadcast_sub(&max)?.to_vec2::<f32>()?;
-    let ladder = Tensor::cat(&ladder, 1)?.to_vec2::<f32>()?;
+    let grid = Tensor::cat(&grid, 1)?.to_vec2::<f32>()?;
     let below = (max - seen_logits)?.flatten_all()?.to_vec1::<f32>()?;
-    let decoding = ladder.iter().zip(&top).zip(&below).map(|((sums, top), below)| {
+    let decoding = grid.iter().zip(&top).zip(&below).map(|((sums, top), below)| {
         GridSums::from_sums(sums.iter().map(|&sum| f64::from(sum))).stats(-below, std::array::from_fn(|i| top[i]))
     });
     let decoding = decoding.collect();
@@ -323,9 +324,9 @@ fn on_device(
     Ok(Reduced { ranks, stats, decoding })
 }
 
-/// The [`TOP`] greatest of the logits `(rows, symbols)` and those found before, descending.
+/// The [`TOP`] greatest of `logits` `(rows, symbols)` and `before` `(rows, TOP)`, in descending order.
 fn greatest(before: &Tensor, logits: &Tensor) -> candle_core::Result<Tensor> {
-    // What one block of threads of a GPU can sort.
+    // As many numbers as one block of GPU threads can sort.
     const SORTED: usize = 1024;
     let (rows, symbols) = logits.dims2()?;
     let padded = symbols.next_multiple_of(SORTED);
@@ -352,7 +353,7 @@ mod tests {
     use super::*;
     use whowrote_stats::token_stats::DecodingStats;
 
-    /// Two tiles of the head, the last one short, logits up to about ±8.
+    /// Two tiles of the head, the second one short, with logits up to about ±8.
     fn check(family: SamplingFamily, softcap: Option<f64>, factor: Option<f32>) {
         let mut tiny = Tiny::with_vocab(family, 11, TILE_SYMBOLS + 300);
         if let Some(cap) = softcap {
@@ -369,7 +370,7 @@ mod tests {
                 .map(|&id| (id + 4000) % (TILE_SYMBOLS as u32 + 300))
                 .collect();
             let betas = [0.5, 0.8, 1.0, 1.25, 2.0];
-            // Symbols of both tiles; half of the rows' own are among them.
+            // Symbols of both tiles, among them the seen tokens of half of the rows.
             let mut places: Vec<(u32, usize)> = ids.iter().chain(&seen[..20]).copied().zip(0..).collect();
             places.sort_unstable();
             places.dedup_by_key(|(symbol, _)| *symbol);
@@ -414,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_figures_made_on_a_device_equal_those_of_the_kernel() {
+    fn the_figures_of_a_device_equal_those_of_the_cpu() {
         check(SamplingFamily::Llama, None, None);
         check(SamplingFamily::Gemma3, None, None);
         check(SamplingFamily::Gemma3, Some(4.0), None);

@@ -1,29 +1,31 @@
-//! One streaming pass over a row of logits: all sums that the figures need, at one inverse temperature, from one
-//! exponential a logit.
+//! One streaming pass over a row of logits. It computes all sums that the figures need at one inverse temperature, with
+//! one exponential per logit.
 //!
-//! With the row's greatest logit m so far and x = l - m, let r = exp(b·x/128). Squaring gives r^64 and r^128 = exp(b·x),
-//! and every tilt of [`TILTS`] is a multiple of 1/128, so that exp((1-s)·b·x) = r^(128·(1-s)) is one product more
-//! than its neighbour. The sums run in f32 over at most [`BLOCK`] logits (eight lanes, 32 terms a lane) and in f64 from
-//! block to block. When a block raises the maximum, the f64 sums are carried over to the new reference exactly.
+//! Let m be the row's greatest logit so far, x = l - m, and r = exp(b·x/128). Squaring gives r^64 and r^128 = exp(b·x).
+//! Every tilt of [`TILTS`] is a multiple of 1/128, so exp((1-s)·b·x) = r^(128·(1-s)) takes one product more than its
+//! neighbour. The sums run in f32 over at most [`BLOCK`] logits (eight lanes, 32 terms per lane), and in f64 from block
+//! to block. When a block raises the maximum, the f64 sums move to the new reference exactly.
 //!
-//! All tilts of a logit share the rounding of its r, a relative error of at most 128 ulp in exp(b·x), that is a
-//! shift of the logit by less than 10⁻⁵: below the rounding of the multiplication that made the logit. What remains
-//! between the tilts are the few roundings of the products, so that their small differences, the cumulants, hold.
+//! All tilts of a logit share the rounding of its r. That is a relative error of at most 128 ulp in exp(b·x), or a
+//! shift of the logit by less than 10⁻⁵, which is below the rounding of the multiplication that made the logit. The
+//! tilts differ only by the few roundings of their products, so the small differences between them, the cumulants, stay
+//! accurate.
 
 use super::temperature_grid::{GridSums, Top};
 use crate::model::exp;
 use multiversion::multiversion;
 use whowrote_stats::token_stats::{DecodingStats, TILT_COUNT, TILTS, TokenStats};
 
-/// Logits that are summed in f32 before the sums go on in f64.
+/// Logits that are summed in f32 before their sum is added in f64.
 pub(super) const BLOCK: usize = 256;
 pub(super) const LANES: usize = 8;
 
-/// Floors that keep every product in the range of normal f32 numbers (subnormals cost a hundred cycles on some
-/// machines). What they add is less than 10⁻⁴ of any sum, over a million symbols, and adds to the cumulants: to the safe side.
+/// Floors that keep every product in the range of normal f32 numbers (a subnormal costs a hundred cycles on some
+/// machines). Over a million symbols they add less than 10⁻⁴ to any sum. They increase the cumulants, which is the safe
+/// side.
 pub(super) const R64_FLOOR: f32 = 1e-10;
 pub(super) const R32_FLOOR: f32 = 1e-5;
-/// Exponents b·x below this are raised to it: `exp(-340/4)` is the least power that is used without a floor.
+/// The floor of the exponents b·x: `exp(-340/4)` is the least power that is used without another floor.
 pub(super) const EXPONENT_FLOOR: f32 = -340.0;
 
 /// The running sums of one row at one inverse temperature, relative to a reference logit.
@@ -35,7 +37,7 @@ pub struct RowSums {
     pub first: f64,
     /// Σ x²·exp(b·x).
     pub second: f64,
-    /// Σ exp(b·x) over symbols that begin with a space.
+    /// Σ exp(b·x) over the symbols that begin with a space.
     pub space: f64,
     /// Σ exp((1-s)·b·x) for each tilt s.
     pub tilted: [f64; TILT_COUNT],
@@ -51,7 +53,7 @@ impl RowSums {
         tilted: [0.0; TILT_COUNT],
     };
 
-    /// Carries the sums from a reference m to m - d, d at most 0.
+    /// Moves the reference of the sums from m to m - d, where d is at most 0.
     fn shift(&mut self, beta: f64, d: f64) {
         let factor = (beta * d).exp();
         self.second = factor * (self.second + 2.0 * d * self.first + d * d * self.weight);
@@ -63,7 +65,7 @@ impl RowSums {
         }
     }
 
-    /// The figures, given how far the seen token's logit lies below the reference.
+    /// The figures of a token whose logit lies `below` the reference.
     pub fn stats(&self, beta: f64, below: f64) -> TokenStats {
         let ln_weight = self.weight.ln();
         let mean = self.first / self.weight;
@@ -71,7 +73,7 @@ impl RowSums {
         let variance = (self.second / self.weight - mean * mean).max(0.0);
         let mut cgf = [0.0; TILT_COUNT];
         for ((psi, s), sum) in cgf.iter_mut().zip(TILTS).zip(self.tilted) {
-            // Jensen: the generating function about the mean is never negative; rounding must not make it so.
+            // By Jensen's inequality the CGF about the mean is never negative. Rounding must not make it so.
             let value = sum.ln() - (1.0 - s) * ln_weight - s * entropy;
             *psi = if value < 0.0 { 0.0 } else { value };
         }
@@ -85,37 +87,37 @@ impl RowSums {
     }
 }
 
-/// One row's state while the head's tiles pass by.
+/// The state of one row between the tiles of the head.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// The greatest logit so far.
     max: f32,
-    /// Logits greater than the seen token's.
+    /// The number of logits greater than the seen token's.
     above: u32,
-    /// The seen token's logit as its tile gave it.
+    /// The seen token's logit, as its tile computed it.
     seen: f32,
     sums: Vec<RowSums>,
-    ladder: GridSums,
+    grid: GridSums,
     top: Top,
 }
 
 impl Row {
-    /// A row before its first tile, for so many inverse temperatures.
+    /// A row before its first tile, for `betas` inverse temperatures.
     pub fn new(betas: usize) -> Self {
         Self {
             max: f32::NEG_INFINITY,
             above: 0,
             seen: f32::NAN,
             sums: vec![RowSums::EMPTY; betas],
-            ladder: GridSums::EMPTY,
+            grid: GridSums::EMPTY,
             top: Top::default(),
         }
     }
 
-    /// Takes in the logits of the symbols from `first` on.
+    /// Adds the logits of the symbols from `first` on.
     ///
-    /// `space` is 1 for each of these symbols that begins with a space, else 0; `seen` is the token that the text
-    /// has here, and `seen_logit` its logit, known beforehand so that ranks need no second pass.
+    /// `space` is 1 for each of these symbols that begins with a space, else 0. `seen` is the token of the text at this
+    /// position. `seen_logit` is its logit, computed beforehand so that the rank needs no second pass.
     pub fn add(&mut self, logits: &[f32], space: &[f32], first: usize, betas: &[f64], seen: u32, seen_logit: f32) {
         let (max, above) = scan(logits, seen_logit);
         if max > self.max {
@@ -124,18 +126,18 @@ impl Row {
                 for (sums, &beta) in self.sums.iter_mut().zip(betas) {
                     sums.shift(beta, d);
                 }
-                self.ladder.shift(d);
+                self.grid.shift(d);
             }
             self.max = max;
         }
-        self.ladder.add(logits, space, self.max, seen_logit);
+        self.grid.add(logits, space, self.max, seen_logit);
         self.top.add(logits);
         self.above += above;
         if let Some(&logit) = (seen as usize).checked_sub(first).and_then(|i| logits.get(i)) {
             self.seen = logit;
             if logit > seen_logit {
                 self.above -= 1;
-                self.ladder.forget_above(logit - self.max);
+                self.grid.forget_above(logit - self.max);
             }
         }
         for (sums, &beta) in self.sums.iter_mut().zip(betas) {
@@ -152,14 +154,14 @@ impl Row {
         }
     }
 
-    /// Rank of the seen token, 1 for the likeliest.
+    /// The rank of the seen token; 1 is the likeliest.
     pub fn rank(&self) -> u32 {
         self.above + 1
     }
 
     /// The figures that decodings need.
     pub fn decoding(&self) -> DecodingStats {
-        self.ladder.stats(self.seen - self.max, self.top.sorted(self.max))
+        self.grid.stats(self.seen - self.max, self.top.sorted(self.max))
     }
 
     /// The figures at each inverse temperature.
@@ -172,7 +174,7 @@ impl Row {
     }
 }
 
-/// The greatest logit, and how many are greater than the seen token's.
+/// The greatest logit, and the number of logits greater than the seen token's.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -203,7 +205,7 @@ fn scan(logits: &[f32], seen: f32) -> (f32, u32) {
     )
 }
 
-/// Weight, first and second moment, space mass and the tilted sums of one block.
+/// The weight, first and second moment, space mass and tilted sums of one block.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -217,7 +219,7 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, beta: f32) -> [f32; 4 + T
         let mut x = [0f32; LANES];
         let mut r = [0f32; LANES];
         for lane in 0..LANES {
-            // Written so that a logit that is no number stays one and reaches every sum.
+            // Written so that a NaN stays a NaN and reaches every sum.
             let below = logits[lane] - max;
             x[lane] = if below < floor { floor } else { below };
             r[lane] = exp(x[lane] * scale);
@@ -271,7 +273,7 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, beta: f32) -> [f32; 4 + T
         take(logits, space);
     }
     if !rest.is_empty() {
-        // A logit far below all others adds only the floors' weight.
+        // A logit far below all others adds only the weight of the floors.
         let (mut logits, mut mask) = ([f32::NEG_INFINITY; LANES], [0f32; LANES]);
         logits[..rest.len()].copy_from_slice(rest);
         for (to, from) in mask.iter_mut().zip(space_rest) {
@@ -292,7 +294,7 @@ mod tests {
     use proptest::prelude::*;
     use whowrote_stats::token_stats::{ABOVE, SPACE, TEMPERATURE_GRID};
 
-    /// The same figures in f64, formula by formula, with no shared exponential and no streaming.
+    /// The same figures in f64, formula by formula, without a shared exponential and without streaming.
     fn reference(logits: &[f32], space: &[bool], seen: usize, beta: f64) -> TokenStats {
         let l: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
         let z = |b: f64| {
@@ -336,7 +338,7 @@ mod tests {
         }
     }
 
-    /// Log-partitions, masses and greatest logits against sums in f64 over a sorted row.
+    /// Compares log-partitions, masses and greatest logits with sums in f64 over a sorted row.
     fn check_decoding(found: &DecodingStats, logits: &[f32], space: &[bool], seen: usize) -> Result<(), TestCaseError> {
         let mut sorted = logits.to_vec();
         sorted.sort_by(|a, b| b.total_cmp(a));
@@ -345,30 +347,30 @@ mod tests {
             prop_assert_eq!(*top, sorted.get(i).map_or(f32::NEG_INFINITY, |l| l - max));
         }
         prop_assert_eq!(found.seen, logits[seen] - max);
-        let sum = |rung: usize, of: &dyn Fn(usize) -> bool| -> f64 {
+        let sum = |index: usize, of: &dyn Fn(usize) -> bool| -> f64 {
             let terms = (0..logits.len()).filter(|&i| of(i));
             terms
-                .map(|i| (TEMPERATURE_GRID[rung] * f64::from(logits[i] - max)).exp())
+                .map(|i| (TEMPERATURE_GRID[index] * f64::from(logits[i] - max)).exp())
                 .sum()
         };
         let near = |a: f32, b: f64| (f64::from(a) - b).abs() < 2e-4 || (b < -25.0 && a < -20.0);
-        for rung in 0..TEMPERATURE_GRID.len() {
-            let wanted = sum(rung, &|_| true).ln();
+        for index in 0..TEMPERATURE_GRID.len() {
+            let wanted = sum(index, &|_| true).ln();
             prop_assert!(
-                near(found.ln_z[rung], wanted),
+                near(found.ln_z[index], wanted),
                 "{} {} {}",
-                rung,
-                found.ln_z[rung],
+                index,
+                found.ln_z[index],
                 wanted
             );
         }
-        for (ln, rung) in found.ln_above.iter().zip(ABOVE) {
-            let wanted = (sum(rung, &|i| logits[i] > logits[seen]) / sum(rung, &|_| true)).ln();
-            prop_assert!(near(*ln, wanted), "{} {} {}", rung, ln, wanted);
+        for (ln, index) in found.ln_above.iter().zip(ABOVE) {
+            let wanted = (sum(index, &|i| logits[i] > logits[seen]) / sum(index, &|_| true)).ln();
+            prop_assert!(near(*ln, wanted), "{} {} {}", index, ln, wanted);
         }
-        for (ln, rung) in found.ln_space.iter().zip(SPACE) {
-            let wanted = (sum(rung, &|i| space[i]) / sum(rung, &|_| true)).ln();
-            prop_assert!(near(*ln, wanted), "{} {} {}", rung, ln, wanted);
+        for (ln, index) in found.ln_space.iter().zip(SPACE) {
+            let wanted = (sum(index, &|i| space[i]) / sum(index, &|_| true)).ln();
+            prop_assert!(near(*ln, wanted), "{} {} {}", index, ln, wanted);
         }
         Ok(())
     }
@@ -397,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logit_that_is_no_number_makes_the_figures_no_number() {
+    fn a_nan_among_the_logits_makes_the_figures_nan() {
         let mut row = Row::new(1);
         row.add(&[1.0, f32::NAN, 2.0], &[0.0; 3], 0, &[1.0], 0, 1.0);
         assert!(row.stats(&[1.0]).next().unwrap().entropy.is_nan());

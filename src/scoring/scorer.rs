@@ -1,4 +1,4 @@
-//! A text's figures under one model.
+//! The figures of texts under one model.
 
 use super::reduce::{Penalty, reduce};
 use crate::model::LanguageModel;
@@ -10,36 +10,37 @@ use std::cell::OnceCell;
 use whowrote_stats::sampling_params::SamplingParams;
 use whowrote_stats::token_stats::{DecodingStats, Reduced, TextScores};
 
-/// Tokens of a text that must fit beside a prompt.
+/// The least number of a text's tokens that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;
 
-/// Scored tokens, from the beginning, whose figures for decodings are kept: 40 MiB of them. No evidence needs more.
+/// The figures for decodings are kept for this many scored tokens from the beginning of a text: 40 MiB. No evidence
+/// needs more.
 const DECODING_TOKENS: usize = 1 << 16;
 
-/// Scored tokens, from the beginning, whose hidden states are kept: 100 MiB of them for a width of 1,536. A process that
-/// stops there is one that stopped at a time fixed beforehand.
+/// Hidden states are kept for this many scored tokens from the beginning of a text: 100 MiB for a width of 1,536. The
+/// e-process stops there, which is a stopping time fixed in advance.
 const HIDDEN_TOKENS: usize = 1 << 14;
 
-/// Tokens of short texts that one pass takes together: as many as keep the multiplications busy.
+/// Tokens of short texts in one pass: enough to keep the multiplications efficient.
 const PACK: usize = 1024;
 
 /// How a text is scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scoring {
-    /// The inverse temperatures at which figures are made.
+    /// The inverse temperatures of the figures.
     pub betas: Vec<f64>,
-    /// The repetition penalties under which figures are made beside those without one. Each costs one more pass over the
-    /// vocabulary.
+    /// Repetition penalties. Each gives one more set of figures, and costs one more pass over the vocabulary.
     pub penalties: Vec<f64>,
-    /// Tokens that one pass sees, the model's context allowing.
+    /// Tokens in one pass, if the model's context allows as many.
     pub window: usize,
-    /// Tokens that a window shares with the one before it: the least context of a token after the first window.
+    /// Tokens that a window shares with the one before it. After the first window, a token has at least this much
+    /// context.
     pub overlap: usize,
 }
 
 impl Scoring {
-    /// Windows of 2,048 tokens that overlap by 512: a token far into a book is scored with 512 to 2,047 tokens of
-    /// context, for a third more work than without overlap.
+    /// Windows of 2,048 tokens that overlap by 512. A token far into a book has 512 to 2,047 tokens of context, at the
+    /// cost of a third more work than without overlap.
     pub fn at(betas: Vec<f64>) -> Self {
         Self {
             betas,
@@ -49,7 +50,7 @@ impl Scoring {
         }
     }
 
-    /// With the repetition penalties of these decodings.
+    /// Adds the repetition penalties of these decodings.
     pub fn with_penalties_of<'a>(mut self, decodings: impl IntoIterator<Item = &'a SamplingParams>) -> Self {
         for decoding in decodings {
             let penalty = decoding.repetition_penalty;
@@ -60,28 +61,28 @@ impl Scoring {
         self
     }
 
-    /// Tokens of a text, beside its context, that one pass of a model sees.
+    /// The number of a text's tokens that fit into one pass beside the context.
     pub fn room(&self, model: &LanguageModel, context: &[u32]) -> usize {
-        // A long prompt makes the window longer, as far as the model can see.
+        // A long prompt makes the window longer, up to the model's limit.
         let window = self.window.max(context.len() + self.window / 2);
         let window = window.min(model.decoder().max_window());
         window.saturating_sub(context.len()).max(2)
     }
 }
 
-/// What texts are read after: a prompt ([`crate::model::chat::prompt_ids`]), or the model's own beginning-of-text token
-/// ([`crate::model::tokenizer::Tokenizer::context`]). Where it is empty the first token of a text is not scored.
+/// The context before every text: a prompt ([`crate::model::chat::prompt_ids`]), or the model's own beginning-of-text
+/// token ([`crate::model::tokenizer::Tokenizer::context`]). If it is empty, the first token of a text is not scored.
 ///
-/// It is read once, however many texts come after it.
+/// The model reads it once for all texts.
 #[derive(Default)]
 pub struct Prefix {
     ids: Vec<u32>,
-    /// What all its tokens but the last leave to those that follow.
+    /// Keys and values of all its tokens but the last.
     read: OnceCell<KvCache>,
 }
 
 impl Prefix {
-    /// Of these ids.
+    /// A prefix of these token ids.
     pub fn new(ids: impl Into<Vec<u32>>) -> Self {
         Self {
             ids: ids.into(),
@@ -89,12 +90,12 @@ impl Prefix {
         }
     }
 
-    /// Its ids.
+    /// Its token ids.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// The last token, whose row predicts a text's first.
+    /// The last token. Its row predicts the first token of a text.
     fn last(&self) -> &[u32] {
         &self.ids[self.ids.len().saturating_sub(1)..]
     }
@@ -113,7 +114,7 @@ impl Prefix {
     }
 }
 
-/// Scores a text that no prompt came before: see [`score_all`].
+/// Scores a text without a prompt: see [`score_all`].
 ///
 /// # Errors
 /// When the tokeniser or the tensor library fails.
@@ -132,14 +133,13 @@ pub fn score_after(model: &LanguageModel, context: &[u32], text: &str, scoring: 
     Ok(scores.swap_remove(0))
 }
 
-/// Scores every token of each text ([`crate::model::tokenizer::Tokenizer::encode`]) once, with its figures at each inverse
-/// temperature.
+/// Scores every token of each text ([`crate::model::tokenizer::Tokenizer::encode`]) once, at each inverse temperature.
 ///
-/// Short texts share passes, in which none sees another. A text longer than the window is scored in windows that overlap; each
-/// begins with the context.
+/// Short texts share passes, but none attends to another. A text longer than the window is scored in overlapping
+/// windows, and each window begins with the context.
 ///
 /// # Errors
-/// When the tensor library fails, the model computes no numbers, or the context leaves no room for a text.
+/// When the tensor library fails, the logits are NaN, or the context leaves no room for a text.
 pub fn score_all(
     model: &LanguageModel,
     prefix: &Prefix,
@@ -149,18 +149,18 @@ pub fn score_all(
     score_showing(model, prefix, texts, scoring, |_, _| ())
 }
 
-/// The hidden states that a text's tokens were predicted from.
+/// The hidden states from which the model predicted a text's tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Hidden {
     /// Token ids of the whole text.
     pub ids: Vec<u32>,
-    /// Index of the first token that was scored.
+    /// The index of the first scored token.
     pub first_scored: usize,
-    /// `(rows, hidden)`, one a scored token from the first on; none where no token was scored.
+    /// `(rows, hidden)`, one row per scored token from the first on. None if no token was scored.
     pub states: Option<Tensor>,
 }
 
-/// [`score_all`], with the hidden states of the first 16,384 tokens scored of each text.
+/// [`score_all`], with the hidden states of the first 16,384 scored tokens of each text.
 ///
 /// # Errors
 /// Those of [`score_all`].
@@ -179,10 +179,11 @@ pub fn score_keeping(
         }
     })?;
     let with_states = |(scores, (rows, parts)): (TextScores, (usize, Vec<Tensor>))| {
-        let states = match parts.is_empty() {
-            true => None,
-            // A copy, so that the states of the prompt, of overlaps and of other texts can go.
-            false => Some(Tensor::cat(&parts, 0)?.narrow(0, 0, rows.min(HIDDEN_TOKENS))?.copy()?),
+        let states = if parts.is_empty() {
+            None
+        } else {
+            // The copy lets the memory of prompts, overlaps and other texts be freed.
+            Some(Tensor::cat(&parts, 0)?.narrow(0, 0, rows.min(HIDDEN_TOKENS))?.copy()?)
         };
         let hidden = Hidden {
             ids: scores.ids.clone(),
@@ -194,28 +195,29 @@ pub fn score_keeping(
     scores.into_iter().zip(kept).map(with_states).collect()
 }
 
-/// A text while its windows are scored.
+/// The figures of a text while its windows are being scored.
 struct Draft {
     tokens: Tokens,
     plain: Reduced,
     penalised: Vec<Reduced>,
-    /// For the repetition penalties, where there are any: see [`first_places`].
+    /// [`first_places`], if there are repetition penalties.
     places: Vec<(u32, usize)>,
 }
 
-/// Tokens of a text that are read in one pass behind the context.
+/// Tokens of a text that one pass reads after the context.
 struct Window {
-    /// The text's place among the texts.
+    /// The index of the text.
     text: usize,
-    /// Its first token that is read.
+    /// The first token that is read.
     start: usize,
-    /// Its first token that is scored.
+    /// The first token that is scored.
     next: usize,
-    /// The first token behind it.
+    /// The first token after the window.
     end: usize,
 }
 
-/// Scores texts pass by pass, and shows each text's hidden states `(rows, hidden)` of every window's new tokens.
+/// Scores texts pass by pass. For every window, calls `show` with the text's index and the hidden states
+/// `(rows, hidden)` of the window's new tokens.
 fn score_showing(
     model: &LanguageModel,
     prefix: &Prefix,
@@ -239,7 +241,7 @@ fn score_showing(
         let overlap = scoring.overlap.min(room / 2).max(1);
         let mut next = first_scored;
         while next < tokens.ids.len() {
-            // The first window begins with the text.
+            // The first window starts at the beginning of the text.
             let start = if next <= first_scored { 0 } else { next - overlap };
             let end = (start + room).min(tokens.ids.len());
             windows.push(Window { text, start, next, end });
@@ -248,9 +250,10 @@ fn score_showing(
         drafts.push(Draft {
             plain: Reduced::default(),
             penalised: vec![Reduced::default(); scoring.penalties.len()],
-            places: match scoring.penalties.is_empty() {
-                true => Vec::new(),
-                false => first_places(&prefix.ids, &tokens.ids),
+            places: if scoring.penalties.is_empty() {
+                Vec::new()
+            } else {
+                first_places(&prefix.ids, &tokens.ids)
             },
             tokens,
         });
@@ -288,7 +291,7 @@ fn score_showing(
     drafts.into_iter().map(finished).collect()
 }
 
-/// Reads windows in one pass and adds the figures of their new tokens to the texts'.
+/// Reads windows in one pass and adds the figures of their new tokens to their texts.
 fn score_pack(
     model: &LanguageModel,
     prefix: &Prefix,
@@ -302,12 +305,13 @@ fn score_pack(
         let tokens = &drafts[window.text].tokens.ids;
         let begin = ids.len();
         ids.extend_from_slice(prefix.last());
-        // Each row predicts the token behind it, so that the last is not read.
+        // Each row predicts the next token, so the last token is not read.
         ids.extend_from_slice(&tokens[window.start..window.end - 1]);
         lengths.push(ids.len() - begin);
         seen.extend_from_slice(&tokens[window.next..window.end]);
     }
-    // A product of one row is made in another way, whose last bits differ: a text's figures shall not depend on its company.
+    // Pad single rows: matrix-vector and matrix-matrix kernels round differently, and a text's figures must not depend
+    // on the texts beside it.
     if let [alone] = ids[..] {
         ids.push(alone);
         lengths.push(1);
@@ -346,7 +350,7 @@ fn score_pack(
     Ok(())
 }
 
-/// Every symbol of the context and the text with the place at which it comes first, in the order of the symbols.
+/// Every symbol of the context and the text with the position of its first occurrence, sorted by symbol.
 fn first_places(context: &[u32], ids: &[u32]) -> Vec<(u32, usize)> {
     let mut places: Vec<(u32, usize)> = context.iter().chain(ids).copied().zip(0..).collect();
     places.sort_unstable();

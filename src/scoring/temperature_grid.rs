@@ -1,24 +1,25 @@
-//! The part of the streaming pass that decodings need: log-partitions at every temperature of the [`TEMPERATURE_GRID`], the mass
-//! above the seen token, and the greatest logits. Truncation is worked out from these afterwards
-//! ([`whowrote_stats::truncated_likelihood`]), so that one pass serves every nucleus and the vocabulary is never sorted.
+//! The figures that decodings need, from the streaming pass: log-partitions at every temperature of the
+//! [`TEMPERATURE_GRID`], the mass above the seen token, and the greatest logits.
+//! [`whowrote_stats::truncated_likelihood`] computes truncation from them afterwards. So one pass serves every nucleus,
+//! and the vocabulary is never sorted.
 
 use super::row_stats::{BLOCK, EXPONENT_FLOOR, LANES, R32_FLOOR, R64_FLOOR};
 use crate::model::exp;
 use multiversion::multiversion;
 use whowrote_stats::token_stats::{ABOVE, DecodingStats, SPACE, TEMPERATURE_GRID, TOP};
 
-/// `exp(x)` is raised to this before powers of two and more: the fifth stays a normal number, and what the floor adds
-/// to a sum is less than 10⁻⁶ over a million symbols.
+/// The floor of `exp(x)` before it is raised to a power of two or more. The fifth power stays a normal number, and the
+/// floor adds less than 10⁻⁶ to a sum over a million symbols.
 const POWER_FLOOR: f32 = 1e-6;
 
 const SUMS: usize = TEMPERATURE_GRID.len() + ABOVE.len() + SPACE.len();
 
-/// Running sums of one row, relative to its greatest logit so far: the weight at each temperature of the ladder, then
-/// that of the symbols above the seen token, then that of tokens that begin with a space.
+/// Running sums of one row, relative to its greatest logit so far: the weight at each temperature of the grid, then the
+/// weight of the symbols above the seen token, then the weight of the tokens that begin with a space.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GridSums([f64; SUMS]);
 
-/// The inverse temperature of each of the sums.
+/// The inverse temperature of each sum.
 fn betas() -> impl Iterator<Item = f64> {
     let parts = ABOVE.iter().chain(&SPACE).map(|&i| TEMPERATURE_GRID[i]);
     TEMPERATURE_GRID.into_iter().chain(parts)
@@ -27,7 +28,7 @@ fn betas() -> impl Iterator<Item = f64> {
 impl GridSums {
     pub(super) const EMPTY: Self = Self([0.0; SUMS]);
 
-    /// Carries the sums from a reference m to m - d, d at most 0.
+    /// Moves the reference of the sums from m to m - d, where d is at most 0.
     pub(super) fn shift(&mut self, d: f64) {
         for (sum, beta) in self.0.iter_mut().zip(betas()) {
             *sum *= (beta * d).exp();
@@ -42,7 +43,7 @@ impl GridSums {
         }
     }
 
-    /// Takes the seen token, `x` from the maximum, out of the mass above itself.
+    /// Removes the seen token from the mass above it. `x` is its logit less the maximum.
     pub(super) fn forget_above(&mut self, x: f32) {
         for (sum, i) in self.0[TEMPERATURE_GRID.len()..].iter_mut().zip(ABOVE) {
             *sum = (*sum - (TEMPERATURE_GRID[i] * f64::from(x)).exp()).max(0.0);
@@ -52,9 +53,9 @@ impl GridSums {
     pub(super) fn stats(&self, seen: f32, top: [f32; TOP]) -> DecodingStats {
         let ln = |i: usize| self.0[i].ln();
         let ln_z: [f64; TEMPERATURE_GRID.len()] = std::array::from_fn(ln);
-        let mass = |i: usize, rung: usize| (ln(i) - ln_z[rung]).min(0.0) as f32;
+        let mass = |sum: usize, index: usize| (ln(sum) - ln_z[index]).min(0.0) as f32;
         DecodingStats {
-            // `f32::min` would turn a NaN into 0, which is certainty.
+            // `f32::min` would turn a NaN into 0, and 0 means certainty.
             seen: if seen > 0.0 { 0.0 } else { seen },
             top,
             ln_z: ln_z.map(|z| z as f32),
@@ -63,7 +64,7 @@ impl GridSums {
         }
     }
 
-    /// From sums that were made elsewhere, in the order of this type.
+    /// From sums that were computed elsewhere, in the order of this type.
     pub(super) fn from_sums(sums: impl IntoIterator<Item = f64>) -> Self {
         let mut all = Self::EMPTY;
         all.0.iter_mut().zip(sums).for_each(|(to, from)| *to = from);
@@ -71,13 +72,13 @@ impl GridSums {
     }
 }
 
-/// The greatest logits of a row, while its tiles pass by: every logit above the least of those held is taken in, and
-/// when twice as many as wanted are held the lesser half is let go. Over a row in no particular order that takes in
-/// about `TOP·ln(vocab/TOP)` logits; the others cost one comparison.
+/// The greatest logits of a row, collected tile by tile. Every logit above the floor is added; when `2·TOP` logits are
+/// held, the lesser half is dropped and the floor rises. A row in random order adds about `TOP·ln(vocab/TOP)` logits;
+/// each of the others costs one comparison.
 #[derive(Clone, Debug)]
 pub(super) struct Top {
     held: Vec<f32>,
-    /// Logits not above this are not among the greatest.
+    /// A logit that is not above this is not among the greatest.
     floor: f32,
 }
 
@@ -112,7 +113,7 @@ impl Top {
         self.held.truncate(TOP);
     }
 
-    /// Descending, from the row's greatest logit.
+    /// The greatest logits less `max`, in descending order.
     pub(super) fn sorted(&self, max: f32) -> [f32; TOP] {
         let mut held = self.held.clone();
         held.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -129,7 +130,7 @@ fn any_above(chunk: &[f32], floor: f32) -> bool {
     chunk.iter().fold(false, |any, &logit| any | (logit > floor))
 }
 
-/// The sums of one block. The powers are those of [`super::row_stats`], with r = exp(x/128).
+/// The sums of one block. The powers are as in [`super::row_stats`], with r = exp(x/128).
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
@@ -141,7 +142,7 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, seen_logit: f32) -> [f32;
         let mut r8 = [0f32; LANES];
         let mut above = [0f32; LANES];
         for lane in 0..LANES {
-            // Written so that a logit that is no number stays one and reaches every sum.
+            // Written so that a NaN stays a NaN and reaches every sum.
             let below = logits[lane] - max;
             let x = if below < EXPONENT_FLOOR { EXPONENT_FLOOR } else { below };
             r8[lane] = exp(x * (8.0 / 128.0));
@@ -194,7 +195,7 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, seen_logit: f32) -> [f32;
         take(logits, space);
     }
     if !rest.is_empty() {
-        // A logit far below all others adds only the floors' weight.
+        // A logit far below all others adds only the weight of the floors.
         let (mut logits, mut mask) = ([f32::NEG_INFINITY; LANES], [0f32; LANES]);
         logits[..rest.len()].copy_from_slice(rest);
         for (to, from) in mask.iter_mut().zip(space_rest) {

@@ -7,6 +7,7 @@ pub mod known;
 mod model_file;
 #[cfg(unix)]
 pub mod program;
+pub mod rows;
 pub mod tiny;
 
 pub use model_file::model_file;

@@ -1,15 +1,16 @@
-//! SHA-256 of files, and of folders of safetensors.
+//! SHA-256 of files and of folders with safetensors.
 
 use super::error::SourceError;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use whowrote_input::lower_hex;
 
-/// The bytes read at once: large enough for the disk, small enough for the cache.
+/// Bytes read at a time: large enough for the disk, small enough for the CPU cache.
 const BLOCK: usize = 1 << 18;
 
-/// The files of a model folder that decide what the model computes, beside `*.safetensors`.
+/// The files of a model folder, beside `*.safetensors`, that determine what the model computes.
 const IDENTITY_FILES: [&str; 5] = [
     "config.json",
     "tokenizer.json",
@@ -25,7 +26,7 @@ pub fn of_file(path: &Path) -> std::io::Result<String> {
     let mut block = vec![0; BLOCK];
     loop {
         match file.read(&mut block) {
-            Ok(0) => return Ok(hex(&hasher.finalize())),
+            Ok(0) => return Ok(lower_hex(&hasher.finalize())),
             Ok(n) => hasher.update(&block[..n]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -33,14 +34,14 @@ pub fn of_file(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// The identity of a model folder: what this prints in it:
+/// The identity of a model folder. It is what this command prints in the folder:
 ///
 /// ```text
-/// sha256sum config.json tokenizer.json [tokenizer_config.json] [generation_config.json] [chat_template.jinja] *.safetensors |
-///     LC_ALL=C sort | sha256sum
+/// sha256sum config.json tokenizer.json [tokenizer_config.json] [generation_config.json] \
+///     [chat_template.jinja] *.safetensors | LC_ALL=C sort | sha256sum
 /// ```
 ///
-/// with those in brackets that are there. Other files (licences, readmes, weights in other formats) do not count.
+/// A file in brackets counts if it exists. Other files (licences, readmes, weights in other formats) do not count.
 pub fn of_folder(folder: &Path) -> Result<String, SourceError> {
     let lacks = |what: &str| SourceError::NotAModel {
         path: folder.to_owned(),
@@ -52,7 +53,7 @@ pub fn of_folder(folder: &Path) -> Result<String, SourceError> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        // Through the path, so that a symbolic link counts as what it points to, as in the hub's own cache.
+        // `is_file` of the path follows symbolic links, as the hub's cache requires.
         let counts = IDENTITY_FILES.contains(&name.as_str()) || name.ends_with(".safetensors");
         if counts && entry.path().is_file() {
             names.push(name);
@@ -76,17 +77,7 @@ pub fn of_folder(folder: &Path) -> Result<String, SourceError> {
         ));
     }
     lines.sort();
-    Ok(hex(&Sha256::digest(lines.concat())))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    Ok(lower_hex(&Sha256::digest(lines.concat())))
 }
 
 #[cfg(test)]
@@ -124,7 +115,7 @@ mod tests {
         );
         write("model.safetensors", "abc");
         let digest = of_folder(folder.path()).unwrap();
-        // From sha256sum and sort, as in the documentation above.
+        // From the command in the documentation above.
         assert_eq!(
             digest,
             "c8e66c6af8bc1f58e55c90374719be2532f23e3d5273e6fbdd53158e3f54352f"

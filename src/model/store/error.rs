@@ -1,12 +1,12 @@
-//! What can go wrong between a catalogue entry and a file that may be parsed. Each message says what to do.
+//! The errors between a catalogue entry and a verified model file. Each message says what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a model is not there to be used.
+/// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Not cached, and connections are forbidden.
+    /// The model is not in the cache, and connections are forbidden.
     #[error(
         "the model {model} is not in the cache and --offline (or HF_HUB_OFFLINE) forbids fetching it; \
          run `whowrote models pull {model}` once with a network"
@@ -16,14 +16,14 @@ pub enum StoreError {
         model: String,
     },
     /// No source gave the model.
-    #[error("the model {model} could not be had: {}", list(failures))]
+    #[error("the model {model} could not be fetched: {}", list(failures))]
     NoSource {
         /// The model.
         model: String,
-        /// Source by source, in the order in which they were tried.
+        /// One failure for each source, in the order in which they were tried.
         failures: Vec<SourceError>,
     },
-    /// The folder of the cache, or a file in it, cannot be used.
+    /// The cache folder, or a file in it, cannot be used.
     #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
     Io {
         /// A verb.
@@ -33,7 +33,7 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is nowhere to keep models.
+    /// There is no folder for models.
     #[error("there is no home folder to keep models in; set WHOWROTE_CACHE to a folder")]
     NoCacheFolder,
 }
@@ -51,69 +51,69 @@ impl StoreError {
 /// Why one source did not give the model.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Nobody answered.
+    /// The server did not answer.
     #[error(
         "{what} cannot be reached ({reason}); check the network and its proxy, or, if it is slow, set \
          WHOWROTE_CONNECT_TIMEOUT to more than {seconds} seconds"
     )]
     Unreachable {
-        /// Who should have answered.
+        /// The server or index that should have answered.
         what: String,
-        /// How long would have been waited.
+        /// How long the program waits for it.
         seconds: f64,
-        /// What was seen.
+        /// What happened.
         reason: String,
     },
-    /// The place answers, and has no such thing.
+    /// The source does not have the file.
     #[error("{what} was not found{hint}")]
     NotFound {
-        /// What was asked for.
+        /// The file that was asked for.
         what: String,
         /// Where to look for the mistake.
         hint: String,
     },
-    /// The place wants to know who asks.
+    /// The source requires permission.
     #[error("{what} may not be read ({code}): {remedy}")]
     Forbidden {
-        /// What was asked for.
+        /// The file that was asked for.
         what: String,
         /// The HTTP status.
         code: u16,
         /// What to do.
         remedy: String,
     },
-    /// The place answers something that is of no use.
+    /// The server's answer cannot be used.
     #[error("{what} could not be fetched: {reason}")]
     Answer {
-        /// What was asked for.
+        /// The file that was asked for.
         what: String,
-        /// What came back.
+        /// What the server answered.
         reason: String,
     },
-    /// The transfer broke off, and did so again.
-    #[error("the transfer of {what} broke off ({reason}); run the command again, what has arrived is kept")]
+    /// The transfer broke off repeatedly.
+    #[error("the transfer of {what} broke off ({reason}); run the command again to resume")]
     Cut {
-        /// What was being fetched.
+        /// The file that was being fetched.
         what: String,
-        /// What was seen.
+        /// What happened.
         reason: String,
     },
-    /// No Python.
-    #[error("there is no python3 on the PATH, which fetches the wheel {requirement}; install Python 3 with pip")]
+    /// There is no Python.
+    #[error("there is no python3 on the PATH to fetch the wheel {requirement}; install Python 3 with pip")]
     NoPython {
         /// The wheel.
         requirement: String,
     },
-    /// Python, but no pip.
+    /// Python has no pip.
     #[error(
-        "python3 has no pip, which fetches the wheel {requirement}; install it with `python3 -m ensurepip` or your \
+        "python3 has no pip to fetch the wheel {requirement}; install it with `python3 -m ensurepip` or your \
          system's python3-pip package"
     )]
     NoPip {
         /// The wheel.
         requirement: String,
     },
-    /// pip ran and failed otherwise.
+    /// pip failed for another reason.
     #[error("pip could not fetch the wheel {requirement}: {reason}")]
     Pip {
         /// The wheel.
@@ -121,7 +121,7 @@ pub enum SourceError {
         /// pip's own words.
         reason: String,
     },
-    /// The wheel is no archive, or a damaged one.
+    /// The wheel is not an archive, or is damaged.
     #[error("the wheel {wheel} is damaged ({reason}) and was deleted")]
     Wheel {
         /// The file's name.
@@ -129,49 +129,49 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The wheel has no such file in it.
+    /// The wheel does not contain the file.
     #[error("the wheel {wheel} has no file {member} in it; correct `member` in the models file")]
     NoMember {
         /// The file's name.
         wheel: String,
-        /// The file that should be in it.
+        /// The file that the wheel should contain.
         member: String,
     },
-    /// The file is another one, or a damaged one.
+    /// The file is a different one, or is damaged.
     #[error(
         "{what} has sha256 {found}, not {expected} as the models file says, {}",
         if *deleted { "and was deleted: the transfer was faulty, or the source or the models file was changed" }
-        else { "and was left where it is: correct sha256 in the models file if this file is meant" }
+        else { "and was left where it is: if this is the right file, correct sha256 in the models file" }
     )]
     Checksum {
-        /// What was fetched, or the local path.
+        /// The file that was fetched, or the local path.
         what: String,
         /// The digest in the catalogue.
         expected: String,
         /// The digest of the file.
         found: String,
-        /// Whether the store has deleted the file; it never deletes the user's own.
+        /// Whether the store has deleted the file. It never deletes the user's own files.
         deleted: bool,
     },
-    /// The file cannot be the right one: its length is wrong.
+    /// The file's length is wrong, so it cannot be the right file.
     #[error("{what} has {found} bytes, not {expected} as the models file says")]
     Size {
-        /// What was to be fetched.
+        /// The file.
         what: String,
         /// The size in the catalogue.
         expected: u64,
         /// The size that was announced or found.
         found: u64,
     },
-    /// A local path with something else behind it.
-    #[error("{} is no model: {reason}", path.display())]
+    /// The local path does not lead to a model.
+    #[error("{} is not a model: {reason}", path.display())]
     NotAModel {
         /// The path.
         path: PathBuf,
         /// What is missing.
         reason: String,
     },
-    /// The disk is full, or will be.
+    /// The disk has too little space.
     #[error(
         "{} has {} free, and {} are needed; free some space, or set WHOWROTE_CACHE to a folder on another disk",
         folder.display(), super::progress::megabytes(*available), super::progress::megabytes(*needed)
@@ -197,7 +197,7 @@ pub enum SourceError {
     /// Connections are forbidden.
     #[error("{what} is not fetched, because --offline (or HF_HUB_OFFLINE) forbids it")]
     Offline {
-        /// What would have been fetched.
+        /// The file that is not fetched.
         what: String,
     },
 }
@@ -211,7 +211,7 @@ impl SourceError {
         }
     }
 
-    /// Whether what arrived is wrong, so that fetching it once more from scratch may help.
+    /// Whether the fetched content is wrong. Then it may help to fetch it again from the beginning.
     pub(crate) fn is_bad_content(&self) -> bool {
         matches!(self, Self::Checksum { deleted: true, .. } | Self::Wheel { .. })
     }

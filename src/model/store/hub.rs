@@ -1,8 +1,8 @@
-//! Files of the Hugging Face hub, through hf-hub and into the hub's own cache, where other programs find them too.
+//! Files of the Hugging Face hub. hf-hub fetches them into the hub's own cache, where other programs find them too.
 //!
-//! hf-hub 0.5 lets nobody set a timeout, and its own retry can append to the wrong offset. So every call of it runs
-//! in a thread of its own that is given up when it says nothing for too long, and a transfer that breaks off is begun
-//! again from here: hf-hub then continues its `.part` file with a Range request.
+//! hf-hub 0.5 has no timeout setting, and its own retry can append at the wrong offset. So every call of it runs in its
+//! own thread, and this module gives up on a thread that makes no progress for too long. This module also restarts a
+//! transfer that broke off; hf-hub then continues its `.part` file with a Range request.
 
 use super::Patience;
 use super::error::SourceError;
@@ -16,15 +16,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How often a transfer is begun again without a byte having arrived in between.
+/// The number of attempts in a row, without a single new byte, after which a transfer fails.
 const BARREN_TRIES: u32 = 3;
 
-/// Where the hub is and who asks, as the hub's own programs read it from the environment.
+/// The hub's address and the user's token. The hub's own programs read the same environment variables.
 #[derive(Clone)]
 pub struct HubSettings {
     /// `https://huggingface.co`, or a mirror.
     pub endpoint: String,
-    /// The hub's cache of files, shared with the hub's other programs.
+    /// The hub's file cache, shared with the hub's other programs.
     pub cache_dir: PathBuf,
     /// The user's access token.
     pub token: Option<String>,
@@ -34,7 +34,7 @@ pub struct HubSettings {
 
 impl HubSettings {
     /// Reads HF_ENDPOINT, HF_HUB_CACHE, HF_HOME, HF_TOKEN (else the token file that `hf auth login` leaves in HF_HOME)
-    /// and HF_HUB_OFFLINE. `fallback` holds the hub's files where there is no home folder.
+    /// and HF_HUB_OFFLINE. The hub's files go into `fallback` if there is no home folder.
     pub fn from_env(fallback: &Path) -> Self {
         let set = |name: &str| {
             std::env::var(name)
@@ -54,7 +54,7 @@ impl HubSettings {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token: set("HF_TOKEN").or_else(|| Cache::new(home.join("hub")).token()),
             cache_dir,
-            // The values that the hub's own programs take for yes.
+            // The values that the hub's own programs take as yes.
             offline: set("HF_HUB_OFFLINE")
                 .is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")),
         }
@@ -70,7 +70,7 @@ pub(super) struct HubFile<'a> {
 }
 
 impl HubFile<'_> {
-    /// How messages call it.
+    /// The file's name in messages.
     pub(super) fn describe(&self) -> String {
         format!(
             "{} of {} ({}) at {}",
@@ -78,7 +78,7 @@ impl HubFile<'_> {
         )
     }
 
-    /// How messages call the server.
+    /// The server's name in messages.
     pub(super) fn server(&self) -> String {
         format!("the hub {}", self.settings.endpoint)
     }
@@ -91,10 +91,10 @@ impl HubFile<'_> {
         Cache::new(self.settings.cache_dir.clone())
     }
 
-    /// The file in the hub's cache, if one of the hub's programs has fetched it before. Opens no connection.
+    /// The file in the hub's cache, if a program has fetched it before. Opens no connection.
     pub(super) fn cached(&self) -> Option<PathBuf> {
         let cache = self.cache().repo(self.hub_repo());
-        // A revision that is a commit has a folder of its own and needs no reference.
+        // A commit has its own folder in the cache, and needs no reference file.
         let by_commit = cache.pointer_path(self.revision).join(self.file);
         cache.get(self.file).or(Some(by_commit)).filter(|path| path.is_file())
     }
@@ -125,9 +125,9 @@ impl HubFile<'_> {
                 found: announced,
             });
         }
-        // hf-hub makes paths of these two.
+        // hf-hub builds paths from these two.
         if !is_clean_path(metadata.etag()) || !is_clean_path(metadata.commit_hash()) {
-            let reason = "the server's ETag or X-Repo-Commit is none that the hub gives".to_owned();
+            let reason = "its ETag or X-Repo-Commit is not one that the hub sends; check HF_ENDPOINT".to_owned();
             return Err(SourceError::Answer {
                 what: self.describe(),
                 reason,
@@ -137,7 +137,7 @@ impl HubFile<'_> {
         let cache = self.cache().repo(self.hub_repo());
         let part = cache.blob_path(metadata.etag()).with_extension("part");
         let pointer = cache.pointer_path(metadata.commit_hash()).join(self.file);
-        // hf-hub cannot replace a link whose file is gone.
+        // hf-hub cannot replace a dangling link.
         if pointer.symlink_metadata().is_ok() && !pointer.exists() {
             remove(&pointer).map_err(|error| SourceError::io("delete", &pointer, error))?;
         }
@@ -177,7 +177,7 @@ impl HubFile<'_> {
         }
     }
 
-    /// Deletes a file of the hub's cache that is not what the catalogue says.
+    /// Deletes a file of the hub's cache whose digest is not the catalogue's.
     pub(super) fn discard(&self, path: &Path) {
         let inside = |path: &Path| {
             let root = self.settings.cache_dir.canonicalize();
@@ -196,7 +196,7 @@ impl HubFile<'_> {
         let (sender, receiver) = channel();
         let api = api.clone();
         std::thread::spawn(move || {
-            // Nobody listens any more when the answer comes too late.
+            // If the answer comes too late, the receiver is gone.
             let _ = sender.send(api.metadata(&url));
         });
         match receiver.recv_timeout(patience.connect) {
@@ -234,8 +234,8 @@ impl HubFile<'_> {
             if bytes != last.0 {
                 last = (bytes, Instant::now());
             } else if last.1.elapsed() > patience.stall {
-                // The thread holds hf-hub's lock on the file until the system gives the connection up, so a second try
-                // in this process would only wait for it.
+                // The thread holds hf-hub's lock on the file until the system closes the connection. A second attempt
+                // in this process would only wait for that lock.
                 watch.stop.store(true, Ordering::Relaxed);
                 let reason = format!("nothing arrived for {:.0} s", patience.stall.as_secs_f64());
                 return Err(Broken::Final(self.cut(&reason)));
@@ -247,7 +247,7 @@ impl HubFile<'_> {
         match error {
             ApiError::InvalidResume => Broken::Unusable,
             ApiError::RequestError(error) => match *error {
-                // What has arrived is already the whole of it, or more.
+                // The partial file is already as long as the whole file, or longer.
                 ureq::Error::StatusCode(416) => Broken::Unusable,
                 ureq::Error::StatusCode(code) => Broken::Final(self.status(code)),
                 error => Broken::Cut(error.to_string()),
@@ -266,7 +266,7 @@ impl HubFile<'_> {
         }
     }
 
-    /// Why there was no first answer.
+    /// The error if the server gives no useful first answer.
     fn refusal(&self, error: ApiError, patience: &Patience) -> SourceError {
         match error {
             ApiError::RequestError(error) => match *error {
@@ -283,18 +283,29 @@ impl HubFile<'_> {
     fn status(&self, code: u16) -> SourceError {
         let what = self.describe();
         match code {
-            401 | 403 => SourceError::Forbidden {
-                what,
-                code,
-                remedy: match self.settings.token {
+            401 | 403 => {
+                let remedy = match self.settings.token {
                     None => "accept the model's terms on its page, then set HF_TOKEN to an access token",
-                    Some(_) => "the access token (HF_TOKEN) does not allow it; accept the model's terms on its page with the same account",
+                    Some(_) => {
+                        "the access token (HF_TOKEN) does not allow it; accept the model's terms on its page with the \
+                         same account"
+                    }
+                };
+                SourceError::Forbidden {
+                    what,
+                    code,
+                    remedy: remedy.to_owned(),
                 }
-                .to_owned(),
-            },
-            // Without a token the hub answers 401 for what does not exist, lest names be guessed.
-            404 => SourceError::NotFound { what, hint: "; correct repo, file or revision in the models file".to_owned() },
-            code => SourceError::Answer { what, reason: format!("the server answered with status {code}; try again later") },
+            }
+            // Without a token the hub answers 401 for missing files too, so that names cannot be guessed.
+            404 => {
+                let hint = "; correct repo, file or revision in the models file".to_owned();
+                SourceError::NotFound { what, hint }
+            }
+            code => {
+                let reason = format!("the server answered with status {code}; try again later");
+                SourceError::Answer { what, reason }
+            }
         }
     }
 
@@ -327,20 +338,20 @@ impl HubFile<'_> {
 enum Broken {
     /// It can be continued.
     Cut(String),
-    /// It can be begun anew, without what has arrived.
+    /// It can be restarted, but only without the partial file.
     Unusable,
-    /// It cannot be helped.
+    /// A new attempt would not help.
     Final(SourceError),
 }
 
-/// What the waiting side sees of a transfer.
+/// What the waiting thread sees of a transfer.
 #[derive(Default)]
 struct Watch {
     bytes: AtomicU64,
     stop: AtomicBool,
 }
 
-/// hf-hub's view of a [`Watch`].
+/// Reports hf-hub's progress to a [`Watch`].
 struct Counter {
     watch: Arc<Watch>,
     size: u64,
@@ -353,12 +364,12 @@ impl hf_hub::api::Progress for Counter {
 
     fn update(&mut self, size: usize) {
         let bytes = self.watch.bytes.fetch_add(size as u64, Ordering::Relaxed) + size as u64;
-        // More than was announced: the server ignores Range requests, or means to fill the disk.
+        // More bytes than announced: the server ignores Range requests, or tries to fill the disk.
         if bytes > self.size {
             self.watch.stop.store(true, Ordering::Relaxed);
         }
         if self.watch.stop.load(Ordering::Relaxed) {
-            // hf-hub has no way to stop a transfer. This unwinds its thread, quietly: the panic hook is not run.
+            // hf-hub has no way to stop a transfer. This unwinds its thread without running the panic hook.
             std::panic::resume_unwind(Box::new("stopped"));
         }
     }

@@ -1,4 +1,4 @@
-//! Weights that the user keeps: used where they lie, never copied, never deleted.
+//! Weights that the user keeps. They are used in place, and never copied or deleted.
 
 use super::StoredModel;
 use super::digest;
@@ -6,7 +6,7 @@ use super::error::SourceError;
 use crate::model::catalogue::ModelEntry;
 use std::path::Path;
 
-/// The digest of what lies at `path`, which must be the catalogue's where the catalogue has one.
+/// Checks the model at `path`. Its digest must equal the catalogue's, if the catalogue states one.
 pub(super) fn open(path: &Path, entry: &ModelEntry) -> Result<StoredModel, SourceError> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,

@@ -1,7 +1,8 @@
-//! The store: from a catalogue entry to a file on this machine that is the right one.
+//! The store turns a catalogue entry into a verified file on this machine.
 //!
-//! [`Store::ensure`] tries the sources of a model in order, keeps what it fetches in a cache folder, and gives back a
-//! path only after the file's SHA-256 was found to be the catalogue's, each time anew. Nothing parses a file before.
+//! [`Store::ensure`] tries the sources of a model in order and keeps what it fetches in a cache folder. It computes the
+//! file's SHA-256 on every call, and returns a path only if the digest equals the catalogue's. Nothing parses the file
+//! before that.
 
 mod digest;
 mod error;
@@ -16,7 +17,7 @@ pub use error::{SourceError, StoreError};
 pub use hub::HubSettings;
 pub use progress::{FetchProgress, Meter, NoProgress, TerminalProgress, megabytes};
 
-use super::catalogue::{ModelEntry, Source};
+use super::catalogue::{ModelEntry, ModelSource};
 use hub::HubFile;
 use place::Place;
 use std::collections::HashSet;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wheel::Wheels;
 
-/// A model that is there and is the right one.
+/// A model on this machine whose digest was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredModel {
     /// A GGUF file, or a folder with safetensors.
@@ -37,22 +38,22 @@ pub struct StoredModel {
 /// What [`Store::verify`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// The model is the right one, or a local one of which the catalogue says nothing.
+    /// The digest is the catalogue's, or the catalogue states none for this local model.
     Good(StoredModel),
-    /// There is something else in its place.
+    /// The digest differs from the catalogue's.
     Damaged {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
         /// The digest in the catalogue.
         expected: String,
-        /// The digest of what is there.
+        /// The digest of the file or folder.
         found: String,
     },
-    /// It has not been fetched.
+    /// The model has not been fetched.
     Missing,
 }
 
-/// How long to wait for others.
+/// How long the store waits for servers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// For the first answer of a server.
@@ -62,7 +63,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// What is said when the first answer does not come.
+    /// The reason in the error if the first answer does not come.
     pub(crate) fn exhausted(&self) -> String {
         format!("no answer within {} s", self.connect.as_secs_f64())
     }
@@ -89,20 +90,20 @@ pub struct Store {
     python: PathBuf,
     patience: Patience,
     progress: Arc<dyn FetchProgress>,
-    /// Servers that did not answer: they are not waited for twice, nor spoken of twice.
+    /// Servers that did not answer. The store does not wait for them again, and reports each only once.
     silent: Mutex<HashSet<String>>,
 }
 
 impl Store {
-    /// A store in `cache_dir`. `offline`, or HF_HUB_OFFLINE, forbids every connection. The hub's settings are those of
-    /// the environment ([`HubSettings::from_env`]), and WHOWROTE_CONNECT_TIMEOUT may set how many seconds a server has
-    /// for its first answer (5).
+    /// A store in `cache_dir`. `offline`, or HF_HUB_OFFLINE, forbids every connection. The hub's settings come from the
+    /// environment ([`HubSettings::from_env`]). WHOWROTE_CONNECT_TIMEOUT sets how many seconds a server has for its
+    /// first answer (default 5).
     pub fn new(cache_dir: PathBuf, offline: bool, progress: Arc<dyn FetchProgress>) -> Self {
         let hub = HubSettings::from_env(&cache_dir);
         Self {
             offline: offline || hub.offline,
             hub,
-            // pip runs in another folder, so a relative path would mean another one there.
+            // pip runs in another folder, where a relative path would mean something else.
             cache_dir: std::path::absolute(&cache_dir).unwrap_or(cache_dir),
             python: PathBuf::from("python3"),
             patience: Patience::from_env(),
@@ -118,19 +119,19 @@ impl Store {
         self
     }
 
-    /// The same store with another program than the `python3` of the PATH.
+    /// The same store with this program in place of the `python3` on the PATH.
     pub fn with_python(mut self, python: PathBuf) -> Self {
         self.python = python;
         self
     }
 
-    /// The same store with another patience: for the first answer of a server, and for the next byte of a transfer.
+    /// The same store with other timeouts: for a server's first answer, and for the next byte of a transfer.
     pub fn with_timeouts(mut self, connect: Duration, stall: Duration) -> Self {
         self.patience = Patience { connect, stall };
         self
     }
 
-    /// WHOWROTE_CACHE, else the folder for caches that the system gives to programs.
+    /// WHOWROTE_CACHE if it is set, else the system's folder for caches.
     pub fn default_cache_dir() -> Result<PathBuf, StoreError> {
         match std::env::var_os("WHOWROTE_CACHE").filter(|value| !value.is_empty()) {
             Some(folder) => Ok(folder.into()),
@@ -140,15 +141,15 @@ impl Store {
         }
     }
 
-    /// The folder of the cache.
+    /// The cache folder.
     pub fn cache_dir(&self) -> &Path {
         &self.cache_dir
     }
 
-    /// Where the model lies, if it is there: a local path of its own, else the cached file. It is not verified.
+    /// The path of the model, if it is on this machine: its local path, else the cached file. The file is not verified.
     pub fn path(&self, entry: &ModelEntry) -> Option<PathBuf> {
         let local = entry.sources.iter().find_map(|source| match source {
-            Source::Path(path) if path.exists() => Some(path.clone()),
+            ModelSource::Path(path) if path.exists() => Some(path.clone()),
             _ => None,
         });
         local.or_else(|| {
@@ -158,7 +159,7 @@ impl Store {
         })
     }
 
-    /// Reads what [`Store::path`] gives and compares its digest. Changes nothing and fetches nothing.
+    /// Reads the file or folder at [`Store::path`] and compares its digest. Changes nothing and fetches nothing.
     pub fn verify(&self, entry: &ModelEntry) -> Result<Verification, StoreError> {
         let Some(path) = self.path(entry) else {
             return Ok(Verification::Missing);
@@ -182,14 +183,14 @@ impl Store {
         })
     }
 
-    /// The model, fetched if need be, and verified in any case.
+    /// The model: fetched if necessary, and always verified.
     pub fn ensure(&self, entry: &ModelEntry) -> Result<StoredModel, StoreError> {
         let mut failures = Vec::new();
         let mut remote = Vec::new();
         for source in &entry.sources {
             match source {
-                // A path that stands behind other sources has still nothing to wait for.
-                Source::Path(path) => match local::open(path, entry) {
+                // A local path is tried before remote sources, even if the catalogue lists it after them.
+                ModelSource::Path(path) => match local::open(path, entry) {
                     Ok(model) => return Ok(model),
                     Err(failure) => failures.push(failure),
                 },
@@ -203,7 +204,7 @@ impl Store {
             });
         };
 
-        // Only complete files ever have the final name, so the common case needs no lock, nor a folder to write to.
+        // Only a complete file has the final name, so the common case needs neither a lock nor a writable folder.
         if let Some(model) = place.cached()? {
             return Ok(model);
         }
@@ -241,8 +242,8 @@ impl Store {
         Err(StoreError::NoSource { model, failures })
     }
 
-    /// Fetches and installs from one source; twice, if what arrives the first time is wrong.
-    fn fetch(&self, entry: &ModelEntry, source: &Source, place: &Place) -> Result<StoredModel, SourceError> {
+    /// Fetches and installs the model from one source. If the content is wrong, it fetches it a second time.
+    fn fetch(&self, entry: &ModelEntry, source: &ModelSource, place: &Place) -> Result<StoredModel, SourceError> {
         match self.fetch_once(entry, source, place, false) {
             Err(failure) if failure.is_bad_content() && !self.offline => {
                 self.progress.note(&format!("{failure}; it is fetched again"));
@@ -255,13 +256,13 @@ impl Store {
     fn fetch_once(
         &self,
         entry: &ModelEntry,
-        source: &Source,
+        source: &ModelSource,
         place: &Place,
         fresh: bool,
     ) -> Result<StoredModel, SourceError> {
         match source {
-            Source::Path(path) => local::open(path, entry),
-            Source::HuggingFace { repo, file, revision } => {
+            ModelSource::Path(path) => local::open(path, entry),
+            ModelSource::HuggingFace { repo, file, revision } => {
                 let hub = HubFile {
                     settings: &self.hub,
                     repo,
@@ -270,7 +271,7 @@ impl Store {
                 };
                 if let Some(path) = hub.cached().filter(|_| !fresh) {
                     place.adopt(&path)?;
-                    // What another program has left there may be another version: no reason to speak of it.
+                    // Another program may have left another version there, so a mismatch is not reported.
                     if let Ok(model) = place.install(&hub.describe(), entry.size) {
                         return Ok(model);
                     }
@@ -282,7 +283,7 @@ impl Store {
                     .install(&hub.describe(), entry.size)
                     .inspect_err(|_| hub.discard(&path))
             }
-            Source::Wheels(members) => {
+            ModelSource::Wheels(members) => {
                 let wheels = Wheels {
                     python: &self.python,
                     members,
@@ -315,7 +316,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the user should hear of a failure that another source may make good.
+    /// Whether to tell the user of a failure although another source may still succeed.
     fn is_news(&self, failure: &SourceError) -> bool {
         match failure {
             SourceError::Offline { .. } => false,

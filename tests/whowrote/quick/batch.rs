@@ -1,19 +1,16 @@
 //! `whowrote batch` as a whole: what goes in, what comes out, and what ends it in between. The models are tiny and
 //! random.
 
+use crate::common::rows::{Keys, write_parquet};
 use crate::common::tiny::{SamplingFamily, Tiny, two_models};
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
 use candle_core::DType;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::SerializedFileReader;
+use parquet::record::{Field, Row};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub fn batch(arguments: &[&str]) -> Command {
@@ -165,47 +162,42 @@ fn a_text_gets_the_verdict_that_detect_gives_it_whatever_its_company() {
     assert_eq!(timeless(&out), timeless(&expected));
 }
 
+/// What a row of Parquet holds under these names, one inside the other.
+fn field<'a>(row: &'a Row, names: &[&str]) -> &'a Field {
+    let (first, rest) = names.split_first().unwrap();
+    let (_, found) = row.get_column_iter().find(|(name, _)| name == first).unwrap();
+    match found {
+        Field::Group(inside) if !rest.is_empty() => field(inside, rest),
+        found => found,
+    }
+}
+
 #[test]
 fn rows_of_parquet_become_rows_of_parquet() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.parquet"), folder.path().join("out.parquet"));
     let texts = texts(5);
-    let columns: [(&str, Arc<dyn Array>); 2] = [
-        ("key", Arc::new(Int64Array::from_iter_values(10..15))),
-        (
-            "body",
-            Arc::new(StringArray::from_iter(
-                texts.iter().enumerate().map(|(i, text)| (i != 2).then_some(text)),
-            )),
-        ),
-    ];
-    let rows = RecordBatch::try_from_iter(columns).unwrap();
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(&input).unwrap(), rows.schema(), None).unwrap();
-    writer.write(&rows).unwrap();
-    writer.close().unwrap();
+    let bodies: Vec<Option<String>> = (0..5).map(|i| (i != 2).then(|| texts[i].clone())).collect();
+    write_parquet(&input, Keys::Whole((10..15).collect()), &bodies);
     let arguments = [path(&input), "--text", "body", "--id", "key", "-o", path(&output)];
     said(&mut batch(&arguments), 0);
     let lines = parsed(&std::fs::read_to_string(folder.path().join("out.parquet.jsonl")).unwrap());
-    let table = || {
-        let file = std::fs::File::open(&output).unwrap();
-        let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-        reader.next().unwrap().unwrap()
+    let table = || -> Vec<Row> {
+        let file = SerializedFileReader::try_from(output.as_path()).unwrap();
+        file.into_iter().map(Result::unwrap).collect()
     };
     let read = table();
-    assert_eq!((read.num_rows(), lines.len()), (5, 5));
-    let column = |name: &str| read.column_by_name(name).unwrap().clone();
-    for (i, line) in lines.iter().enumerate() {
-        assert_eq!(line["input"]["id"], column("id").as_string::<i32>().value(i));
-        assert_eq!(line["verdict"], column("verdict").as_string::<i32>().value(i));
-        assert_eq!(line["verdict"] == "unable", i == 2);
-        let of_one = column("hypotheses").as_struct().column_by_name("one").unwrap().clone();
-        let ln_e = of_one.as_struct().column_by_name("ln_e_value").unwrap().clone();
-        let expected = line["hypotheses"][0]["ln_e_value"].as_f64();
-        assert_eq!(
-            expected,
-            ln_e.is_valid(i).then(|| ln_e.as_primitive::<Float64Type>().value(i))
-        );
+    assert_eq!((read.len(), lines.len()), (5, 5));
+    for (line, row) in lines.iter().zip(&read) {
+        let number = |value: &serde_json::Value| value.as_f64().map_or(Field::Null, Field::Double);
+        let text = |value: &serde_json::Value| Field::Str(value.as_str().unwrap().to_owned());
+        assert_eq!(&text(&line["input"]["id"]), field(row, &["id"]));
+        assert_eq!(&text(&line["verdict"]), field(row, &["verdict"]));
+        let expected = number(&line["hypotheses"][0]["ln_e_value"]);
+        assert_eq!(&expected, field(row, &["hypotheses", "one", "ln_e_value"]));
     }
+    let unable: Vec<usize> = (0..5).filter(|&i| lines[i]["verdict"] == "unable").collect();
+    assert_eq!(unable, [2]);
     // Started again it has nothing to judge, and makes the same table.
     said(&mut batch(&arguments), 0);
     assert_eq!(table(), read);

@@ -112,7 +112,11 @@ fn prompts_that_cannot_be_used_have_their_sentence_before_any_model_is_loaded() 
     let prompts = folder.path().join("prompts.jsonl");
     let good = r#"{"id": "a", "kind": "essay", "part": "one", "opening": "Once", "title": "passed over"}"#;
     for (lines, more, said) in [
-        (format!("{good}\n\nhello\n"), &[][..], "line 3 is no prompt"),
+        (
+            format!("{good}\n\nhello\n"),
+            &[][..],
+            "prompts.jsonl:3` cannot be read as a JSON object",
+        ),
         (
             format!("{good}\n{{\"id\": \"b\"}}\n"),
             &[],

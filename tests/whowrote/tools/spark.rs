@@ -1,14 +1,12 @@
 //! `integrations/spark` on a Spark of its own: four workers, one killed half way. It takes Java, and the Python that
 //! `WHOWROTE_SPARK_PYTHON` names, with pyspark, pandas and pyarrow (`.ci/run` installs them).
 
+use crate::common::rows::{Keys, write_parquet};
 use crate::common::tiny::{SamplingFamily, Tiny};
-use arrow_array::{Array, RecordBatch, StringArray};
 use candle_core::DType;
-use parquet::arrow::ArrowWriter;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 const TEXTS: usize = 3000;
 
@@ -43,23 +41,10 @@ fn a_killed_worker_neither_loses_nor_doubles_a_text() {
             i * i
         )
     };
-    let columns: [(&str, Arc<dyn Array>); 2] = [
-        (
-            "key",
-            Arc::new(StringArray::from_iter_values((0..TEXTS).map(|i| format!("k{i}")))),
-        ),
-        (
-            "body",
-            Arc::new(StringArray::from_iter(
-                (0..TEXTS).map(|i| (i % 100 != 7).then(|| text(i))),
-            )),
-        ),
-    ];
-    let rows = RecordBatch::try_from_iter(columns).unwrap();
     let input = inside("in.parquet");
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(&input).unwrap(), rows.schema(), None).unwrap();
-    writer.write(&rows).unwrap();
-    writer.close().unwrap();
+    let keys = (0..TEXTS).map(|i| format!("k{i}")).collect();
+    let bodies: Vec<Option<String>> = (0..TEXTS).map(|i| (i % 100 != 7).then(|| text(i))).collect();
+    write_parquet(&input, Keys::Text(keys), &bodies);
     let program = assert_cmd::cargo::cargo_bin("whowrote");
     let (one, two) = (inside("one"), inside("two"));
     let arguments = [

@@ -12,7 +12,7 @@
 //! Limits: in other ordinary strings over several lines, what looks like a comment is read as one. Code within a string (`${…}`)
 //! is part of it. Of PHP the HTML around the code is not read.
 
-use super::source::Language;
+use super::comments::Language;
 use std::collections::HashMap;
 use std::ops::Range;
 

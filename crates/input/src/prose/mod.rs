@@ -5,6 +5,7 @@
 //! the lines of the file that it came from. One module a markup takes the text out; `Builder` puts it together.
 
 mod builder;
+mod comments;
 mod html;
 mod latex;
 mod lexical;
@@ -12,10 +13,9 @@ mod markdown;
 mod office;
 mod plain;
 mod rst;
-mod source;
 
+pub use comments::Language;
 pub use office::OfficeError;
-pub use source::Language;
 
 use super::{InputError, printable};
 use builder::{Builder, Lines};
@@ -41,7 +41,7 @@ pub enum Markup {
     /// One in OpenDocument.
     Odt,
     /// Comments of a program.
-    Source(Language),
+    Comments(Language),
 }
 
 impl Markup {
@@ -59,8 +59,14 @@ impl Markup {
             "txt" | "text" => Self::Plain,
             "docx" | "docm" => Self::Docx,
             "odt" | "ott" => Self::Odt,
-            ending => Self::Source(Language::of_extension(ending)?),
+            ending => Self::Comments(Language::of_extension(ending)?),
         })
+    }
+
+    /// The format of a document that a person hands in, by its ending; none for a file that is judged as it is. Source code is
+    /// one of these: its comments alone are not what was handed in.
+    pub fn of_document(path: &Path) -> Option<Self> {
+        Self::of_path(path).filter(|markup| !matches!(markup, Self::Plain | Self::Comments(_)))
     }
 
     /// What a name without an ending says, by custom.
@@ -69,8 +75,34 @@ impl Markup {
             "CHANGELOG" | "CHANGES" | "CONTRIBUTING" | "HACKING" | "INSTALL" | "NEWS" | "README" | "TODO" => {
                 Some(Self::Plain)
             }
-            "GEMFILE" | "RAKEFILE" | "VAGRANTFILE" => Some(Self::Source(Language::Ruby)),
+            "GEMFILE" | "RAKEFILE" | "VAGRANTFILE" => Some(Self::Comments(Language::Ruby)),
             _ => None,
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::ReStructuredText => "restructuredtext",
+            Self::Html => "html",
+            Self::Latex => "latex",
+            Self::Plain => "plain",
+            Self::Docx => "docx",
+            Self::Odt => "odt",
+            Self::Comments(_) => "source",
+        }
+    }
+
+    /// What is left out of such a file, in words.
+    pub fn leaves_out(self) -> &'static str {
+        match self {
+            Self::Markdown | Self::ReStructuredText => "markup, code and the addresses of links",
+            Self::Html => "tags, scripts, code and the addresses of links",
+            Self::Latex => "commands, formulas, code and comments",
+            Self::Plain => "nothing",
+            Self::Docx | Self::Odt => "formatting, pictures, headers, footers and deleted text",
+            Self::Comments(_) => "everything except comments",
         }
     }
 
@@ -84,7 +116,7 @@ impl Markup {
             Self::Plain => "plain text",
             Self::Docx => "a word processor's file (DOCX)",
             Self::Odt => "a word processor's file (ODT)",
-            Self::Source(language) => language.name(),
+            Self::Comments(language) => language.name(),
         }
     }
 }
@@ -94,7 +126,7 @@ impl Markup {
 /// # Errors
 /// When its bytes are no text, or no file of a word processor where they should be one.
 pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputError> {
-    let text = || super::decoded(name, bytes);
+    let text = || crate::document::decoded(name, bytes);
     let office = |format| Ok(office::extract(&printable(name), format, bytes)?);
     match markup {
         Markup::Markdown => Ok(markdown::extract(&text()?)),
@@ -102,7 +134,7 @@ pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputE
         Markup::Html => Ok(html::extract(&text()?)),
         Markup::Latex => Ok(latex::extract(&text()?)),
         Markup::Plain => Ok(plain::extract(&text()?)),
-        Markup::Source(language) => Ok(source::extract(&text()?, language)),
+        Markup::Comments(language) => Ok(comments::extract(&text()?, language)),
         Markup::Docx => office(office::Format::Docx),
         Markup::Odt => office(office::Format::Odt),
     }
@@ -164,6 +196,28 @@ pub struct Prose {
     pub notes: Vec<(usize, String)>,
 }
 
+impl Prose {
+    /// The text alone: an empty line between paragraphs, and a line for each item of a list. Stretches that a mark in the
+    /// file exempts are part of it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut before = None;
+        for block in self.blocks.iter().filter(|block| !block.text.trim().is_empty()) {
+            match before {
+                None => {}
+                Some(BlockKind::Item) if block.kind == BlockKind::Item => text.push('\n'),
+                Some(_) => text.push_str("\n\n"),
+            }
+            text.push_str(&block.text);
+            before = Some(block.kind);
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -173,9 +227,9 @@ pub(crate) mod tests {
         let of = |name: &str| Markup::of_path(Path::new(name));
         assert_eq!(of("docs/README"), Some(Markup::Plain));
         assert_eq!(of("a/README.MD"), Some(Markup::Markdown));
-        assert_eq!(of("Rakefile"), Some(Markup::Source(Language::Ruby)));
+        assert_eq!(of("Rakefile"), Some(Markup::Comments(Language::Ruby)));
         assert_eq!(of("a.docx"), Some(Markup::Docx));
-        assert_eq!(of("x.SH"), Some(Markup::Source(Language::Bash)));
+        assert_eq!(of("x.SH"), Some(Markup::Comments(Language::Bash)));
         assert_eq!(
             (of("LICENSE"), of(".gitignore"), of("a.png"), of("..")),
             (None, None, None, None)

@@ -22,6 +22,7 @@
 
 use super::{BlockKind, Builder, LineUnit, Prose};
 use crate::printable;
+use crate::unpack::Limited;
 use quick_xml::XmlVersion;
 use quick_xml::encoding::EncodingError;
 use quick_xml::escape::resolve_xml_entity;
@@ -344,34 +345,6 @@ fn names_another_part(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<bool, F
     }
 }
 
-/// A reader that fails behind a limit. The size that the header names is the file's own claim, and so not asked.
-struct Limited<R> {
-    inner: R,
-    left: u64,
-}
-
-/// The error of [`Limited`].
-#[derive(Debug, thiserror::Error)]
-#[error("the limit is exceeded")]
-struct LimitExceeded;
-
-impl<R> Limited<R> {
-    fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit }
-    }
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => self.left = left,
-            None => return Err(io::Error::other(LimitExceeded)),
-        }
-        Ok(read)
-    }
-}
-
 /// Why the XML could not be read.
 #[derive(Debug)]
 enum Failure {
@@ -383,9 +356,7 @@ enum Failure {
 impl From<quick_xml::Error> for Failure {
     fn from(error: quick_xml::Error) -> Self {
         match error {
-            quick_xml::Error::Io(error) if error.get_ref().is_some_and(|source| source.is::<LimitExceeded>()) => {
-                Failure::TooLarge
-            }
+            quick_xml::Error::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => Failure::TooLarge,
             error => Failure::Broken(reason(error)),
         }
     }

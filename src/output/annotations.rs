@@ -1,13 +1,24 @@
 //! Workflow commands of GitHub Actions, which show as annotations on the lines of a pull request ("Workflow commands for GitHub
 //! Actions" in its documentation).
 
+use super::{Format, Layout};
 use crate::gate::{GateReport, NoteLevel, TextOutcome};
 use crate::sentences::runs as sentences;
 use std::io::{self, Write};
 use whowrote_input::printable;
 use whowrote_input::prose::LineUnit;
 
-pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "github",
+    help: "Workflow commands of GitHub Actions: annotations on the lines",
+    is_styled: false,
+    reports: None,
+    run: Some(write),
+    table: None,
+};
+
+fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> {
     for text in &report.texts {
         let command = match text.outcome {
             TextOutcome::Fail => "error",

@@ -1,12 +1,23 @@
 //! JUnit XML: a test suite with one test a text.
 
+use super::{Format, Layout};
 use crate::gate::{GateReport, TextOutcome};
 use crate::sentences::runs as sentences;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::io::{self, Write};
 use whowrote_input::printable;
 
-pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "junit",
+    help: "JUnit XML, which nearly every CI shows as tests",
+    is_styled: false,
+    reports: None,
+    run: Some(write),
+    table: None,
+};
+
+fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> {
     let mut suite = TestSuite::new("whowrote gate");
     for text in &report.texts {
         let finding = sentences::finding(text);

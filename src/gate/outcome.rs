@@ -1,16 +1,16 @@
 //! Which texts of a run fail.
 //!
-//! A text fails where every author that may write it is ruled out. Its p-value for "one of the allowed authors wrote it" is the
-//! greatest of theirs, and [`e_bh`] gives all texts of the run one error: of runs whose texts were all written by allowed
-//! authors at most a share alpha fails (docs/THEORY.md 14.1).
+//! A text fails if every author that may write it is excluded. Its p-value for "one of the allowed authors wrote it" is
+//! the greatest p-value of the allowed authors. [`e_bh`] gives all texts of the run one error: if allowed authors wrote
+//! all texts of a run, the run fails with probability at most alpha (docs/THEORY.md 14.1).
 //!
-//! A later piece of a passage does not fail by the evidence where a model may write it: calibrations of models hold beginnings of
-//! texts, and of what a model goes on to write they rule out more than they promise (docs/VALIDITY.md, "Pieces of long texts"). It is
-//! told.
+//! If a model may write a file, a later piece of a passage in it does not fail by the evidence. Calibrations of models
+//! hold the beginnings of texts, and they exclude the model's later pieces more often than promised (docs/VALIDITY.md,
+//! "Pieces of long texts"). The report shows such a piece.
 //!
-//! A conformal p-value is never below one over the number of texts that it is a place among, and one. Where a calibration is too
-//! small for a single text of the run to fail by itself, several have to be as unlike the allowed authors as it can tell. How many
-//! depends on the number of texts and their lengths, and on nothing else of them.
+//! A conformal p-value among n calibration texts is at least 1/(n + 1). So a calibration may be too small for a single
+//! text of the run to fail. Then several texts must be as unlike the allowed authors as the calibration can show. Their
+//! number depends only on the number and the lengths of the texts.
 
 use super::policy::{Rule, Undecided, allows};
 use crate::report::ProvenanceReport;
@@ -23,92 +23,95 @@ use whowrote_stats::{ROUNDING, e_bh, together};
 /// The version of the JSON that a [`GateReport`] serialises to.
 const GATE_SCHEMA: u32 = 1;
 
-/// A text with its verdict, before the run is decided.
+/// A text with its verdict, before the rules of the policy are applied.
 #[derive(Clone, Debug)]
-pub struct Judged<'a> {
-    /// The file, as results name it.
+pub struct JudgedText<'a> {
+    /// The file's name in results.
     pub path: String,
-    /// What `lines` counts.
+    /// The unit of `lines`.
     pub unit: LineUnit,
-    /// Where in the file it stands, counted from 1.
+    /// The text's lines in the file, counted from 1.
     pub lines: Vec<RangeInclusive<usize>>,
-    /// The number of its words.
+    /// The number of words.
     pub words: usize,
-    /// SHA-256 of its words.
+    /// SHA-256 of the words.
     pub sha256: String,
-    /// Whether it goes on where another piece of the same passage ends.
+    /// Whether it continues another piece of the same passage.
     pub is_later: bool,
-    /// The rule's number, counted from 1, and the rule.
+    /// The number of its rule, counted from 1, and the rule.
     pub rule: (usize, &'a Rule),
     /// The verdict on the text by itself.
     pub report: ProvenanceReport,
 }
 
-/// What becomes of a text.
+/// The outcome of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TextOutcome {
-    /// Nothing speaks for an author that is not allowed, or the policy lets it pass.
+    /// Only allowed authors are left, or the policy lets the text pass.
     Pass,
-    /// The evidence does not tell, and the policy wants that told.
+    /// The evidence is inconclusive, and the policy asks for a warning.
     Warn,
-    /// No allowed author is left; or the evidence does not tell, and the policy wants that to fail.
+    /// No allowed author is left; or the evidence is inconclusive, and the policy says that this fails.
     Fail,
 }
 
-/// A judged text, and what becomes of it.
+/// A judged text and its outcome.
 #[derive(Clone, Debug, Serialize)]
 pub struct GateText {
     /// The file.
     pub path: String,
-    /// What `lines` counts.
+    /// The unit of `lines`.
     pub unit: LineUnit,
-    /// The first and the last of each stretch of it, counted from 1.
+    /// The first and the last line of each stretch of the text, counted from 1.
     pub lines: Vec<[usize; 2]>,
-    /// The number of its words.
+    /// The number of words.
     pub words: usize,
-    /// SHA-256 of its words.
+    /// SHA-256 of the words.
     pub sha256: String,
-    /// Whether it goes on where another piece of the same passage ends.
+    /// Whether it continues another piece of the same passage.
     pub is_later: bool,
-    /// The rule's number, counted from 1.
+    /// The number of its rule, counted from 1.
     pub rule: usize,
-    /// The rule's patterns.
+    /// The patterns of its rule.
     pub rule_paths: Vec<String>,
-    /// Who may write it, as the rule says.
+    /// The authors that its rule allows.
     pub allow: Vec<String>,
-    /// What becomes of it.
+    /// The outcome.
     pub outcome: TextOutcome,
-    /// Whether every allowed author is ruled out at the level of the run.
+    /// Whether every allowed author is excluded at the level of the run.
     pub ruled_out: bool,
-    /// Whether every allowed author is ruled out at the level that one text alone has, read as the beginning of one.
+    /// Whether every allowed author would be excluded if this text were the whole run, and the beginning of a text.
     pub ruled_out_alone: bool,
-    /// Whether the evidence does not tell: it is not ruled out that an allowed author wrote it, and an author that is not allowed is
-    /// left, or no allowed author where the text is judged alone or with its misspelt words put right.
+    /// Whether the evidence is inconclusive. At the level of the run an allowed author may have written the text, but
+    /// an author that is not allowed may have written it too, or the text could not be judged, or no allowed author is
+    /// left if it is judged alone or with its misspelt words corrected.
     pub undecided: bool,
-    /// Probability, at most, of evidence this strong if an allowed author wrote it; none where one of them is not tested.
+    /// If an allowed author wrote the text, evidence this strong has at most this probability. None if one of the
+    /// allowed authors is not tested.
     pub p_value: Option<f64>,
-    /// The text counts against the run where its p-value is at most this.
+    /// The text counts against the run if its p-value is at most this.
     pub level: f64,
-    /// How many texts of the run have to count for it to fail; more than there are where the calibration can never tell.
+    /// The number of texts that must count for this one to fail. It exceeds the number of texts in the run if the
+    /// calibration is too small for any of them to fail.
     pub together: usize,
     /// The verdict on the text by itself.
     pub report: ProvenanceReport,
 }
 
 impl GateText {
-    /// Whether it fails because the policy has texts fail of which the evidence does not tell, and not because of the evidence.
+    /// Whether it fails only because the policy fails texts whose evidence is inconclusive.
     pub fn fails_by_choice(&self) -> bool {
         self.outcome == TextOutcome::Fail && !self.ruled_out
     }
 
-    /// Whether a reader wants to see it, whatever the policy makes of it: judged in another way, no allowed author could have written
-    /// it.
+    /// Whether a reader should see it whatever its outcome: judged alone, or with misspelt words corrected, no allowed
+    /// author is left.
     pub fn is_suspect(&self) -> bool {
         self.ruled_out_alone || self.ruled_out_corrected()
     }
 
-    /// Whether no allowed author is left once misspelt words are put right.
+    /// Whether no allowed author is left if misspelt words are corrected.
     pub fn ruled_out_corrected(&self) -> bool {
         ruled_out_corrected(&self.report, |hypothesis| self.allows(hypothesis))
     }
@@ -119,24 +122,24 @@ impl GateText {
     }
 }
 
-/// How much a note asks for a look.
+/// How important a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteLevel {
-    /// Something that was let pass as the policy or the file says.
+    /// The policy or a mark in the file lets something pass.
     Notice,
-    /// Something that can let anything pass.
+    /// Something could let any text pass.
     Warning,
 }
 
-/// Something about a file that is no text to be judged.
+/// A note about a file, apart from the texts that were judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// How much it asks for a look.
+    /// How important it is.
     pub level: NoteLevel,
     /// The file.
     pub path: String,
-    /// The line, where it is about one.
+    /// The line, if the note is about one.
     pub line: Option<usize>,
     /// One sentence.
     pub message: String,
@@ -145,21 +148,21 @@ pub struct Note {
 /// What was not judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// Files that no rule names, or whose rule wants none judged.
+    /// Files that no rule names, or whose rule says `judge = false`.
     pub unnamed: usize,
-    /// Files that a rule names and that hold no prose that is known how to take out.
+    /// Files that a rule names but whose format the program cannot extract prose from.
     pub no_prose: usize,
-    /// Files of the change without a new sentence, or with too few new words.
+    /// Changed files without a new sentence, or with too few new words.
     pub too_short: usize,
-    /// New words of files that have too few of them.
+    /// New words in files that have too few new words.
     pub short_words: usize,
     /// New words that marks in the files exempt.
     pub ignored_words: usize,
-    /// Texts that an exception of the policy lets pass.
+    /// Texts that pass by an exception in the policy.
     pub excepted: usize,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct GateReport {
     /// The version of this object.
@@ -168,38 +171,39 @@ pub struct GateReport {
     pub passed: bool,
     /// The policy's file; none for the default policy.
     pub policy: Option<String>,
-    /// The share of runs, at most, that fail although allowed authors wrote all their texts.
+    /// If allowed authors wrote all texts of a run, the run fails with probability at most alpha.
     pub alpha: f64,
-    /// Whether that is promised: not where the policy has texts fail of which the evidence does not tell.
+    /// Whether that bound holds. It does not if the policy fails texts whose evidence is inconclusive.
     pub promised: bool,
-    /// How the error is shared out among the texts.
+    /// The correction for judging several texts.
     pub correction: &'static str,
     /// The texts, in the order of files and lines.
     pub texts: Vec<GateText>,
     /// What was not judged.
     pub skipped: Skipped,
-    /// What else the reader must know, with its place.
+    /// What else the reader must know, with file and line.
     pub notes: Vec<Note>,
-    /// Files that could not be read; the run is incomplete.
+    /// Files that could not be read. If there are any, the run is incomplete.
     pub unreadable: Vec<Note>,
 }
 
-/// Decides a run: the report knows its texts and nothing else of it yet.
-pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
-    let promised = judged.iter().all(|text| text.rule.1.undecided != Undecided::Fail);
-    // Which texts can fail depends on the policy and on where they stand, and on nothing that they say.
-    let can_fail = judged
+/// Applies the rules to the judged texts of a run. The report contains the texts; the caller adds the policy's file,
+/// the notes, and what was skipped or could not be read.
+pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
+    let promised = texts.iter().all(|text| text.rule.1.undecided != Undecided::Fail);
+    // Which texts can fail depends only on the policy and on their place in the file, not on what they say.
+    let can_fail = texts
         .iter()
         .enumerate()
         .filter(|(_, text)| text.rule.1.can_fail(text.is_later));
     let can_fail: Vec<usize> = can_fail.map(|(i, _)| i).collect();
-    let evidence: Vec<Against> = judged.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
+    let evidence: Vec<Against> = texts.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
     let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value()).collect();
-    let mut rejected = vec![false; judged.len()];
+    let mut rejected = vec![false; texts.len()];
     for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
         rejected[i] = is_rejected;
     }
-    let texts = judged
+    let texts = texts
         .into_iter()
         .zip(evidence)
         .zip(rejected)
@@ -252,7 +256,7 @@ pub fn decide(judged: Vec<Judged>, alpha: f64) -> GateReport {
     }
 }
 
-/// Whether no allowed author is left of a text with its misspelt words put right, where it has many.
+/// Whether a text with many misspelt words has no allowed author left after they are corrected.
 fn ruled_out_corrected(report: &ProvenanceReport, allows: impl Fn(&Hypothesis) -> bool) -> bool {
     let corrected = report.misspellings.as_ref().map(|misspellings| &misspellings.corrected);
     corrected.is_some_and(|corrected| {
@@ -261,7 +265,7 @@ fn ruled_out_corrected(report: &ProvenanceReport, allows: impl Fn(&Hypothesis) -
     })
 }
 
-/// What speaks against all allowed authors of a text.
+/// The evidence against all allowed authors of a text.
 struct Against {
     p_value: Option<f64>,
     level: f64,
@@ -269,7 +273,7 @@ struct Against {
 }
 
 impl Against {
-    /// The inverse of the level where the p-value reaches it, which is an e-value.
+    /// An e-value: the inverse of the level if the p-value is at most the level, else 0.
     fn e_value(&self) -> f64 {
         match self.p_value {
             Some(p) if p <= self.level * (1.0 + ROUNDING) => 1.0 / self.level,
@@ -278,16 +282,17 @@ impl Against {
     }
 }
 
-fn against(text: &Judged, of: usize, alpha: f64) -> Against {
+fn against(text: &JudgedText, of: usize, alpha: f64) -> Against {
     let (_, rule) = text.rule;
     let hypotheses = text.report.hypotheses.iter();
     let allowed: Vec<&Hypothesis> = hypotheses.filter(|h| rule.allows(&h.author, h.set)).collect();
-    // Without an allowed author among those that were considered nothing is known of them.
+    // If no allowed author was considered, there is no evidence against them.
     let tested = !allowed.is_empty() && allowed.iter().all(|h| h.p_value.is_some());
     let greatest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
-    let least = match tested {
-        true => greatest(&mut allowed.iter().map(|h| least_p_value(h))),
-        false => 1.0,
+    let least = if tested {
+        greatest(&mut allowed.iter().map(|h| least_p_value(h)))
+    } else {
+        1.0
     };
     let single = alpha / of.max(1) as f64;
     let together = together(least, single);
@@ -298,7 +303,7 @@ fn against(text: &Judged, of: usize, alpha: f64) -> Against {
     }
 }
 
-/// The least p-value that an author can have: theorems know of none.
+/// The least p-value that an author can have. A test by theorem has no least p-value.
 fn least_p_value(hypothesis: &Hypothesis) -> f64 {
     let places = hypothesis
         .evidence
@@ -342,12 +347,12 @@ mod tests {
         }
     }
 
-    /// Texts with these p-values of the in-house model, the other model and a person, decided by a rule.
+    /// The report on texts with these p-values of the in-house model, the other model and a person.
     fn decided(policy: &str, p_values: &[[Option<f64>; 3]], least: f64) -> GateReport {
         decided_of_pieces(policy, p_values, least, 0)
     }
 
-    /// The same with so many of the last texts later pieces.
+    /// The same, with the last `later` texts as later pieces.
     fn decided_of_pieces(policy: &str, p_values: &[[Option<f64>; 3]], least: f64, later: usize) -> GateReport {
         let policy = GatePolicy::parse(policy, None, Path::new("/")).unwrap();
         let judged = p_values.iter().enumerate().map(|(i, &[own, other, person])| {
@@ -358,7 +363,7 @@ mod tests {
                 hypothesis("other", AuthorSet::B, other, least),
                 hypothesis("human", AuthorSet::Human, person, least),
             ];
-            Judged {
+            JudgedText {
                 path: "a.md".to_owned(),
                 unit: LineUnit::Line,
                 lines: vec![3..=9],
@@ -369,10 +374,10 @@ mod tests {
                 report,
             }
         });
-        decide(judged.collect(), policy.alpha)
+        apply_rules(judged.collect(), policy.alpha)
     }
 
-    /// Whatever doubles make of their quotients.
+    /// For every quotient, however it is rounded.
     #[test]
     fn a_p_value_that_equals_its_level_counts() {
         for (texts, known) in [
@@ -408,9 +413,9 @@ mod tests {
         assert_eq!(one(p(0.04), p(0.9), p(0.05)), TextOutcome::Fail);
         assert_eq!(one(p(0.04), p(0.9), p(0.06)), TextOutcome::Pass);
         assert_eq!(one(p(0.9), p(0.9), p(0.01)), TextOutcome::Pass);
-        // Whom nothing tests, nothing rules out.
+        // An author that is not tested is not excluded.
         assert_eq!(one(None, p(0.9), p(0.001)), TextOutcome::Pass);
-        // An unknown author is none that is allowed.
+        // An unknown author is not allowed.
         assert_eq!(one(p(0.001), p(0.001), p(0.001)), TextOutcome::Fail);
     }
 
@@ -422,7 +427,7 @@ mod tests {
             outcomes(&report),
             [TextOutcome::Fail, TextOutcome::Pass, TextOutcome::Pass]
         );
-        // It costs the texts that can fail nothing.
+        // The level of the texts that can fail stays the same.
         assert!((report.texts[0].level - 0.05).abs() < 1e-12);
         assert!(report.texts[1].ruled_out_alone && report.texts[1].undecided && report.texts[1].is_suspect());
         let people = "[[rule]]\npaths = [\"*\"]\nallow = [\"human\"]";
@@ -446,7 +451,7 @@ mod tests {
             assert_eq!(report.passed, outcome != TextOutcome::Fail);
             assert!(report.texts[0].undecided && !report.texts[0].ruled_out);
         }
-        // Once the other model is ruled out, only allowed authors are left.
+        // After the other model is excluded, only allowed authors are left.
         let report = decided(&rule("fail"), &[[Some(0.3), Some(0.01), Some(0.5)]], 0.001);
         assert_eq!(outcomes(&report), [TextOutcome::Pass]);
     }
@@ -463,7 +468,7 @@ mod tests {
         assert_eq!(with(0.012, 0), (true, true));
         assert_eq!(with(0.012, 3), (true, true));
         assert_eq!(with(0.012, 4), (false, true));
-        // Alone it would have been ruled out, which is told as what the evidence does not tell.
+        // Judged alone the text would have failed, so its evidence counts as inconclusive.
         let report = decided(TEMPLATE, &[text(0.02), text(0.5), text(0.5), text(0.5)], 0.001);
         assert!(report.texts[0].undecided && report.passed);
     }
@@ -475,13 +480,13 @@ mod tests {
             let texts: Vec<_> = (0..20).map(|i| text(if i < counting { 0.0125 } else { 0.5 })).collect();
             decided(TEMPLATE, &texts, 1.0 / 80.0)
         };
-        // 0.05/20 is a fifth of the least p-value that 79 texts allow.
+        // 0.05/20 is a fifth of the least p-value with 79 calibration texts.
         let few = run(4);
         assert!(few.passed && few.texts.iter().all(|text| text.together == 5));
         assert!((few.texts[0].level - 0.0125).abs() < 1e-12);
         let enough = run(5);
         assert_eq!(enough.texts.iter().filter(|text| text.ruled_out).count(), 5);
-        // Nothing can tell what no calibration covers.
+        // A text without a calibration can never fail.
         let never = decided(TEMPLATE, &[text(0.5), [None; 3]], 0.001);
         assert_eq!(never.texts[1].together, 40);
     }

@@ -1,6 +1,7 @@
 //! For reading: what failed, where and why, and one sentence on the run.
 
-use super::super::text::{readable, wrapped};
+use super::Layout;
+use super::text::{Detail, readable, wrapped};
 use crate::gate::{GateReport, GateText, TextOutcome};
 use crate::sentences::runs as sentences;
 use anstyle::{AnsiColor, Style};
@@ -13,8 +14,9 @@ const PASS: Style = AnsiColor::Green.on_default();
 const BOLD: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-pub(super) fn write(report: &GateReport, verbose: bool, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let width = readable(width);
+pub(super) fn write(report: &GateReport, layout: Layout, out: &mut dyn Write) -> io::Result<()> {
+    let width = readable(layout.width);
+    let verbose = layout.detail >= Detail::Verbose;
     for text in &report.texts {
         if verbose || text.outcome != TextOutcome::Pass || text.is_suspect() {
             self::text(report, text, width, out)?;

@@ -1,5 +1,6 @@
 //! GitLab's code quality report: the fields of "Code Quality" in its documentation, a subset of Code Climate's.
 
+use super::{Format, Layout};
 use crate::gate::{GateReport, TextOutcome};
 use crate::sentences::runs as sentences;
 use serde_json::{Value, json};
@@ -7,7 +8,17 @@ use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use whowrote_input::lower_hex;
 
-pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "gitlab",
+    help: "Code quality report of GitLab",
+    is_styled: false,
+    reports: None,
+    run: Some(write),
+    table: None,
+};
+
+fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> {
     let of_texts = report.texts.iter().filter_map(|text| {
         let severity = match text.outcome {
             TextOutcome::Fail => "major",

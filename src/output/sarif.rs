@@ -1,11 +1,22 @@
 //! SARIF 2.1.0 (OASIS, *Static Analysis Results Interchange Format Version 2.1.0*), which code scanning reads.
 
+use super::{Format, Layout};
 use crate::gate::{GateReport, GateText, Note, NoteLevel, TextOutcome};
 use crate::sentences::runs as sentences;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use whowrote_input::prose::LineUnit;
+
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "sarif",
+    help: "SARIF 2.1.0, which code scanning of GitHub and others reads",
+    is_styled: false,
+    reports: None,
+    run: Some(write),
+    table: None,
+};
 
 /// What a path has in a URI as it is.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -28,7 +39,7 @@ const RULES: [(&str, &str); 3] = [
     ("note", "Something about a file that is no text to be judged."),
 ];
 
-pub(super) fn write(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> {
     let rules = RULES.map(|(id, text)| {
         json!({"id": id, "shortDescription": {"text": text}, "fullDescription": {"text": text}, "help": {"text": sentences::REMEDY}})
     });
