@@ -7,7 +7,7 @@
 //! round, on two threads each. llama.cpp computes logits; we compute logits and all statistics. Every round also
 //! measures the peak speed of multiplication on the machine, on shapes from the models.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/common/model_file.rs"]
 mod common;
 
 use candle_core::{Device, Tensor};

@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench scoring
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/common/model_file.rs"]
 mod common;
 
 use candle_core::Device;

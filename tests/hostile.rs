@@ -1,6 +1,9 @@
 //! Damaged and hostile model files: each loads or is refused with an error, without a panic, and never takes more
 //! memory than a multiple of its size.
+//!
+//! These tests are a binary of their own: its allocator counts what the whole process has in use.
 
+#[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "common/tiny.rs"]
 mod tiny;
 
@@ -15,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard};
-use tiny::{FAMILIES, SamplingFamily, Tiny};
+use tiny::{ArchitectureFamily, FAMILIES, Tiny};
 use whowrote::model::LanguageModel;
 use whowrote::model::chat::unknown_prompt_ids;
 use whowrote::scoring::{Scoring, score};
@@ -684,7 +687,7 @@ fn tensors_that_share_bytes_are_refused() {
     let path = folder.path().join("shared.gguf");
     let numbers = Tensor::zeros((64, 64), DType::F32, &Device::Cpu).unwrap();
     let packed = QTensor::quantize(&numbers, GgmlDType::F32).unwrap();
-    Tiny::new(SamplingFamily::Llama, 22).write_gguf_with(&path, GgmlDType::F32, |_, tensors| {
+    Tiny::new(ArchitectureFamily::Llama, 22).write_gguf_with(&path, GgmlDType::F32, |_, tensors| {
         tensors.push(("zzzz.one".into(), packed));
     });
     let mut bytes = std::fs::read(&path).unwrap();

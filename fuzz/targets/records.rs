@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use whowrote_input::{Columns, Corpus, Finding, Root, Shard};
+use whowrote_input::{Columns, Corpus, CorpusOptions, CorpusSource, Shard};
 
 const NAMES: [&str; 8] = [
-    "x.jsonl",
+    "x.json",
     "x.csv",
     "x.tsv",
     "x.parquet",
@@ -22,18 +22,18 @@ fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAMES[usize::from(*first) % NAMES.len()]);
     std::fs::write(&path, bytes).unwrap();
-    let finding = Finding {
+    let options = CorpusOptions {
         columns: Columns {
             text: "text".to_owned(),
             id: Some("id".to_owned()),
         },
-        holding: None,
+        format: None,
         globs: Vec::new(),
         hidden: false,
         ignored: false,
         shard: Shard::ALL,
         except: Vec::new(),
     };
-    let found = Corpus::new(vec![Root::Path(path.clone())], finding.clone()).count() as u64;
-    assert_eq!(found, Corpus::count(vec![Root::Path(path)], finding));
+    let found = Corpus::new(vec![CorpusSource::Path(path.clone())], options.clone()).count() as u64;
+    assert_eq!(found, Corpus::count(vec![CorpusSource::Path(path)], options));
 });

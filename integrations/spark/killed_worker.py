@@ -2,7 +2,7 @@
 
     killed_worker.py IN.parquet OUT.jsonl PROGRAM ARGUMENTS...
 
-tests/spark.rs compares the rows with those that one process writes.
+tests/whowrote/tools/spark.rs compares the rows with those that one process writes.
 """
 
 import json

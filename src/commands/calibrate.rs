@@ -10,11 +10,13 @@ use crate::scoring::{Prefix, Scoring};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use whowrote_input::{Document, Source, printable, with_line_feeds};
+use whowrote_input::disguise::undisguise;
+use whowrote_input::{Document, JsonLine, JsonLines, Source, printable, with_line_feeds};
 use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, least_documents};
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures, beginning, text_features, word_ends};
 use whowrote_stats::sampling_params::SamplingFamily;
@@ -166,9 +168,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         );
     }
     let mut models = Vec::new();
-    let sets = match config.models.is_empty() {
-        true => vec![AuthorSet::A, AuthorSet::B],
-        false => vec![AuthorSet::A],
+    let sets = if config.models.is_empty() {
+        vec![AuthorSet::A, AuthorSet::B]
+    } else {
+        vec![AuthorSet::A]
     };
     for set in sets {
         for (model, _) in authors(&catalogue, set, &config.models)? {
@@ -185,9 +188,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let family = members(&decoding);
     let scoring = Scoring::at(vec![1.0]).with_penalties_of(&family);
     let mut by_text: Vec<Vec<Vec<TextFeatures>>> = vec![Vec::new(); pieces.len()];
-    let progress = match config.watched {
-        true => ProgressBar::new((pieces.len() * pool.models.len()) as u64),
-        false => ProgressBar::hidden(),
+    let progress = if config.watched {
+        ProgressBar::new((pieces.len() * pool.models.len()) as u64)
+    } else {
+        ProgressBar::hidden()
     };
     if let Ok(style) = ProgressStyle::with_template("{pos} of {len} scorings, {eta} left {bar:30}") {
         progress.set_style(style);
@@ -343,8 +347,8 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
             .iter()
             .try_for_each(|path| read_path(config, path, &group, pieces));
     }
-    let document = Document::read(&Source::File(path.to_owned()))?;
     if path.extension().is_none_or(|extension| extension != "jsonl") {
+        let document = Document::read(&Source::File(path.to_owned()))?;
         pieces.push(Piece {
             copied: 0.0,
             id: path
@@ -359,28 +363,21 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
         });
         return Ok(());
     }
-    for (i, line) in document
-        .text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let place = format!("`{name}`, line {}", i + 1);
-        let value: serde_json::Value = serde_json::from_str(line)
-            .with_context(|| format!("{place} is no JSON object; each line is one with a \"text\""))?;
-        let field = |field: &str| value.get(field).and_then(serde_json::Value::as_str);
+    for line in JsonLines::open(path)?.objects::<Map<String, Value>>() {
+        let JsonLine { number, object } = line?;
+        let field = |field: &str| object.get(field).and_then(Value::as_str);
         if args.part.is_some() && field("part") != args.part.as_deref() {
             continue;
         }
-        let text = field("text").with_context(|| format!("{place} has no \"text\""))?;
+        let text = field("text").with_context(|| format!("`{name}`, line {number} has no \"text\""))?;
         let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
         pieces.push(Piece {
-            copied: value.get("copied").and_then(serde_json::Value::as_f64).unwrap_or(0.0),
-            id: field("id").map_or_else(|| format!("line {}", i + 1), str::to_owned),
+            copied: object.get("copied").and_then(Value::as_f64).unwrap_or(0.0),
+            id: field("id").map_or_else(|| format!("line {number}"), str::to_owned),
             document: field("document")
-                .or_else(|| value["prompt"]["id"].as_str())
+                .or_else(|| object.get("prompt")?.get("id")?.as_str())
                 .map(str::to_owned),
-            text: with_line_feeds(text.into()),
+            text: undisguise(&with_line_feeds(text.into())).text,
             group: or(&config.group, group),
             source: or("source", &args.source),
             licence: or("licence", &args.licence),

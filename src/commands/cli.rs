@@ -3,18 +3,18 @@
 
 use super::batch::BatchArgs;
 use super::calibrate::CalibrateArgs;
-use super::choices::choices;
+use super::choices::{choices, named};
 use super::gate::GateArgs;
 use super::generate::GenerateArgs;
 use super::models::ModelsArgs;
 use crate::model::DeviceChoice;
-use crate::output::Format;
+use crate::output::{Format, formats_of_reports};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use whowrote_stats::sampling_params::SamplingFamily;
+use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::Test;
 
 /// Says which of the authors that you can name could have written a text
@@ -89,12 +89,16 @@ pub struct DetectArgs {
     pub files: Vec<OsString>,
 
     /// How verdicts are printed
-    #[arg(long, value_name = "FORMAT", value_parser = choices(&Format::NAMED), default_value = "text")]
-    pub format: Format,
+    #[arg(long, value_name = "FORMAT", value_parser = choices(named(formats_of_reports())), default_value = "text")]
+    pub format: &'static Format,
 
     /// How texts are judged.
     #[command(flatten)]
     pub judging: JudgeArgs,
+
+    /// Judge files as they are, whatever their names say
+    #[arg(long)]
+    pub plain: bool,
 
     /// Adds every token's figures; with --format json only
     #[arg(long)]
@@ -167,18 +171,14 @@ pub struct JudgeArgs {
         long = "test",
         value_name = "TEST",
         value_delimiter = ',',
-        value_parser = choices(&TESTS),
+        value_parser = choices(TESTS),
         default_values = ["entropy-gap", "likelihood-ratio", "cross-entropy"],
     )]
     pub tests: Vec<Test>,
 
     /// The ways of sampling that an author may have used: deployed, any, or one way; without it, that of the author in the
     /// catalogue, or deployed
-    ///
-    /// `deployed` is what services run: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, and untruncated up to
-    /// temperature 0.85. `any` is also untruncated up to temperature 1.3. One way reads like
-    /// `temperature=0.7,top-p=0.9`, with any of temperature (or a range such as 0.5..1), top-k, top-p and min-p.
-    #[arg(long, value_name = "DECODING")]
+    #[arg(long, value_name = "DECODING", long_help = decoding_help())]
     pub decoding: Option<SamplingFamily>,
 
     /// The prompt that the text answers, in a file; a model with a chat template gets it as the user's turn
@@ -230,6 +230,22 @@ pub struct RunArgs {
     /// Opens no connection: a model that is not on this machine is an error
     #[arg(long)]
     pub offline: bool,
+}
+
+/// The help of `--decoding`, from what the families hold.
+fn decoding_help() -> String {
+    format!(
+        "The ways of sampling that an author may have used: {}, {}, or one way; without it, the author's way in the catalogue, or \
+         {}\n\n\
+         `{}` is what services run: {DEPLOYED}. `{}` goes further without truncation, up to temperature {}. One way reads like \
+         `temperature=0.7,top-p=0.9`, with any of temperature (or a range such as 0.5..1), top-k, top-p and min-p.",
+        DEPLOYED.name,
+        ANY.name,
+        SamplingFamily::default(),
+        DEPLOYED.name,
+        ANY.name,
+        ANY.stated_hottest(),
+    )
 }
 
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {

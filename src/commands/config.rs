@@ -16,8 +16,10 @@ use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 pub struct DetectConfig {
     /// The texts, in the order in which their verdicts are printed; at least one.
     pub sources: Vec<Source>,
+    /// Whether files are read as they are, whatever their names say.
+    pub plain: bool,
     /// How verdicts are printed.
-    pub format: Format,
+    pub format: &'static Format,
     /// How much of each is printed.
     pub detail: Detail,
     /// The width that text is wrapped at, in columns.
@@ -125,7 +127,7 @@ impl DetectConfig {
         if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
             return Err(Contradiction::StdinTwice);
         }
-        if args.tokens && args.format != Format::Json {
+        if args.tokens && args.format.is_styled {
             return Err(Contradiction::TokensAsText);
         }
         let judging = JudgeSettings {
@@ -133,6 +135,7 @@ impl DetectConfig {
             ..judge_settings(args.judging)?
         };
         Ok(DetectConfig {
+            plain: args.plain,
             format: args.format,
             detail: match (args.quiet, args.verbose) {
                 (true, _) => Detail::Quiet,
@@ -262,8 +265,8 @@ mod tests {
         assert_eq!(config.judging.alpha_human, 0.01);
         assert_eq!(config.judging.prompt, PromptChoice::Unknown);
         assert_eq!(
-            (config.format, config.detail, config.judging.device),
-            (Format::Text, Detail::Normal, DeviceChoice::Auto)
+            (config.format.name, config.detail, config.judging.device),
+            ("text", Detail::Normal, DeviceChoice::Auto)
         );
         assert!(
             config.judging.a.is_empty() && config.judging.b.is_empty() && !config.judging.offline && !config.progress

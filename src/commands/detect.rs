@@ -2,7 +2,7 @@
 
 use super::{DetectConfig, ExitStatus, OutputError, write_sentence};
 use crate::judge::Judge;
-use crate::output::{Format, JsonWriter, ReportWriter, TextWriter};
+use crate::output::{Layout, ReportWriter};
 use crate::report::{ProvenanceReport, WarningCode};
 use anyhow::ensure;
 use std::io::Write;
@@ -48,7 +48,12 @@ pub fn run(
     let mut places = Vec::new();
     let mut slots = Vec::new();
     for source in &config.sources {
-        match Document::read(source) {
+        let read = if config.plain {
+            Document::read_plain
+        } else {
+            Document::read
+        };
+        match read(source) {
             Ok(document) => {
                 places.push(slots.len());
                 documents.push(document);
@@ -97,10 +102,12 @@ pub fn run(
 }
 
 fn writer(config: &DetectConfig) -> Box<dyn ReportWriter> {
-    match config.format {
-        Format::Text => Box::new(TextWriter::new(config.detail, config.width)),
-        Format::Json => Box::new(JsonWriter),
-    }
+    let layout = Layout {
+        detail: config.detail,
+        width: config.width,
+    };
+    let reports = config.format.reports.expect("only formats of reports can be chosen");
+    reports(layout)
 }
 
 enum Slot {
@@ -134,11 +141,11 @@ impl Printer<'_> {
                 self.status = ExitStatus::Incomplete;
             }
             // For a reader the sentence on standard error is enough; a program wants an object for every input.
-            let was_told = report
+            let was_reported = report
                 .warnings
                 .iter()
                 .any(|warning| warning.code() == WarningCode::Unreadable);
-            if self.config.format == Format::Json || !was_told {
+            if !self.config.format.is_styled || !was_reported {
                 self.writer.write(&report, self.out)?;
                 self.out.flush()?;
             }

@@ -1,6 +1,6 @@
 //! `whowrote gate`: what was submitted is judged by a policy, and the exit code says whether it passes.
 
-use super::choices::choices;
+use super::choices::{choices, named};
 use super::config::judge_settings;
 use super::{ExitStatus, JudgeArgs, OutputError, Terminal, fetch_progress, write_sentence};
 use crate::gate::{
@@ -8,7 +8,7 @@ use crate::gate::{
     TEMPLATE, Undecided, apply_rules, passages,
 };
 use crate::judge::{Judge, JudgeError, JudgeSettings, considered};
-use crate::output::{GateFormat, OutFile, write_gate};
+use crate::output::{Detail, Format, Layout, OutFile, formats_of_runs};
 use crate::report::ProvenanceReport;
 use anyhow::{Context, bail, ensure};
 use chrono::{NaiveDate, Utc};
@@ -54,8 +54,8 @@ pub struct GateArgs {
     pub explain: bool,
 
     /// How the run is printed
-    #[arg(long, value_name = "FORMAT", value_parser = choices(&GateFormat::NAMED), default_value = "text")]
-    pub format: GateFormat,
+    #[arg(long, value_name = "FORMAT", value_parser = choices(named(formats_of_runs())), default_value = "text")]
+    pub format: &'static Format,
 
     /// Writes the run to a file as well, such as sarif=whowrote.sarif; may be repeated
     #[arg(long = "report", value_name = "FORMAT=FILE")]
@@ -84,7 +84,7 @@ pub enum GateCommand {
 /// A file that the run is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportFile {
-    format: GateFormat,
+    format: &'static Format,
     path: PathBuf,
 }
 
@@ -98,13 +98,10 @@ impl FromStr for ReportFile {
             .filter(|(_, path)| !path.is_empty())
             .ok_or_else(wrong)?;
         Ok(Self {
-            format: GateFormat::NAMED
-                .iter()
-                .find(|(_, name, _)| *name == format)
-                .map(|(found, ..)| *found)
-                .ok_or_else(|| {
-                    format!("`{format}` is not a format; choose text, json, sarif, junit, github or gitlab")
-                })?,
+            format: formats_of_runs().find(|known| known.name == format).ok_or_else(|| {
+                let known: Vec<&str> = formats_of_runs().map(|format| format.name).collect();
+                format!("`{format}` is not a format; choose one of {}", known.join(", "))
+            })?,
             path: path.into(),
         })
     }
@@ -118,7 +115,7 @@ pub struct GateConfig {
     /// By which policy.
     pub policy: GatePolicy,
     /// How the run is printed.
-    pub format: GateFormat,
+    pub format: &'static Format,
     /// Files that it is written to as well.
     pub reports: Vec<ReportFile>,
     /// How texts are judged.
@@ -251,18 +248,28 @@ pub fn run(config: &GateConfig, out: &mut dyn Write, err: &mut dyn Write) -> any
     }
     let texts = std::mem::take(&mut gathered.texts);
     let report = judge(config, texts, gathered, err)?;
-    write_gate(&report, config.format, config.verbose, config.width, out).map_err(OutputError)?;
+    let layout = Layout {
+        detail: if config.verbose {
+            Detail::Verbose
+        } else {
+            Detail::Normal
+        },
+        width: config.width,
+    };
+    let print = |format: &Format, out: &mut dyn Write| match format.run {
+        Some(write) => write(&report, layout, out).and_then(|()| out.flush()),
+        None => Ok(()),
+    };
+    print(config.format, out).map_err(OutputError)?;
     for (format, mut target) in targets {
         let failed = target.cannot_write();
         let mut written = Vec::new();
-        // A file has no colours.
-        write_gate(
-            &report,
-            format,
-            config.verbose,
-            config.width,
-            &mut anstream::StripStream::new(&mut written),
-        )?;
+        if format.is_styled {
+            // A file has no colours.
+            print(format, &mut anstream::StripStream::new(&mut written))?;
+        } else {
+            print(format, &mut written)?;
+        }
         target.write_all(&written).context(failed)?;
         target.finish()?;
     }

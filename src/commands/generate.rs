@@ -20,7 +20,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use whowrote_input::{Document, Source, printable};
+use whowrote_input::{Document, JsonLine, JsonLines, Source, printable};
 use whowrote_stats::sampling_params::SamplingParams;
 use whowrote_stats::verdict::AuthorSet;
 
@@ -181,7 +181,7 @@ impl GenerateConfig {
         }
         for (i, text) in args.texts.into_iter().enumerate() {
             let text = match text.as_str() {
-                "-" => Document::read(&Source::Stdin)?.text,
+                "-" => Document::read_plain(&Source::Stdin)?.text,
                 _ => text,
             };
             let id = format!("prompt-{}", i + 1);
@@ -210,9 +210,10 @@ impl GenerateConfig {
         if prompts.is_empty() {
             bail!("no prompt is of the part and the kind asked for; check --part and --kind");
         }
-        let decodings = match args.decodings.is_empty() {
-            true => vec![SamplingParams::untruncated(1.0)],
-            false => args.decodings,
+        let decodings = if args.decodings.is_empty() {
+            vec![SamplingParams::untruncated(1.0)]
+        } else {
+            args.decodings
         };
         if let Some((i, twice)) = decodings.iter().enumerate().find(|(i, d)| decodings[..*i].contains(d)) {
             bail!(
@@ -249,25 +250,20 @@ impl GenerateConfig {
 }
 
 fn read_prompts(path: &Path) -> anyhow::Result<Vec<PromptEntry>> {
-    let text = Document::read(&Source::File(path.to_owned()))?.text;
     let name = printable(&path.to_string_lossy());
     let mut prompts = Vec::new();
-    for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let place = format!("`{name}`, line {}", i + 1);
-        let line: PromptLine = serde_json::from_str(line).map_err(|error| {
-            anyhow::anyhow!(
-                "{place} is no prompt: {error}; a prompt is a JSON object with an instruction or an opening"
-            )
-        })?;
-        if line.instruction.is_none() && line.opening.is_none() {
+    for line in JsonLines::open(path)?.objects::<PromptLine>() {
+        let JsonLine { number, object: prompt } = line?;
+        let place = format!("`{name}`, line {number}");
+        if prompt.instruction.is_none() && prompt.opening.is_none() {
             bail!("{place} has neither an instruction nor an opening; give it one of them");
         }
         prompts.push(PromptEntry {
-            id: line.id.unwrap_or_else(|| format!("line-{}", i + 1)),
-            kind: line.kind,
-            part: line.part,
-            instruction: line.instruction,
-            opening: line.opening,
+            id: prompt.id.unwrap_or_else(|| format!("line-{number}")),
+            kind: prompt.kind,
+            part: prompt.part,
+            instruction: prompt.instruction,
+            opening: prompt.opening,
             place,
         });
     }
@@ -519,10 +515,7 @@ impl Listener for TextWriter<'_> {
 
     fn step(&mut self, tokens: usize) {
         self.tokens += tokens;
-        let pause = match self.config.watched {
-            true => Duration::from_secs(1),
-            false => Duration::from_secs(30),
-        };
+        let pause = Duration::from_secs(if self.config.watched { 1 } else { 30 });
         if !self.config.quiet && self.told.elapsed() >= pause {
             self.told = Instant::now();
             let end = if self.config.watched { '\r' } else { '\n' };

@@ -18,7 +18,7 @@ pub use generate::GenerateConfig;
 
 use crate::judge::Judge;
 use crate::model::store::{FetchProgress, NoProgress, TerminalProgress};
-use crate::output::{Detail, Format, GateFormat};
+use crate::output::Detail;
 use clap::CommandFactory;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -91,10 +91,13 @@ fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
     }
     let progress = fetch_progress(config.detail == Detail::Quiet);
     let mut judge = Judge::new(config.judging.clone())?.with_progress(progress);
-    match config.format {
-        Format::Text => detect::run(config, &mut judge, &mut anstream::stdout(), &mut stderr),
-        Format::Json => detect::run(config, &mut judge, &mut io::stdout(), &mut stderr),
-    }
+    let (mut styled, mut plain) = (anstream::stdout(), io::stdout());
+    let out: &mut dyn Write = if config.format.is_styled {
+        &mut styled
+    } else {
+        &mut plain
+    };
+    detect::run(config, &mut judge, out, &mut stderr)
 }
 
 /// Results go to a file or standard output, everything else to standard error. The first signal to end lets the texts in flight be
@@ -128,9 +131,10 @@ fn gate_on_terminal(args: GateArgs) -> anyhow::Result<ExitStatus> {
         return gate::init(&mut styled);
     }
     let config = GateConfig::new(args, Terminal::detect())?;
-    let out: &mut dyn Write = match config.format {
-        GateFormat::Text => &mut styled,
-        _ => &mut plain,
+    let out: &mut dyn Write = if config.format.is_styled {
+        &mut styled
+    } else {
+        &mut plain
     };
     match gate::run(&config, out, &mut anstream::stderr()) {
         // Whoever reads has what they wanted, and whether it passes stays unsaid: it must not look as if it did.

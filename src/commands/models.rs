@@ -4,7 +4,6 @@ use super::choices::choices;
 use super::{ExitStatus, fetch_progress};
 use crate::model::catalogue::{Catalogue, ModelEntry};
 use crate::model::store::{Store, Verification, megabytes};
-use crate::output::Format;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -28,8 +27,8 @@ pub struct ModelsArgs {
     pub models: Option<PathBuf>,
 
     /// How the list is printed
-    #[arg(long, global = true, value_name = "FORMAT", value_parser = choices(&Format::NAMED), default_value = "text")]
-    pub format: Format,
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = choices(FORMATS), default_value = "text")]
+    pub format: ListFormat,
 
     /// Opens no connection: a model that is not on this machine is an error
     #[arg(long, global = true)]
@@ -64,12 +63,26 @@ pub enum ModelsCommand {
     },
 }
 
+/// How the list of models is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListFormat {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
+}
+
+const FORMATS: [(ListFormat, &str, &str); 2] = [
+    (ListFormat::Text, "text", "For reading: one line a model"),
+    (ListFormat::Json, "json", "For programs: one JSON object a model"),
+];
+
 /// Runs `whowrote models`; results go to `out`.
 pub fn run(args: &ModelsArgs, out: &mut dyn Write) -> Result<ExitStatus> {
     let catalogue = Catalogue::load(args.models.as_deref())?;
     let store = Store::new(Store::default_cache_dir()?, args.offline, fetch_progress(args.quiet));
     match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
-        ModelsCommand::List => list(&catalogue, &store, args.format == Format::Json, out)?,
+        ModelsCommand::List => list(&catalogue, &store, args.format == ListFormat::Json, out)?,
         ModelsCommand::Pull { names } => pull(&catalogue, &store, names, out)?,
         ModelsCommand::Verify { names } => verify(&catalogue, &store, names, out)?,
         ModelsCommand::Path { name } => {

@@ -18,6 +18,7 @@ pub use authors::{add_model, authors, considered, resolve};
 pub use error::JudgeError;
 pub use model_pool::{ModelPool, use_threads};
 pub use reading::{Read, read};
+pub use round::scoring_for;
 pub use settings::{AuthorChoice, JudgeSettings, PromptChoice};
 
 use crate::model::catalogue::ModelEntry;
@@ -26,7 +27,7 @@ use crate::report::{ModelFigures, ProvenanceReport, SCHEMA, Timing, Warning};
 use calibrations::{calibrations, own_calibrations, unused};
 use model_pairs::ModelPairs;
 use prompt::GivenPrompt;
-use round::{Job, Readers, scoring_for};
+use round::{Job, Readers};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

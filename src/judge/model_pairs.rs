@@ -122,3 +122,33 @@ fn cross_betas(candidates: &[Candidate], models: [&str; 2]) -> Vec<(f64, f64)> {
         .flat_map(|(a, tested)| second.iter().map(move |&(b, other)| (a, b, tested || other)));
     pairs.filter(|(_, _, tested)| *tested).map(|(a, b, _)| (a, b)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::round::scoring_for;
+    use super::*;
+    use whowrote_stats::verdict::AuthorSet;
+
+    #[test]
+    fn models_are_compared_at_the_temperatures_of_the_candidates() {
+        let candidates = |a: &str, b: &str| {
+            let sampled = [("a", AuthorSet::A, a), ("b", AuthorSet::B, b)];
+            let candidates = sampled.map(|(name, set, decoding)| Candidate {
+                author: name.to_owned(),
+                set,
+                model: name.to_owned(),
+                decoding: decoding.parse().unwrap(),
+            });
+            candidates.to_vec()
+        };
+        let betas = |a: &str, b: &str| cross_betas(&candidates(a, b), ["a", "b"]);
+        assert_eq!(betas("temperature=0.5", "temperature=0.8"), [(2.0, 1.25)]);
+        assert_eq!(betas("temperature=0.5", "deployed"), [(2.0, 1.0)]);
+        assert_eq!(betas("temperature=1,top-p=0.9", "temperature=0.5"), [(1.0, 2.0)]);
+        assert_eq!(betas("deployed", "any"), []);
+        let mut many = candidates("deployed", "deployed");
+        many.extend(candidates("temperature=0.5", "temperature=1"));
+        assert_eq!(cross_betas(&many, ["a", "b"]), [(1.0, 1.0), (2.0, 1.0)]);
+        assert_eq!(scoring_for(&many).betas, [1.0, 2.0]);
+    }
+}

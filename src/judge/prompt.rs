@@ -19,7 +19,7 @@ impl GivenPrompt {
         let PromptChoice::Given { user, system } = choice else {
             return Ok(None);
         };
-        let read = |path: &Path| Document::read(&Source::File(path.to_owned())).map(|document| document.text);
+        let read = |path: &Path| Document::read_plain(&Source::File(path.to_owned())).map(|document| document.text);
         Ok(Some(Self {
             system: system.as_deref().map(read).transpose()?,
             user: read(user)?,

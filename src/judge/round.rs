@@ -175,7 +175,7 @@ fn prefixes_of(
 /// How a model must score texts for these candidates: at an inverse temperature of 1, at which its figures are reported;
 /// at those of the candidates that the grid does not have, or whose entropy gap is tested; and under their repetition
 /// penalties.
-pub(super) fn scoring_for(candidates: &[Candidate]) -> Scoring {
+pub fn scoring_for(candidates: &[Candidate]) -> Scoring {
     let mut betas = vec![1.0];
     let mut penalised = Vec::new();
     for candidate in candidates {

@@ -81,6 +81,7 @@ fn variant(document: &Document, text: String) -> Document {
         sha256: document.sha256.clone(),
         bytes: document.bytes,
         chars: document.chars,
+        extraction: document.extraction.clone(),
     }
 }
 

@@ -5,11 +5,9 @@
 //! exponential for one number at a time, and each operation passes over memory once. Together they took longer than the
 //! multiplications of a small model.
 
-#![warn(clippy::undocumented_unsafe_blocks)]
-
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, bail};
 use gemm::Parallelism;
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::fs::File;
@@ -27,11 +25,16 @@ pub(super) fn map_file(file: &File) -> std::io::Result<Mmap> {
 }
 
 /// Lets the pages of a range be dropped from resident memory. They are read from the file again when accessed.
+#[cfg(unix)]
 pub(super) fn release_pages(map: &Mmap, range: Range<usize>) {
     // SAFETY: the map is a read-only view of a file, so dropped pages come back with the same content.
     // This is advice, so the result is ignored: a system that does not follow it only uses more memory.
-    let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
 }
+
+/// Only Unix takes such advice. Other systems find out by themselves which pages are not used.
+#[cfg(not(unix))]
+pub(super) fn release_pages(_: &Mmap, _: Range<usize>) {}
 
 /// exp(y) for |y| at most 87, with a relative error below 2⁻²²: Cephes' polynomial. It makes no call, so loops over it
 /// vectorise.

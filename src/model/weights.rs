@@ -34,7 +34,7 @@ pub enum Role {
 
 /// The role of a tensor in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names of the tensors say it")]
 pub enum LayerRole {
     AttentionNorm,
     Query,

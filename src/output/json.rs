@@ -1,8 +1,25 @@
 //! One JSON object a line. The fields are those of [`ProvenanceReport`]; docs/OUTPUT.md gives the unit of each.
 
-use super::ReportWriter;
+use super::{Format, ReportWriter};
+use crate::gate::GateReport;
 use crate::report::ProvenanceReport;
 use std::io::{self, Write};
+
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "json",
+    help: "For programs: one JSON object a line, as docs/OUTPUT.md and docs/GATE.md say",
+    is_styled: false,
+    reports: Some(|_| Box::new(JsonWriter)),
+    run: Some(|report, _, out| write_run(report, out)),
+    table: None,
+};
+
+/// Prints a whole run as one object.
+fn write_run(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, report)?;
+    writeln!(out)
+}
 
 /// Prints each report as one line of JSON. Numbers that are not finite become null.
 #[derive(Clone, Copy, Debug, Default)]

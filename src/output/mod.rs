@@ -1,21 +1,82 @@
-//! A report is printed: one file a format.
+//! Results are printed: one file a format, and one line in [`FORMATS`].
 
+mod annotations;
+mod code_quality;
 mod file;
-mod gate;
 mod journal;
 mod json;
+mod junit;
+mod sarif;
 mod table;
 mod text;
+mod text_runs;
 
 pub use file::OutFile;
-pub use gate::{GateFormat, write_gate};
 pub use journal::{Finished, Journal, beside};
-pub use json::JsonWriter;
-pub use table::write_table;
-pub use text::{Detail, TextWriter};
+pub use text::Detail;
 
+use crate::gate::GateReport;
 use crate::report::ProvenanceReport;
-use std::io::{self, Write};
+use std::fmt;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+
+/// All formats that results can be printed in. Each command offers those that know its results.
+pub const FORMATS: [&Format; 7] = [
+    &text::FORMAT,
+    &json::FORMAT,
+    &table::FORMAT,
+    &sarif::FORMAT,
+    &junit::FORMAT,
+    &annotations::FORMAT,
+    &code_quality::FORMAT,
+];
+
+/// A way to print results.
+pub struct Format {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What the help says of it.
+    pub help: &'static str,
+    /// Whether it is for reading, with ANSI styles that a stream which is not a terminal must strip.
+    pub is_styled: bool,
+    /// Prints reports on single texts, one after another (`detect`).
+    pub reports: Option<fn(Layout) -> Box<dyn ReportWriter>>,
+    /// Prints a whole run of the gate (`gate`).
+    pub run: Option<RunWriter>,
+    /// Makes a table of JSON lines (`batch`), in a file with this ending.
+    pub table: Option<(&'static str, TableWriter)>,
+}
+
+/// Prints a whole run of the gate.
+pub type RunWriter = fn(&GateReport, Layout, &mut dyn Write) -> io::Result<()>;
+
+/// Makes a table of JSON lines: the lines, where it goes, the names of the authors and of the models, and the path that
+/// messages name.
+pub type TableWriter = fn(&mut dyn BufRead, &mut (dyn Write + Send), &[String], &[String], &Path) -> anyhow::Result<()>;
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Format {}
+
+/// How results for reading are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// How much is printed.
+    pub detail: Detail,
+    /// The width that text is wrapped at, in columns.
+    pub width: usize,
+}
 
 /// Prints reports one after the other.
 pub trait ReportWriter {
@@ -23,28 +84,39 @@ pub trait ReportWriter {
     fn write(&mut self, report: &ProvenanceReport, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// The formats that a report can be printed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For reading.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
+/// The formats that know reports on single texts.
+pub fn formats_of_reports() -> impl Iterator<Item = &'static Format> {
+    FORMATS.into_iter().filter(|format| format.reports.is_some())
 }
 
-impl Format {
-    /// All formats, each with its name and what it is.
-    pub const NAMED: [(Self, &'static str, &'static str); 2] = [
-        (
-            Self::Text,
-            "text",
-            "For reading: the verdict in a sentence, then what it rests on",
-        ),
-        (
-            Self::Json,
-            "json",
-            "For programs: one JSON object a line, as docs/OUTPUT.md says",
-        ),
-    ];
+/// The formats that know runs of the gate.
+pub fn formats_of_runs() -> impl Iterator<Item = &'static Format> {
+    FORMATS.into_iter().filter(|format| format.run.is_some())
+}
+
+/// The format that makes tables in files with this ending.
+pub fn table_with_ending(ending: &str) -> Option<TableWriter> {
+    let tables = FORMATS.into_iter().filter_map(|format| format.table);
+    tables
+        .into_iter()
+        .find(|(known, _)| *known == ending)
+        .map(|(_, write)| write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_format_has_a_name_of_its_own_and_something_to_print() {
+        let names: BTreeSet<&str> = FORMATS.iter().map(|format| format.name).collect();
+        assert_eq!(names.len(), FORMATS.len());
+        for format in FORMATS {
+            assert!(
+                format.reports.is_some() || format.run.is_some() || format.table.is_some(),
+                "{format:?}"
+            );
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! For reading: the verdict in one sentence, then who is ruled out and how strongly, who is left, what to be careful
 //! of, and the figures.
 
-use super::ReportWriter;
+use super::{Format, Layout, ReportWriter, text_runs};
 use crate::report::{ModelFigures, ProvenanceReport};
 use crate::sentences::{verdicts as sentences, warning};
 use anstyle::{AnsiColor, Style};
@@ -9,6 +9,16 @@ use std::io::{self, Write};
 use textwrap::{WordSplitter, core::display_width};
 use whowrote_input::printable;
 use whowrote_stats::verdict::{Hypothesis, Verdict};
+
+/// The format.
+pub(super) const FORMAT: Format = Format {
+    name: "text",
+    help: "For reading: what was found, and what it rests on",
+    is_styled: true,
+    reports: Some(|layout| Box::new(TextWriter::new(layout))),
+    run: Some(text_runs::write),
+    table: None,
+};
 
 const HEADING: Style = Style::new().bold();
 const VERDICT: Style = Style::new().bold();
@@ -62,11 +72,11 @@ pub struct TextWriter {
 }
 
 impl TextWriter {
-    /// A writer that wraps lines at a width in columns, within what is readable.
-    pub fn new(detail: Detail, width: usize) -> Self {
+    /// A writer that wraps lines at a width within what is readable.
+    pub fn new(layout: Layout) -> Self {
         TextWriter {
-            detail,
-            width: readable(width),
+            detail: layout.detail,
+            width: readable(layout.width),
             first: true,
         }
     }
@@ -216,6 +226,9 @@ impl ReportWriter for TextWriter {
             writeln!(out)?;
         }
         writeln!(out, "{FAINT}{}{FAINT:#}", sentences::input(report))?;
+        if let Some(extraction) = sentences::extraction(report) {
+            self.wrapped(out, 0, FAINT, &extraction)?;
+        }
         self.wrapped(out, 0, VERDICT, &sentences::verdict(report))?;
         if report.verdict == Verdict::Unable && report.models.is_empty() {
             return Ok(());
@@ -240,7 +253,9 @@ mod tests {
 
     fn plain(report: &ProvenanceReport, detail: Detail, width: usize) -> String {
         let mut stripped = anstream::StripStream::new(Vec::new());
-        TextWriter::new(detail, width).write(report, &mut stripped).unwrap();
+        TextWriter::new(Layout { detail, width })
+            .write(report, &mut stripped)
+            .unwrap();
         String::from_utf8(stripped.into_inner()).unwrap()
     }
 
@@ -439,7 +454,10 @@ mod tests {
     #[test]
     fn reports_stand_apart_by_an_empty_line() {
         let mut out = Vec::new();
-        let mut writer = TextWriter::new(Detail::Normal, 80);
+        let mut writer = TextWriter::new(Layout {
+            detail: Detail::Normal,
+            width: 80,
+        });
         writer.write(&undecided(), &mut out).unwrap();
         assert!(!out.starts_with(b"\n"));
         let first = out.len();
@@ -450,9 +468,12 @@ mod tests {
     #[test]
     fn styles_are_there_for_a_terminal() {
         let mut out = Vec::new();
-        TextWriter::new(Detail::Normal, 80)
-            .write(&undecided(), &mut out)
-            .unwrap();
+        TextWriter::new(Layout {
+            detail: Detail::Normal,
+            width: 80,
+        })
+        .write(&undecided(), &mut out)
+        .unwrap();
         assert!(String::from_utf8(out).unwrap().contains("\u{1b}[1m"));
     }
 }

@@ -361,7 +361,7 @@ fn block_sums(author: &[f32], other: &[f32], max: (f32, f32), beta: (f64, f64)) 
 #[cfg(test)]
 mod tests {
     use super::super::reduce::TILE_SYMBOLS;
-    use super::super::tiny::{SamplingFamily, Tiny};
+    use super::super::tiny::{ArchitectureFamily, Tiny};
     use super::super::{Prefix, Scoring, reduce, score_keeping};
     use super::*;
     use candle_core::{DType, Device};
@@ -474,7 +474,7 @@ mod tests {
     const VOCAB: usize = TILE_SYMBOLS + 300;
 
     fn load(seed: u64, edit: impl Fn(&mut Tiny)) -> LanguageModel {
-        let mut tiny = Tiny::with_vocab(SamplingFamily::Qwen3, seed, VOCAB);
+        let mut tiny = Tiny::with_vocab(ArchitectureFamily::Qwen3, seed, VOCAB);
         edit(&mut tiny);
         let folder = tempfile::tempdir().unwrap();
         tiny.write_folder(folder.path(), DType::F32, 1);
@@ -593,7 +593,7 @@ mod tests {
         );
         let smaller = {
             let folder = tempfile::tempdir().unwrap();
-            Tiny::with_vocab(SamplingFamily::Qwen3, 9, VOCAB - 1).write_folder(folder.path(), DType::F32, 1);
+            Tiny::with_vocab(ArchitectureFamily::Qwen3, 9, VOCAB - 1).write_folder(folder.path(), DType::F32, 1);
             LanguageModel::load("tiny", folder.path(), &Device::Cpu, u64::MAX).unwrap()
         };
         assert!(

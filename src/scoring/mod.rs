@@ -14,5 +14,6 @@ pub use reduce::{Penalty, reduce};
 pub use scorer::{Hidden, Prefix, Scoring, score, score_after, score_all, score_keeping};
 
 #[cfg(test)]
+#[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "../../tests/common/tiny.rs"]
 mod tiny;

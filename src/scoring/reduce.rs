@@ -349,12 +349,12 @@ fn greatest(before: &Tensor, logits: &Tensor) -> candle_core::Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiny::{SamplingFamily, Tiny};
+    use super::super::tiny::{ArchitectureFamily, Tiny};
     use super::*;
     use whowrote_stats::token_stats::DecodingStats;
 
     /// Two tiles of the head, the second one short, with logits up to about ±8.
-    fn check(family: SamplingFamily, softcap: Option<f64>, factor: Option<f32>) {
+    fn check(family: ArchitectureFamily, softcap: Option<f64>, factor: Option<f32>) {
         let mut tiny = Tiny::with_vocab(family, 11, TILE_SYMBOLS + 300);
         if let Some(cap) = softcap {
             tiny.config["final_logit_softcapping"] = cap.into();
@@ -416,10 +416,10 @@ mod tests {
 
     #[test]
     fn the_figures_of_a_device_equal_those_of_the_cpu() {
-        check(SamplingFamily::Llama, None, None);
-        check(SamplingFamily::Gemma3, None, None);
-        check(SamplingFamily::Gemma3, Some(4.0), None);
-        check(SamplingFamily::Llama, None, Some(1.3));
-        check(SamplingFamily::Gemma3, Some(4.0), Some(0.8));
+        check(ArchitectureFamily::Llama, None, None);
+        check(ArchitectureFamily::Gemma3, None, None);
+        check(ArchitectureFamily::Gemma3, Some(4.0), None);
+        check(ArchitectureFamily::Llama, None, Some(1.3));
+        check(ArchitectureFamily::Gemma3, Some(4.0), Some(0.8));
     }
 }

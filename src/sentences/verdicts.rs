@@ -4,6 +4,7 @@ use super::warning;
 use crate::report::{ProvenanceReport, WarningCode};
 use whowrote_input::printable;
 use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::{AuthorSet, Basis, Evidence, Hypothesis, Test, Verdict};
 
 /// What a set of authors is called.
@@ -46,6 +47,18 @@ pub fn input(report: &ProvenanceReport) -> String {
         "-" => "standard input".to_owned(),
         name => printable(name),
     }
+}
+
+/// How the text was taken out of its file; none if the file was judged as it is.
+pub fn extraction(report: &ProvenanceReport) -> Option<String> {
+    let extraction = report.input.extraction.as_ref()?;
+    let words = extraction.words;
+    let words = if words == 1 {
+        "1 word is left".to_owned()
+    } else {
+        format!("{words} words are left")
+    };
+    Some(format!("Read without its {}; {words}.", extraction.left_out))
 }
 
 /// The verdict in one sentence, which begins with the set where only one set is left.
@@ -127,9 +140,11 @@ fn capitalised(text: &str) -> String {
 fn qualifier(report: &ProvenanceReport) -> String {
     match decodings(report)[..] {
         [] => String::new(),
-        ["deployed"] => " (as such models are usually deployed)".to_owned(),
-        ["any"] => " (whatever the temperature up to 1.3)".to_owned(),
-        [one] => format!(" (with {})", printable(one)),
+        [one] => match one.parse() {
+            Ok(SamplingFamily::Deployed) => " (as such models are usually deployed)".to_owned(),
+            Ok(SamplingFamily::Any) => format!(" (at any temperature up to {})", ANY.stated_hottest()),
+            _ => format!(" (with {})", printable(one)),
+        },
         _ => " (each as it is supposed to be used)".to_owned(),
     }
 }
@@ -254,19 +269,20 @@ fn significant(number: f64, digits: i32) -> String {
 pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     let used = match decodings(report)[..] {
         [] => return None,
-        ["deployed"] => "as services run it: temperature 0.2 to 1 with top-p up to 0.95 or top-k up to 64, or \
-                         untruncated up to temperature 0.85. Text sampled hotter without truncation reads like a \
-                         person's to the model itself, and a model that is ruled out here may have written it that way"
-            .to_owned(),
-        ["any"] => {
-            "in any of the usual ways, and untruncated up to temperature 1.3, which reads like a person's text to the \
-                    model itself: often no test can tell them apart"
-                .to_owned()
-        }
-        [one] => format!(
-            "with {}; a model that is ruled out here may have written it in another way",
-            printable(one)
-        ),
+        [one] => match one.parse() {
+            Ok(SamplingFamily::Deployed) => format!(
+                "as services run it: {DEPLOYED}. To the model itself, text sampled hotter without truncation reads like a \
+                 person's; a model that is ruled out here may have written the text that way"
+            ),
+            Ok(SamplingFamily::Any) => format!(
+                "in any of the usual ways: {ANY}. To the model itself, text sampled that hot reads like a person's: often no \
+                 test can tell them apart"
+            ),
+            _ => format!(
+                "with {}; a model that is ruled out here may have written it in another way",
+                printable(one)
+            ),
+        },
         _ => "as its entry says; a model that is ruled out here may have written it in another way".to_owned(),
     };
     let rests_on = |basis: Basis| report.hypotheses.iter().any(|h| h.basis == basis);
@@ -454,6 +470,7 @@ pub(crate) mod tests {
                 sha256: "ab".repeat(32),
                 bytes: 1834,
                 chars: 1821,
+                extraction: None,
             },
             verdict: match authors.len() {
                 0 => Verdict::Unknown,
@@ -519,6 +536,7 @@ pub(crate) mod tests {
             sha256: String::new(),
             bytes: 0,
             chars: 0,
+            extraction: None,
         };
         report.verdict = Verdict::Unable;
         report.models.clear();

@@ -1,9 +1,15 @@
 //! Tables of docs/VALIDITY.md, which tests make and hold to be true.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use whowrote::stats::clopper_pearson;
+use whowrote_stats::clopper_pearson;
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/VALIDITY.md");
+/// The document, from the folder of the package that runs the tests or of one inside it.
+fn path() -> PathBuf {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut found = folders.map(|folder| folder.join("docs/VALIDITY.md"));
+    found.find(|path| path.exists()).expect("docs/VALIDITY.md is there")
+}
 
 /// A share in percent with its 95% Clopper-Pearson interval.
 pub fn share(k: u64, n: u64) -> String {
@@ -21,13 +27,13 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// Holds that the document has this table between its marks, or puts it there.
 pub fn documented(mark: &str, table: &str) {
     let _writing = WRITING.lock();
-    let document = std::fs::read_to_string(DOCUMENT).unwrap();
+    let document = std::fs::read_to_string(path()).unwrap();
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
     let from = document.find(&begin).unwrap_or_else(|| panic!("no mark {mark}")) + begin.len();
     let to = from + document[from..].find(&end).unwrap();
     println!("{table}");
     if std::env::var_os("UPDATE_VALIDITY").is_some() {
-        std::fs::write(DOCUMENT, format!("{}{table}{}", &document[..from], &document[to..])).unwrap();
+        std::fs::write(path(), format!("{}{table}{}", &document[..from], &document[to..])).unwrap();
     } else {
         assert!(
             document[from..to] == *table,

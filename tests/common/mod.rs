@@ -1,13 +1,14 @@
-//! Real models for tests and benchmarks, from the user's own cache: fetched once, verified every time.
+//! What several tests need.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use whowrote::model::catalogue::Catalogue;
-use whowrote::model::store::{Store, Terminal};
+pub mod document;
+#[path = "../../crates/stats/tests/common/held_out.rs"]
+pub mod held_out;
+pub mod known;
+mod model_file;
+#[cfg(unix)]
+pub mod program;
+pub mod rows;
+#[allow(dead_code, reason = "each test takes what it needs")]
+pub mod tiny;
 
-/// The file of a model of the built-in catalogue.
-pub fn model_file(name: &str) -> PathBuf {
-    let catalogue = Catalogue::built_in();
-    let store = Store::new(Store::default_cache_dir().unwrap(), false, Arc::new(Terminal));
-    store.ensure(catalogue.model(name).unwrap()).unwrap().path
-}
+pub use model_file::model_file;

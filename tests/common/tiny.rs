@@ -1,8 +1,6 @@
-//! Tiny random models of every covered family, written as a Hugging Face folder or as a GGUF file.
-//!
-//! Knows nothing of the crate under test, so that unit tests inside it can include this file too.
-
-#![allow(dead_code)]
+// Tiny random models of every covered family, written as a Hugging Face folder or as a GGUF file.
+//
+// It knows nothing of the crate under test, so that unit tests and the example of the library can include this file.
 
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -17,8 +15,8 @@ use std::sync::OnceLock;
 
 /// The covered families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum SamplingFamily {
+#[allow(missing_docs, reason = "the names of the families say it")]
+pub enum ArchitectureFamily {
     Llama,
     Mistral,
     SmolLm3,
@@ -27,14 +25,14 @@ pub enum SamplingFamily {
     Gemma3,
 }
 
-/// Every [`SamplingFamily`].
-pub const FAMILIES: [SamplingFamily; 6] = [
-    SamplingFamily::Llama,
-    SamplingFamily::Mistral,
-    SamplingFamily::SmolLm3,
-    SamplingFamily::Qwen2,
-    SamplingFamily::Qwen3,
-    SamplingFamily::Gemma3,
+/// Every [`ArchitectureFamily`].
+pub const FAMILIES: [ArchitectureFamily; 6] = [
+    ArchitectureFamily::Llama,
+    ArchitectureFamily::Mistral,
+    ArchitectureFamily::SmolLm3,
+    ArchitectureFamily::Qwen2,
+    ArchitectureFamily::Qwen3,
+    ArchitectureFamily::Gemma3,
 ];
 
 pub const HIDDEN: usize = 64;
@@ -46,7 +44,7 @@ pub const CONTEXT: usize = 256;
 
 /// A model's weights under their hub names, and its `config.json`.
 pub struct Tiny {
-    pub family: SamplingFamily,
+    pub family: ArchitectureFamily,
     pub config: serde_json::Value,
     pub tensors: BTreeMap<String, Tensor>,
     pub vocab: usize,
@@ -57,18 +55,21 @@ pub fn two_models() -> &'static [PathBuf; 2] {
     static MODELS: OnceLock<(tempfile::TempDir, [PathBuf; 2])> = OnceLock::new();
     let (_, models) = MODELS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let models =
-            [("one", SamplingFamily::Llama, 1), ("two", SamplingFamily::Gemma3, 2)].map(|(name, family, seed)| {
-                let path = folder.path().join(name);
-                Tiny::new(family, seed).write_folder(&path, DType::F32, 1);
-                path
-            });
+        let models = [
+            ("one", ArchitectureFamily::Llama, 1),
+            ("two", ArchitectureFamily::Gemma3, 2),
+        ]
+        .map(|(name, family, seed)| {
+            let path = folder.path().join(name);
+            Tiny::new(family, seed).write_folder(&path, DType::F32, 1);
+            path
+        });
         (folder, models)
     });
     models
 }
 
-impl SamplingFamily {
+impl ArchitectureFamily {
     pub fn layers(self) -> usize {
         match self {
             // The fourth layer of SmolLM3 has no positions, the sixth of Gemma 3 no window.
@@ -148,12 +149,12 @@ impl SamplingFamily {
 
 impl Tiny {
     /// Random weights with as many embedding rows as the tokeniser has tokens.
-    pub fn new(family: SamplingFamily, seed: u64) -> Self {
+    pub fn new(family: ArchitectureFamily, seed: u64) -> Self {
         Self::with_vocab(family, seed, pieces().len())
     }
 
     /// As [`Self::new`], with embeddings padded to `vocab` rows.
-    pub fn with_vocab(family: SamplingFamily, seed: u64, vocab: usize) -> Self {
+    pub fn with_vocab(family: ArchitectureFamily, seed: u64, vocab: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut tensors = BTreeMap::new();
         let mut add = |name: String, shape: &[usize], mean: f32, deviation: f32| {
@@ -163,7 +164,7 @@ impl Tiny {
         };
         let spread = |columns: usize| 1.5 / (columns as f32).sqrt();
         // The hub stores Gemma's norms less one.
-        let norm = if family == SamplingFamily::Gemma3 { 0.0 } else { 1.0 };
+        let norm = if family == ArchitectureFamily::Gemma3 { 0.0 } else { 1.0 };
         add("model.embed_tokens.weight".into(), &[vocab, HIDDEN], 0.0, 0.3);
         if !family.tied() {
             add("lm_head.weight".into(), &[vocab, HIDDEN], 0.0, spread(HIDDEN));
@@ -172,7 +173,7 @@ impl Tiny {
         let head_dim = family.head_dim();
         for i in 0..family.layers() {
             let mut norms = vec!["input_layernorm", "post_attention_layernorm"];
-            if family == SamplingFamily::Gemma3 {
+            if family == ArchitectureFamily::Gemma3 {
                 norms.extend(["pre_feedforward_layernorm", "post_feedforward_layernorm"]);
             }
             for part in norms {
@@ -194,7 +195,7 @@ impl Tiny {
                     spread(columns),
                 );
                 let qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"].contains(&part);
-                if family == SamplingFamily::Qwen2 && qkv {
+                if family == ArchitectureFamily::Qwen2 && qkv {
                     add(format!("model.layers.{i}.{part}.bias"), &[rows], 0.0, 0.5);
                 }
             }
@@ -217,7 +218,7 @@ impl Tiny {
         }
     }
 
-    /// Writes `config.json`, `tokenizer.json` and the weights in so many safetensors files.
+    /// Writes `config.json`, `tokenizer.json` and the weights, in this number of safetensors files.
     pub fn write_folder(&self, folder: &Path, dtype: DType, shards: usize) {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join("config.json"), self.config.to_string()).unwrap();
@@ -253,14 +254,14 @@ impl Tiny {
     ) {
         let interleaved = matches!(
             self.family,
-            SamplingFamily::Llama | SamplingFamily::Mistral | SamplingFamily::SmolLm3
+            ArchitectureFamily::Llama | ArchitectureFamily::Mistral | ArchitectureFamily::SmolLm3
         );
         let mut tensors: Vec<(String, QTensor)> = self
             .tensors
             .iter()
             .map(|(name, tensor)| {
                 let mut tensor = tensor.clone();
-                if self.family == SamplingFamily::Gemma3 && name.contains("norm") {
+                if self.family == ArchitectureFamily::Gemma3 && name.contains("norm") {
                     tensor = (tensor + 1.0).unwrap();
                 }
                 if interleaved && (name.contains("q_proj") || name.contains("k_proj")) {
@@ -299,7 +300,7 @@ impl Tiny {
         ] {
             metadata.push((format!("{family}.{key}"), Value::U32(value as u32)));
         }
-        if matches!(self.family, SamplingFamily::Mistral | SamplingFamily::Gemma3) {
+        if matches!(self.family, ArchitectureFamily::Mistral | ArchitectureFamily::Gemma3) {
             let key = format!("{family}.attention.sliding_window");
             metadata.push((key, Value::U32(WINDOW as u32)));
         }
@@ -311,7 +312,7 @@ impl Tiny {
         }
         let strings = |items: Vec<String>| Value::Array(items.into_iter().map(Value::String).collect());
         let mut tokenizer = |key: &str, value| metadata.push((format!("tokenizer.ggml.{key}"), value));
-        if self.family == SamplingFamily::Gemma3 {
+        if self.family == ArchitectureFamily::Gemma3 {
             let pieces = sentencepiece_pieces();
             tokenizer("model", Value::String("llama".into()));
             tokenizer(
@@ -340,7 +341,7 @@ impl Tiny {
     }
 }
 
-fn gguf_tensor_name(hub: &str, family: SamplingFamily) -> String {
+fn gguf_tensor_name(hub: &str, family: ArchitectureFamily) -> String {
     let whole = match hub {
         "model.embed_tokens.weight" => "token_embd.weight",
         "lm_head.weight" => "output.weight",
@@ -354,7 +355,7 @@ fn gguf_tensor_name(hub: &str, family: SamplingFamily) -> String {
     let (part, kind) = part.rsplit_once('.').unwrap();
     let part = match part {
         "input_layernorm" => "attn_norm",
-        "post_attention_layernorm" if family == SamplingFamily::Gemma3 => "post_attention_norm",
+        "post_attention_layernorm" if family == ArchitectureFamily::Gemma3 => "post_attention_norm",
         "post_attention_layernorm" | "pre_feedforward_layernorm" => "ffn_norm",
         "post_feedforward_layernorm" => "post_ffw_norm",
         "self_attn.q_proj" => "attn_q",

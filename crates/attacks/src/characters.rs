@@ -1,10 +1,10 @@
-//! The attacks that change single characters.
+//! Attacks that change single characters.
 
 use super::{Edit, draw, share, words};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-/// What RAID puts in the place of a letter (`attackers/homoglyph.py`): Cyrillic, and Greek for capitals.
+/// The look-alikes that RAID uses for a letter (`attackers/homoglyph.py`): Cyrillic ones, and Greek ones for capitals.
 fn look_alikes(c: char) -> &'static [char] {
     match c {
         'a' => &['а'],
@@ -33,7 +33,7 @@ fn look_alikes(c: char) -> &'static [char] {
     }
 }
 
-/// Letters that have look-alikes become one of them. RAID's program has no rate here and replaces them all.
+/// Replaces letters by look-alikes. RAID's program has no rate for this attack and replaces all of them.
 pub(super) fn homoglyphs(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates: Vec<(usize, char)> = text
         .char_indices()
@@ -52,7 +52,7 @@ pub(super) fn homoglyphs(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit>
         .collect()
 }
 
-/// A zero-width space behind a share of all characters (`attackers/zero_width_space.py`).
+/// Puts a zero-width space after a share of all characters (`attackers/zero_width_space.py`).
 pub(super) fn zero_width_spaces(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let ends: Vec<usize> = text.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
     draw(&ends, share(ends.len(), rate), rng)
@@ -61,9 +61,10 @@ pub(super) fn zero_width_spaces(text: &str, rate: f64, rng: &mut impl Rng) -> Ve
         .collect()
 }
 
-/// One more space behind what stands between spaces, the last word included (`attackers/whitespace.py`).
+/// Adds a space after words (`attackers/whitespace.py`). A word here is what stands between spaces, and the last one
+/// counts.
 ///
-/// Drawn with replacement, as there, so that some gaps grow by two or three.
+/// RAID draws with replacement, so some gaps grow by two or three spaces. So does this.
 pub(super) fn spaces(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let ends: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).chain([text.len()]).collect();
     let mut drawn: Vec<usize> = (0..share(ends.len(), rate))
@@ -73,9 +74,9 @@ pub(super) fn spaces(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     drawn.into_iter().map(|at| Edit::insert(at, " ")).collect()
 }
 
-/// The first letters of words change their case (`attackers/upper_lower.py`).
+/// Changes the case of the first letters of words (`attackers/upper_lower.py`).
 ///
-/// RAID splits by NLTK, to which `don't` is two words; here it is one.
+/// RAID splits words with NLTK, which makes two of `don't`. Here it is one word.
 pub(super) fn cases(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates: Vec<(usize, char, char)> = words(text)
         .into_iter()
@@ -86,7 +87,8 @@ pub(super) fn cases(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
             } else {
                 Box::new(first.to_uppercase())
             };
-            // Letters without case, and those such as ß whose other case is two letters, cannot be flipped back.
+            // A letter without case cannot change. A letter such as ß, with two letters as its other case, cannot
+            // change back.
             let flipped = other
                 .next()
                 .filter(|&flipped| flipped != first && other.next().is_none())?;
@@ -103,7 +105,7 @@ pub(super) fn cases(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
         .collect()
 }
 
-/// The digits of a number become random ones (`attackers/alter_number.py`): `3.14` is one number, `1,000` are two.
+/// Replaces the digits of numbers by random digits (`attackers/alter_number.py`). `3.14` is one number, `1,000` is two.
 pub(super) fn numbers(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();

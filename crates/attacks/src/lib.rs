@@ -1,13 +1,14 @@
-//! The mechanical attacks of RAID, to measure what they do to a verdict and how far [`undisguise`] takes them back.
+//! RAID's mechanical attacks. Tests use them to measure how an attack changes a verdict, and how much of it
+//! [`undisguise`] undoes.
 //!
-//! Liam Dugan and others: *RAID: A Shared Benchmark for Robust Evaluation of Machine-Generated Text Detectors*, ACL 2024,
-//! arXiv 2405.07940. The paper names eleven attacks; what each does and at which rate is taken from its program (GitHub
-//! `liamdugan/raid` at 97706fe: `generation/adversarial/attack.py` for the rates, the files under `attackers/` for the
-//! definitions). Two of the eleven need a model, synonym and paraphrase, and are not here.
+//! Liam Dugan and others: *RAID: A Shared Benchmark for Robust Evaluation of Machine-Generated Text Detectors*, ACL
+//! 2024, arXiv 2405.07940. The paper names eleven attacks. Their definitions and rates come from RAID's program (GitHub
+//! `liamdugan/raid` at 97706fe): `generation/adversarial/attack.py` has the rates, and the files under `attackers/`
+//! have the definitions. The synonym and paraphrase attacks need a model and are left out.
 //!
-//! As there, a rate is the share of an attack's candidates that are changed, rounded down, and the candidates are drawn
-//! at random. The same text, rate and state of the generator give the same result. Where an attack here differs from
-//! RAID's, its file says so.
+//! The rate of an attack is the share of its candidates that it changes, rounded down. The candidates are drawn at
+//! random. The same text, rate and state of the generator give the same result. Each file says where its attacks differ
+//! from RAID's.
 //!
 //! [`undisguise`]: whowrote_input::disguise::undisguise
 
@@ -20,26 +21,26 @@ use rand::Rng;
 use rand::seq::index;
 use whowrote_input::spelling::edited;
 
-/// One of RAID's attacks that need no model.
+/// An attack of RAID that needs no model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attack {
     /// Letters become look-alikes of other scripts.
     Homoglyph,
-    /// Zero-width spaces are put behind characters.
+    /// Zero-width spaces follow characters.
     ZeroWidthSpace,
-    /// Spaces are put behind words.
+    /// Additional spaces follow words.
     Whitespace,
     /// The first letters of words change their case.
     UpperLower,
-    /// The digits of numbers become random ones.
+    /// The digits of numbers become random digits.
     Number,
     /// Articles are deleted.
     ArticleDeletion,
     /// American spellings become British ones.
     AlternativeSpelling,
-    /// Empty lines are put between sentences.
+    /// Empty lines appear between sentences.
     InsertParagraphs,
-    /// Words become common misspellings of theirs.
+    /// Words become common misspellings of themselves.
     Misspelling,
 }
 
@@ -57,7 +58,7 @@ impl Attack {
         Attack::Misspelling,
     ];
 
-    /// The name in RAID's column `attack`, with hyphens; RAID calls the last `perplexity_misspelling`.
+    /// The name in RAID's column `attack`, with hyphens. RAID calls the last one `perplexity_misspelling`.
     pub fn name(self) -> &'static str {
         match self {
             Attack::Homoglyph => "homoglyph",
@@ -72,7 +73,7 @@ impl Attack {
         }
     }
 
-    /// The rate at which RAID runs the attack (`get_attack` in `generation/adversarial/attack.py`).
+    /// The rate that RAID uses (`get_attack` in `generation/adversarial/attack.py`).
     pub fn rate(self) -> f64 {
         match self {
             Attack::Homoglyph | Attack::ZeroWidthSpace | Attack::AlternativeSpelling => 1.0,
@@ -82,7 +83,7 @@ impl Attack {
         }
     }
 
-    /// The text under attack. A rate outside 0 to 1 counts as the nearer of the two.
+    /// Attacks a text. A rate below 0 counts as 0, and a rate above 1 counts as 1.
     pub fn apply(self, text: &str, rate: f64, rng: &mut impl Rng) -> String {
         let edits = match self {
             Attack::Homoglyph => characters::homoglyphs(text, rate, rng),
@@ -99,7 +100,7 @@ impl Attack {
     }
 }
 
-/// A change to a text: the bytes that go, and what comes in their place.
+/// A change to a text: the range of bytes to remove, and the text to put there.
 struct Edit {
     start: usize,
     end: usize,
@@ -116,29 +117,29 @@ impl Edit {
     }
 }
 
-/// A share of a number, rounded down as RAID does.
+/// A share of a number, rounded down like RAID.
 fn share(of: usize, rate: f64) -> usize {
     // A NaN becomes 0 in the conversion.
     ((of as f64 * rate.clamp(0.0, 1.0)) as usize).min(of)
 }
 
-/// Draws so many of the candidates without replacement, and keeps them in their order.
+/// Draws `amount` of the candidates without replacement, and keeps their order.
 fn draw<T: Clone>(candidates: &[T], amount: usize, rng: &mut impl Rng) -> Vec<T> {
     let mut drawn = index::sample(rng, candidates.len(), amount.min(candidates.len())).into_vec();
     drawn.sort_unstable();
     drawn.into_iter().map(|at| candidates[at].clone()).collect()
 }
 
-/// The words of a text: where they start, and themselves. Letters and digits, with apostrophes inside.
+/// The words of a text, each with its start. A word is a run of letters and digits, perhaps with apostrophes inside.
 fn words(text: &str) -> Vec<(usize, &str)> {
     let mut words = Vec::new();
     let mut start = None;
     let mut characters = text.char_indices().peekable();
     while let Some((at, c)) = characters.next() {
-        let goes_on = start.is_some()
+        let is_inner_apostrophe = start.is_some()
             && matches!(c, '\'' | '’')
             && characters.peek().is_some_and(|&(_, next)| next.is_alphabetic());
-        match (c.is_alphanumeric() || goes_on, start) {
+        match (c.is_alphanumeric() || is_inner_apostrophe, start) {
             (true, None) => start = Some(at),
             (false, Some(from)) => {
                 words.push((from, &text[from..at]));

@@ -1,9 +1,9 @@
-//! Words and the ways in which they are often misspelt.
+//! Words and their common misspellings.
 //!
-//! Of our own writing. Letters that change places are slips of the fingers; the rest are the errors that teachers know:
-//! double letters, ie and ei, endings that sound alike, and words taken for each other.
+//! We compiled the list ourselves. Swapped letters are slips of the fingers. The others are errors that teachers know:
+//! double letters, ie and ei, endings that sound alike, and confused words.
 
-/// The misspellings of a word in small letters, at least one.
+/// The misspellings of a word in small letters. `None` if the list does not have the word.
 pub(super) fn misspellings(word: &str) -> Option<&'static [&'static str]> {
     MISSPELLINGS
         .binary_search_by_key(&word, |&(word, _)| word)
@@ -11,7 +11,7 @@ pub(super) fn misspellings(word: &str) -> Option<&'static [&'static str]> {
         .map(|at| MISSPELLINGS[at].1)
 }
 
-/// In the order of the words, for the search.
+/// Sorted by word, for the binary search.
 #[rustfmt::skip]
 static MISSPELLINGS: [(&str, &[&str]); 846] = [
     ("about", &["abuot", "aobut"]), ("absolutely", &["absolutly", "absolutley"]), ("accept", &["acept", "exept"]),

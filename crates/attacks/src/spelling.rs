@@ -1,10 +1,10 @@
 //! American spellings and their British counterparts.
 //!
-//! Of our own writing: the families of the dictionaries (-or, -er, -ize, -yze, -ense, -og, doubled l, ae and oe) with the
-//! words of each that prose uses. Left out are words whose British spelling belongs to one of several meanings only, such
-//! as check, curb, draft, license, story, ton, and differences of vocabulary.
+//! We compiled the list ourselves. It has the usual families (-or, -er, -ize, -yze, -ense, -og, doubled l, ae and oe),
+//! with the words that prose uses. It leaves out differences of vocabulary, and words with a British spelling for only
+//! one of their meanings, such as check, curb, draft, license, story and ton.
 
-/// The British spelling of an American one in small letters.
+/// The British spelling of an American word in small letters. `None` if the list does not have the word.
 pub(super) fn british(american: &str) -> Option<&'static str> {
     PAIRS
         .binary_search_by_key(&american, |&(american, _)| american)
@@ -12,7 +12,7 @@ pub(super) fn british(american: &str) -> Option<&'static str> {
         .map(|at| PAIRS[at].1)
 }
 
-/// In the order of the first, for the search.
+/// Sorted by the American spelling, for the binary search.
 #[rustfmt::skip]
 static PAIRS: [(&str, &str); 558] = [
     ("acknowledgment", "acknowledgement"), ("acknowledgments", "acknowledgements"), ("aging", "ageing"),

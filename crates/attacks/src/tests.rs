@@ -11,7 +11,7 @@ fn attacked(attack: Attack, rate: f64) -> String {
 }
 
 #[test]
-fn a_rate_of_nothing_changes_nothing() {
+fn a_rate_of_zero_changes_nothing() {
     for attack in Attack::ALL {
         for rate in [0.0, -1.0, f64::NAN] {
             assert_eq!(attacked(attack, rate), TEXT, "{}", attack.name());
@@ -151,7 +151,7 @@ fn paragraphs_come_between_sentences() {
 }
 
 #[test]
-fn misspellings_are_of_a_fifth_of_all_words_and_keep_the_rest() {
+fn misspellings_change_a_fifth_of_all_words_and_keep_the_rest() {
     let text = attacked(Attack::Misspelling, 0.2);
     let (before, after) = (words(TEXT), words(&text));
     assert_eq!(before.len(), after.len());

@@ -1,10 +1,11 @@
-//! The attacks that change words and the space between sentences.
+//! Attacks that change words or the space between sentences.
 
 use super::{Edit, draw, misspelling, share, spelling, words};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-/// Articles between spaces go, with the space before them (`attackers/article_deletion.py`). Small letters only, as there.
+/// Deletes articles and the space before them (`attackers/article_deletion.py`). Like RAID, it needs spaces on both
+/// sides and small letters.
 pub(super) fn articles(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates: Vec<(usize, usize)> = text
         .match_indices(' ')
@@ -23,9 +24,9 @@ pub(super) fn articles(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
         .collect()
 }
 
-/// American spellings become British ones (`attackers/alternative_spelling.py`), by [`spelling::british`].
+/// Replaces American spellings by British ones (`attackers/alternative_spelling.py`), using [`spelling::british`].
 ///
-/// RAID looks for the American spelling anywhere, also inside of other words; here it must be a word.
+/// RAID replaces the American spelling even inside another word. Here it must be a word of its own.
 pub(super) fn british(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates: Vec<(usize, &str, &str)> = words(text)
         .into_iter()
@@ -37,10 +38,11 @@ pub(super) fn british(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
         .collect()
 }
 
-/// Words become common misspellings of theirs (`attackers/perplexity_misspelling.py`), by [`misspelling::misspellings`].
+/// Replaces words by common misspellings (`attackers/perplexity_misspelling.py`), using [`misspelling::misspellings`].
 ///
-/// The rate is of all words, as there, and ends at those that have a misspelling. RAID takes the words that GPT-2 finds
-/// most likely first; here they are drawn, because no model is at hand, so the attack is a little weaker.
+/// Like RAID's, the rate is a share of all words, limited by the number of words with a known misspelling. RAID first
+/// takes the words that GPT-2 finds most likely. Without a model, this draws at random, so the attack is a little
+/// weaker.
 pub(super) fn misspellings(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let all = words(text);
     let candidates: Vec<(usize, &str, &[&str])> = all
@@ -53,10 +55,10 @@ pub(super) fn misspellings(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edi
         .collect()
 }
 
-/// Empty lines between sentences (`attackers/insert_paragraphs.py`): the space stays before them, as there.
+/// Puts empty lines between sentences (`attackers/insert_paragraphs.py`). Like RAID, it keeps the space before them.
 ///
-/// RAID splits by NLTK, which knows more abbreviations. A gap that holds a line end already is no candidate here; RAID
-/// joins all sentences by spaces first.
+/// RAID splits sentences with NLTK, which knows more abbreviations. RAID first joins all sentences with spaces; here a
+/// gap with a line end stays as it is.
 pub(super) fn paragraphs(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit> {
     let candidates = sentence_starts(text);
     draw(&candidates, share(candidates.len(), rate), rng)
@@ -65,7 +67,7 @@ pub(super) fn paragraphs(text: &str, rate: f64, rng: &mut impl Rng) -> Vec<Edit>
         .collect()
 }
 
-/// Where sentences start behind others in the same line.
+/// The starts of sentences that follow another sentence on the same line.
 fn sentence_starts(text: &str) -> Vec<usize> {
     const ABBREVIATIONS: [&str; 18] = [
         "mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "etc", "cf", "fig", "no", "vol", "e.g", "i.e", "gen",
@@ -81,7 +83,7 @@ fn sentence_starts(text: &str) -> Vec<usize> {
         if !starts_one || !before.ends_with(['.', '!', '?', '…']) {
             continue;
         }
-        // An initial or an abbreviation ends no sentence.
+        // An initial or an abbreviation does not end a sentence.
         let before = before.trim_end_matches('.');
         let word = before
             .rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '“'))
@@ -105,7 +107,7 @@ fn replacement(start: usize, word: &str, by: &str) -> Edit {
     }
 }
 
-/// A word in the case of another: all capitals, a capital first, or small.
+/// Writes a word in the case of another one: all capitals, one capital first, or small letters.
 fn in_case_of(model: &str, word: &str) -> String {
     let is_capital = |c: char| c.is_uppercase();
     let letters = || model.chars().filter(|c| c.is_alphabetic());
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn initials_and_abbreviations_end_no_sentence() {
+    fn initials_and_abbreviations_do_not_end_a_sentence() {
         let text = "Dr. Smith met J. Smith. \"Well,\" he said. \"Is it so?\" It was, e.g. On Monday! And I. So it goes";
         let starts: Vec<&str> = sentence_starts(text).into_iter().map(|at| &text[at..at + 3]).collect();
         assert_eq!(starts, ["\"We", "\"Is", "It ", "And", "So "]);

@@ -1,10 +1,10 @@
-//! Bytes to text: UTF-8 with or without a byte order mark, and UTF-16 with one.
+//! Decodes bytes: UTF-8 with or without a byte order mark, and UTF-16 with one.
 //!
-//! Line ends become single line feeds. The models were trained on texts that have line feeds only, so a carriage
-//! return would be a surprise that says which editor saved the text, not who wrote it.
+//! Line ends become single line feeds. The models were trained on texts with line feeds, so a carriage return would
+//! surprise them. It would say which editor saved the text, not who wrote it.
 //!
-//! Nothing is ever replaced or guessed: a replacement character would itself be scored as part of the text. What
-//! cannot be decoded is refused.
+//! Nothing is guessed, and no byte is replaced: a model would score a replacement character as part of the text. Bytes
+//! that cannot be decoded are refused.
 
 use super::{InputError, printable};
 use encoding_rs::{Encoding, UTF_8, UTF_16LE};
@@ -12,11 +12,11 @@ use std::borrow::Cow;
 
 /// The largest share of control characters in a text.
 ///
-/// Random bytes below 128 hold one control character in four, and compressed or executable files about as many.
-/// Real texts hold a form feed a page or a stray escape sequence, far below this.
+/// A quarter of all random bytes below 128 are control characters, and about as many of the bytes in compressed or
+/// executable files. Real texts have far fewer: a form feed on each page, or a stray escape sequence.
 const MAX_CONTROL_SHARE: f64 = 0.05;
 
-/// Decodes a text and normalises its line ends. `name` is for the error's sentence only.
+/// Decodes a text and normalises its line ends. Errors call the input `name`.
 pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<String, InputError> {
     refuse_wrapped(name, bytes)?;
     let text = match Encoding::for_bom(bytes) {
@@ -36,7 +36,7 @@ pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<String, InputError> {
     Ok(text)
 }
 
-/// Refuses the formats in which people keep texts that are not plain text, by their first bytes.
+/// Refuses common document formats, which it knows by their first bytes.
 fn refuse_wrapped(name: &str, bytes: &[u8]) -> Result<(), InputError> {
     const FORMATS: [(&[u8], &str, &str); 5] = [
         (b"%PDF", "a PDF", "`pdftotext`"),
@@ -89,7 +89,7 @@ fn decode_utf8<'a>(name: &str, bytes: &'a [u8], mark: usize) -> Result<Cow<'a, s
     match std::str::from_utf8(body) {
         Ok(text) => Ok(Cow::Borrowed(text)),
         Err(error) => {
-            // A photograph is no badly encoded text: say binary where the control characters say so.
+            // A photograph is binary, not badly encoded text. Its control characters show it.
             let controls = body
                 .iter()
                 .filter(|byte| byte.is_ascii() && is_stray_control(char::from(**byte)));
@@ -141,11 +141,15 @@ fn decode_utf16<'a>(
     }
 }
 
-/// The byte offset of the first unpaired surrogate, and whether it is the first half of a pair that the end cut off.
+/// The byte offset of the first unpaired surrogate, and whether the input ends in the middle of its pair.
 fn unpaired_surrogate(body: &[u8], encoding: &'static Encoding) -> (usize, bool) {
-    let units = body.chunks_exact(2).map(|pair| match encoding == UTF_16LE {
-        true => u16::from_le_bytes([pair[0], pair[1]]),
-        false => u16::from_be_bytes([pair[0], pair[1]]),
+    let units = body.chunks_exact(2).map(|pair| {
+        let bytes = [pair[0], pair[1]];
+        if encoding == UTF_16LE {
+            u16::from_le_bytes(bytes)
+        } else {
+            u16::from_be_bytes(bytes)
+        }
     });
     let mut offset = 0;
     for decoded in char::decode_utf16(units) {
@@ -168,7 +172,7 @@ fn utf32_mark(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Recognises UTF-32, and UTF-16 that lacks its byte order mark: in text of a Latin script every other byte is zero.
+/// Recognises UTF-32, and UTF-16 without a byte order mark. In Latin text, every other byte of UTF-16 is zero.
 fn wide_encoding(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     if let Some(found) = utf32_mark(bytes) {
         return Some(found);
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_not_part_of_the_text() {
         assert_eq!(decode("f", "\u{feff}über".as_bytes()).unwrap(), "über");
         assert_eq!(
             decode("f", &[0xFE, 0xFF, 0x00, 0xFC, 0x00, b'\r', 0x00, b'\n']).unwrap(),
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_judge_is_said_so() {
+    fn an_input_without_text_is_called_empty() {
         for bytes in [
             b"".as_slice(),
             b" \r\n\t",
@@ -259,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_is_told_from_badly_encoded() {
+    fn binary_files_and_wrong_encodings_have_different_sentences() {
         assert!(sentence(b"GIF89a\x00\x01").contains("zero byte at byte 6"));
         assert!(sentence(b"\x1f\x8b\x08\x01\x02\x03\xff\xfe\x04").contains("binary"));
         assert!(sentence(b"\x01\x02 ab").contains("control characters"));

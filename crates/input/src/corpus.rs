@@ -1,8 +1,9 @@
-//! Many texts, one after the other: of folders, of lists of paths, and of files that hold several.
+//! Many texts, one after another: from folders, from lists of paths, and from files that hold many.
 
 use super::parquet::Parquet;
-use super::records::{Columns, Csv, JsonLines, Record, Records};
-use super::unpack::{Wrapping, open, unpacked, wrapping};
+use super::prose::Markup;
+use super::records::{Columns, CsvRecords, JsonRecords, Record, Records};
+use super::unpack::{Compression, compression, open, unpacked};
 use super::{Document, InputError, printable};
 use ignore::overrides::OverrideBuilder;
 use ignore::{Walk, WalkBuilder};
@@ -10,36 +11,45 @@ use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// What a file holds.
+/// The format of a file of one or many texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holding {
+pub enum FileFormat {
     /// One text.
     Text,
-    /// A JSON object a line, each with a text in it.
+    /// One JSON object per line, each with a text in it.
     Jsonl,
-    /// Comma-separated values under a row of names.
+    /// Comma-separated values; the first row names the columns.
     Csv,
-    /// The same with tabs.
+    /// Tab-separated values; the first row names the columns.
     Tsv,
-    /// Rows and typed columns.
+    /// Parquet: rows of typed columns.
     Parquet,
 }
 
-impl Holding {
-    /// All kinds, each with its name and what it is.
+impl FileFormat {
+    /// All formats, each with its name on the command line and its description.
     pub const NAMED: [(Self, &'static str, &'static str); 5] = [
         (Self::Text, "text", "One text"),
-        (Self::Jsonl, "jsonl", "A JSON object a line, each with a text in it"),
-        (Self::Csv, "csv", "Comma-separated values under a row of names"),
-        (Self::Tsv, "tsv", "The same with tabs"),
-        (Self::Parquet, "parquet", "Rows and typed columns"),
+        (Self::Jsonl, "jsonl", "One JSON object per line, each with a text in it"),
+        (
+            Self::Csv,
+            "csv",
+            "Comma-separated values; the first row names the columns",
+        ),
+        (
+            Self::Tsv,
+            "tsv",
+            "Tab-separated values; the first row names the columns",
+        ),
+        (Self::Parquet, "parquet", "Rows of typed columns"),
     ];
 
-    /// What a name says.
-    fn of(path: &Path) -> Self {
+    /// The format that the ending of a path names.
+    fn of_path(path: &Path) -> Self {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.as_deref() {
-            Some("jsonl" | "ndjson") => Self::Jsonl,
+            // Files of JSON lines are often called .json. A JSON array gets a sentence of its own.
+            Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
             Some("csv") => Self::Csv,
             Some("tsv") => Self::Tsv,
             Some("parquet") => Self::Parquet,
@@ -48,10 +58,10 @@ impl Holding {
     }
 }
 
-/// A part of the texts: those whose places leave `index` when divided by `of`.
+/// One of several equal shares of the texts: those whose places leave the remainder `index` when divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Counted from 0, less than `of`.
+    /// The number of this shard, counted from 0.
     pub index: u64,
     /// The number of shards.
     pub of: u64,
@@ -71,51 +81,54 @@ impl FromStr for Shard {
             let (index, of): (u64, u64) = (index.parse().ok()?, of.parse().ok()?);
             (1 <= index && index <= of).then_some(Self { index: index - 1, of })
         };
-        parse().ok_or_else(|| "a shard is its number and how many there are, such as 1/8 to 8/8".to_owned())
+        parse().ok_or_else(|| "a shard is a number and how many shards there are, such as 1/8 or 8/8".to_owned())
     }
 }
 
-/// Where texts come from.
+/// Where many texts come from.
 #[derive(Debug)]
-pub enum Root {
-    /// A file, or a folder that is walked.
+pub enum CorpusSource {
+    /// A file, or a folder with everything in it.
     Path(PathBuf),
     /// Standard input, as a file of many texts.
-    Stdin(Holding),
-    /// A list of paths, one a line or, where `null`, one before each NUL.
+    Stdin(FileFormat),
+    /// A list of paths.
     List {
-        /// The file of the list; none for standard input.
+        /// The file of the list. Without it, standard input.
         path: Option<PathBuf>,
-        /// What paths are told apart by.
+        /// Whether a NUL ends each path, instead of a line end.
         null: bool,
     },
 }
 
-/// How texts are found.
+/// Which texts a corpus has.
 #[derive(Clone, Debug)]
-pub struct Finding {
-    /// Where in a record the text is.
+pub struct CorpusOptions {
+    /// The fields of a record that are read.
     pub columns: Columns,
-    /// What all files hold, whatever their names say.
-    pub holding: Option<Holding>,
-    /// Which files of folders are taken, as patterns of a .gitignore the other way round.
+    /// The format of all files. Without it, the ending of each name decides.
+    pub format: Option<FileFormat>,
+    /// Patterns for the files in folders, as in a .gitignore but selecting files instead of ignoring them.
     pub globs: Vec<String>,
-    /// Whether hidden files are.
+    /// Whether hidden files are included.
     pub hidden: bool,
-    /// Whether those are that a .gitignore or .ignore names.
+    /// Whether files are included that a .gitignore or .ignore names.
     pub ignored: bool,
-    /// The part of the texts that is taken.
+    /// Whether files of one text are read as they are, whatever their names say.
+    pub plain: bool,
+    /// The share of the texts to take.
     pub shard: Shard,
-    /// Files that are never taken: those that results go to.
+    /// Files that are never texts: the results are written to them.
     pub except: Vec<PathBuf>,
 }
 
-/// The texts, in an order that is always the same: of roots as they are named, of folders by name, of files of many as they lie.
+/// An iterator over many texts. Their order is always the same: sources in the order given, the files of a folder by
+/// name, and the records of a file as they stand in it.
 pub struct Corpus {
-    roots: std::vec::IntoIter<Root>,
-    finding: Finding,
+    sources: std::vec::IntoIter<CorpusSource>,
+    options: CorpusOptions,
     except: Vec<PathBuf>,
-    /// The place of the next text among all.
+    /// The number of the next text, counted over all shards.
     place: u64,
     files: Option<Files>,
     records: Option<Box<dyn Records>>,
@@ -131,57 +144,57 @@ enum Files {
     One(Option<PathBuf>),
 }
 
-/// A path of a list is not longer.
+/// The longest path in a list, in bytes.
 const MAX_PATH: u64 = 1 << 16;
 
 impl Corpus {
-    /// Of these roots.
-    pub fn new(roots: Vec<Root>, finding: Finding) -> Self {
-        let except = finding.except.iter();
+    /// The texts of these sources.
+    pub fn new(sources: Vec<CorpusSource>, options: CorpusOptions) -> Self {
+        let except = options.except.iter();
         Self {
-            roots: roots.into_iter(),
+            sources: sources.into_iter(),
             except: except.map(|path| full_path(path)).collect(),
-            finding,
+            options,
             place: 0,
             files: None,
             records: None,
         }
     }
 
-    /// How many texts a shard has. Files of many are read for it, those of one are not.
-    pub fn count(roots: Vec<Root>, finding: Finding) -> u64 {
-        let Shard { index, of } = finding.shard;
-        // A shard that no text belongs to.
+    /// How many texts the shard has. This reads files of many texts to their ends, but opens no file of one text.
+    pub fn count(sources: Vec<CorpusSource>, options: CorpusOptions) -> u64 {
+        let Shard { index, of } = options.shard;
+        // No text belongs to this shard, so none is read.
         let shard = Shard {
             index: u64::MAX,
             of: u64::MAX,
         };
-        let mut all = Self::new(roots, Finding { shard, ..finding });
+        let mut all = Self::new(sources, CorpusOptions { shard, ..options });
         while all.next().is_some() {}
         (all.place + of - 1 - index) / of
     }
 
-    /// Whether the text that comes next belongs to the shard; it has then come.
+    /// Whether the next text belongs to the shard. Each call counts one text.
     fn takes(&mut self) -> bool {
-        let Shard { index, of } = self.finding.shard;
+        let Shard { index, of } = self.options.shard;
         let takes = self.place % of == index;
         self.place += 1;
         takes
     }
 
-    /// Whether results go to this file, or went to it while a table was made.
+    /// Whether this is a file of results, or a part of one that an earlier run left.
     fn is_ours(&self, path: &Path) -> bool {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let Some(found) = name(path) else { return false };
-        // Names first: the system need not be asked of every file.
+        // The names are compared first, which saves a system call for most files.
         self.except.iter().any(|ours| {
             let rest = name(ours).and_then(|ours| Some(found.strip_prefix(&ours)?.to_owned()));
-            let alike = |rest: String| rest.is_empty() || rest.starts_with('.') && rest.ends_with(".part");
-            rest.is_some_and(alike) && folder_of(path).as_deref() == ours.parent()
+            let is_same = |rest: String| rest.is_empty() || rest.starts_with('.') && rest.ends_with(".part");
+            rest.is_some_and(is_same) && folder_of(path).as_deref() == ours.parent()
         })
     }
 
-    /// The next file, or why there is none where one should be.
+    /// The next file, or the name of one that cannot be read and why.
     fn next_file(&mut self) -> Option<Result<PathBuf, (String, InputError)>> {
         loop {
             let found = match &mut self.files {
@@ -194,7 +207,7 @@ impl Corpus {
                 Some(Ok(path)) if self.is_ours(&path) => continue,
                 Some(Ok(path)) => return Some(Ok(path)),
                 Some(Err(failed)) => {
-                    // A list that cannot be read fails again and again.
+                    // A list that failed once would fail forever.
                     if let Some(Files::List { .. }) = self.files {
                         self.files = None;
                     }
@@ -202,17 +215,17 @@ impl Corpus {
                 }
                 None => self.files = None,
             }
-            self.files = match self.roots.next()? {
-                Root::Stdin(holding) => {
-                    self.records = records("-", holding, Box::new(io::stdin()), &self.finding.columns);
+            self.files = match self.sources.next()? {
+                CorpusSource::Stdin(format) => {
+                    self.records = records("-", format, Box::new(io::stdin()), &self.options.columns);
                     return None;
                 }
-                Root::List { path: None, null } => Some(Files::List {
+                CorpusSource::List { path: None, null } => Some(Files::List {
                     reader: Box::new(io::stdin().lock()),
                     name: "-".to_owned(),
                     end: if null { 0 } else { b'\n' },
                 }),
-                Root::List { path: Some(path), null } => match open(&path) {
+                CorpusSource::List { path: Some(path), null } => match open(&path) {
                     Err(error) => return Some(Err((path.to_string_lossy().into_owned(), error))),
                     Ok(file) => Some(Files::List {
                         reader: Box::new(io::BufReader::new(file)),
@@ -220,64 +233,66 @@ impl Corpus {
                         end: if null { 0 } else { b'\n' },
                     }),
                 },
-                Root::Path(path) if path.is_dir() => match walk(&path, &self.finding) {
+                CorpusSource::Path(path) if path.is_dir() => match walk(&path, &self.options) {
                     Ok(walk) => Some(Files::Walk(Box::new(walk))),
                     Err(error) => return Some(Err((path.to_string_lossy().into_owned(), error))),
                 },
-                Root::Path(path) => Some(Files::One(Some(path))),
+                CorpusSource::Path(path) => Some(Files::One(Some(path))),
             };
         }
     }
 }
 
-/// The folder that a file lies in, from the root.
+/// The full path of the folder of a file.
 fn folder_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new(".")).canonicalize().ok()
 }
 
-/// A path from the root, of a file that need not be there yet.
+/// The full path of a file, which may not exist yet.
 fn full_path(path: &Path) -> PathBuf {
     let beside = || Some(folder_of(path)?.join(path.file_name()?));
     let full = path.canonicalize().ok().or_else(beside);
     full.unwrap_or_else(|| path.to_owned())
 }
 
-/// A file, or those of a folder, each folder's by name; hidden files, and those that a .gitignore or .ignore names, are left out.
-pub fn files_of(root: &Path) -> impl Iterator<Item = Result<PathBuf, (String, InputError)>> {
-    let mut files = match root.is_dir() {
-        false => Some(Files::One(Some(root.to_owned()))),
-        // One run of one machine: what lies above the folder counts too.
-        true => Some(Files::Walk(Box::new(walker(root).parents(true).build()))),
+/// The file at this path, or all files of the folder, sorted by name. Hidden files and those that a .gitignore or
+/// .ignore names are left out.
+pub fn files_of(path: &Path) -> impl Iterator<Item = Result<PathBuf, (String, InputError)>> {
+    let mut files = if path.is_dir() {
+        // This run has no other shards to agree with, so the ignore files above the folder count too.
+        Files::Walk(Box::new(walker(path).parents(true).build()))
+    } else {
+        Files::One(Some(path.to_owned()))
     };
-    std::iter::from_fn(move || match files.as_mut()? {
+    std::iter::from_fn(move || match &mut files {
         Files::One(path) => path.take().map(Ok),
         Files::Walk(walk) => next_of_walk(walk),
         Files::List { .. } => None,
     })
 }
 
-/// The files of a folder, those of each folder by name.
-fn walk(folder: &Path, finding: &Finding) -> Result<Walk, InputError> {
+/// The files of a folder, with the patterns of the user.
+fn walk(folder: &Path, options: &CorpusOptions) -> Result<Walk, InputError> {
     let bad_glob = |error: ignore::Error| InputError::Unreadable {
         name: printable(&folder.to_string_lossy()),
         source: io::Error::other(error.to_string()),
     };
     let mut globs = OverrideBuilder::new(folder);
-    for glob in &finding.globs {
+    for glob in &options.globs {
         globs.add(glob).map_err(bad_glob)?;
     }
     let mut builder = walker(folder);
-    if finding.ignored {
+    if options.ignored {
         builder.ignore(false).git_ignore(false);
     }
     builder
-        .hidden(!finding.hidden)
+        .hidden(!options.hidden)
         .overrides(globs.build().map_err(bad_glob)?);
     Ok(builder.build())
 }
 
-/// What a user or a machine has set up elsewhere does not count: shards must agree on which texts there are.
+/// Walks a folder by name. Settings outside of it do not count: shards on different machines must find the same texts.
 fn walker(folder: &Path) -> WalkBuilder {
     let mut builder = WalkBuilder::new(folder);
     builder
@@ -293,7 +308,7 @@ fn next_of_walk(walk: &mut Walk) -> Option<Result<PathBuf, (String, InputError)>
     for entry in walk {
         match entry {
             Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {}
-            // A link to a folder is no text, and not followed: it may lead back.
+            // A link to a folder is not followed: it may lead back here.
             Ok(entry) if entry.path_is_symlink() && entry.path().is_dir() => {}
             Ok(entry) => return Some(Ok(entry.into_path())),
             Err(error) => {
@@ -303,7 +318,7 @@ fn next_of_walk(walk: &mut Walk) -> Option<Result<PathBuf, (String, InputError)>
                 };
                 let source = error
                     .into_io_error()
-                    .unwrap_or_else(|| io::Error::other("it cannot be walked"));
+                    .unwrap_or_else(|| io::Error::other("the folder cannot be searched"));
                 let failed = InputError::from_io(&name, source);
                 return Some(Err((name, failed)));
             }
@@ -330,7 +345,7 @@ fn next_of_list(reader: &mut dyn BufRead, name: &str, end: u8) -> Option<Result<
     }
 }
 
-/// A path that came as bytes.
+/// The path of these bytes.
 #[cfg(unix)]
 pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
@@ -342,13 +357,13 @@ pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// The texts of a stream that holds several; none where it is one text.
-fn records(name: &str, holding: Holding, reader: Box<dyn Read>, columns: &Columns) -> Option<Box<dyn Records>> {
-    Some(match holding {
-        Holding::Jsonl => Box::new(JsonLines::new(name, reader, columns.clone())),
-        Holding::Csv => Box::new(Csv::new(name, reader, b',', columns.clone())),
-        Holding::Tsv => Box::new(Csv::new(name, reader, b'\t', columns.clone())),
-        Holding::Text | Holding::Parquet => return None,
+/// A reader for a format of many texts that can be streamed. `None` for the other formats.
+fn records(name: &str, format: FileFormat, reader: Box<dyn Read>, columns: &Columns) -> Option<Box<dyn Records>> {
+    Some(match format {
+        FileFormat::Jsonl => Box::new(JsonRecords::new(name, reader, columns.clone())),
+        FileFormat::Csv => Box::new(CsvRecords::new(name, reader, b',', columns.clone())),
+        FileFormat::Tsv => Box::new(CsvRecords::new(name, reader, b'\t', columns.clone())),
+        FileFormat::Text | FileFormat::Parquet => return None,
     })
 }
 
@@ -364,7 +379,7 @@ impl Iterator for Corpus {
                     Some(record) => {
                         self.records = Some(records);
                         match record {
-                            // What a file ends with for want of more is told by one shard.
+                            // An error that ends a file is reported by one shard only.
                             Some(record) if wanted => return Some(record),
                             _ => {}
                         }
@@ -374,36 +389,40 @@ impl Iterator for Corpus {
             }
             let path = match self.next_file() {
                 Some(Ok(path)) => path,
-                Some(Err((name, error))) => match self.takes() {
-                    true => return Some(Record::failed(name, error)),
-                    false => continue,
-                },
+                Some(Err((name, error))) => {
+                    if self.takes() {
+                        return Some(Record::failed(name, error));
+                    }
+                    continue;
+                }
                 None if self.records.is_some() => continue,
                 None => return None,
             };
             let name = path.to_string_lossy().into_owned();
-            let (wrapping, inner) = wrapping(&path);
-            let holding = self.finding.holding.unwrap_or_else(|| Holding::of(&inner));
-            let opened = match holding {
-                Holding::Text => {
+            let (compression, inner) = compression(&path);
+            let format = self.options.format.unwrap_or_else(|| FileFormat::of_path(&inner));
+            let opened = match format {
+                FileFormat::Text => {
                     if !self.takes() {
                         continue;
                     }
-                    let document = unpacked(&path, wrapping).and_then(|reader| Document::from_reader(&name, reader));
+                    let markup = Markup::of_document(&inner).filter(|_| !self.options.plain);
+                    let document =
+                        unpacked(&path, compression).and_then(|reader| Document::from_reader(&name, reader, markup));
                     return Some(Record {
                         name,
                         id: None,
                         document,
                     });
                 }
-                Holding::Parquet if wrapping != Wrapping::Plain => {
+                FileFormat::Parquet if compression != Compression::None => {
                     Err(InputError::PackedParquet { name: printable(&name) })
                 }
-                Holding::Parquet => open(&path).map(|file| {
-                    let parquet = Parquet::new(name.as_str(), file, self.finding.columns.clone());
+                FileFormat::Parquet => open(&path).map(|file| {
+                    let parquet = Parquet::new(name.as_str(), file, self.options.columns.clone());
                     Some(Box::new(parquet) as Box<dyn Records>)
                 }),
-                _ => unpacked(&path, wrapping).map(|reader| records(&name, holding, reader, &self.finding.columns)),
+                _ => unpacked(&path, compression).map(|reader| records(&name, format, reader, &self.options.columns)),
             };
             match opened {
                 Ok(records) => self.records = records,
@@ -414,5 +433,55 @@ impl Iterator for Corpus {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(shard: Shard) -> CorpusOptions {
+        CorpusOptions {
+            columns: Columns {
+                text: "text".to_owned(),
+                id: None,
+            },
+            format: None,
+            globs: Vec::new(),
+            hidden: false,
+            ignored: false,
+            shard,
+            except: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_shard_counts_the_same_texts_whatever_shape_the_json_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let array = "[\n {\n  \"text\": \"one\"\n },\n {\n  \"text\": \"two\"\n }\n]\n";
+        for (name, text, texts) in [
+            ("array.json", array, 1),
+            ("lines.json", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n", 2),
+            ("nan.jsonl", "{\"score\": NaN, \"text\": \"one\"}\n{}\n\n[]\n", 3),
+            ("text.txt", array, 1),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let sources = || vec![CorpusSource::Path(path.clone())];
+            let mut found = 0;
+            for index in 0..2 {
+                let shard = Shard { index, of: 2 };
+                let records = Corpus::new(sources(), options(shard)).count() as u64;
+                assert_eq!(records, Corpus::count(sources(), options(shard)), "{name}");
+                found += records;
+            }
+            assert_eq!(found, texts, "{name}");
+        }
+        let path = folder.path().join("array.json");
+        let record = Corpus::new(vec![CorpusSource::Path(path)], options(Shard::ALL))
+            .next()
+            .unwrap();
+        let error = record.document.unwrap_err().to_string();
+        assert!(error.contains("array.json`") && error.contains("jq"), "{error}");
     }
 }

@@ -1,19 +1,21 @@
-//! What can be wrong with an input: each a sentence that names it and says what to do.
+//! What can be wrong with an input. Each error is a sentence that names the input and says what to do.
 
 use super::printable;
 use std::io;
 
-/// Why an input could not be judged. The names are already safe to print.
+/// Why an input cannot be judged. The names in it are already safe to print.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// Nothing lies at the path.
+    /// Nothing exists at the path.
     #[error("`{name}` does not exist; check the path")]
     Missing {
         /// The input.
         name: String,
     },
-    /// The system refuses to let this user read it.
-    #[error("`{name}` may not be read for want of permission; change its permissions or read it as another user")]
+    /// This user may not read the file.
+    #[error(
+        "`{name}` cannot be read: you have no permission; change its permissions, or run this as a user who may read it"
+    )]
     Permission {
         /// The input.
         name: String,
@@ -27,28 +29,28 @@ pub enum InputError {
         name: String,
     },
     /// The system failed while reading.
-    #[error("`{name}` could not be read ({source}); check the file and the disk that it lies on")]
+    #[error("`{name}` could not be read ({source}); check the file and its disk")]
     Unreadable {
         /// The input.
         name: String,
         /// What the system said.
         source: io::Error,
     },
-    /// More bytes than are ever read.
-    #[error("`{name}` is larger than {limit_mib} MiB, the most that is read; split it into parts")]
+    /// The input exceeds the size limit.
+    #[error("`{name}` is larger than {limit_mib} MiB, the largest size allowed; split it into parts")]
     TooLarge {
         /// The input.
         name: String,
         /// The limit.
         limit_mib: u64,
     },
-    /// No bytes, or nothing but white space.
+    /// The input has no bytes, or only white space.
     #[error("`{name}` is empty or holds only white space; there is nothing to judge")]
     Empty {
         /// The input.
         name: String,
     },
-    /// A document format that wraps its text.
+    /// The file is of a document format, not plain text.
     #[error("`{name}` is {format}, not plain text; extract the text first, e.g. with {remedy}")]
     Wrapped {
         /// The input.
@@ -58,43 +60,50 @@ pub enum InputError {
         /// A program that extracts the text.
         remedy: &'static str,
     },
-    /// Not text at all.
+    /// The bytes are not text.
     #[error("`{name}` is binary, not text ({reason}); extract the text first, or name another file")]
     Binary {
         /// The input.
         name: String,
-        /// What gave it away.
+        /// How that is known.
         reason: String,
     },
-    /// Another Unicode encoding, recognised but not read.
+    /// The text is in another Unicode encoding, which is recognised but not decoded.
     #[error("`{name}` looks like {encoding}; convert it to UTF-8, e.g. with `iconv -f {charset} -t UTF-8`")]
     Encoding {
         /// The input.
         name: String,
-        /// What it looks like.
+        /// The encoding it seems to have.
         encoding: &'static str,
         /// The name of that encoding for iconv.
         charset: &'static str,
     },
-    /// A pipe, a socket or a device, where only a file will do.
-    #[error(
-        "`{name}` is no file but a pipe or a device, which can be read only once or never ends; write it to a file first"
-    )]
+    /// The path is a pipe, a socket or a device, and only a regular file will do.
+    #[error("`{name}` is a pipe or a device, not a file; write its content to a file first")]
     Special {
         /// The input.
         name: String,
     },
-    /// A line that is no JSON object.
-    #[error("`{name}` is no JSON ({reason}); write one object a line, in UTF-8")]
+    /// A line cannot be read as a JSON object.
+    #[error("`{name}` cannot be read as a JSON object ({reason}); write one object per line, in UTF-8")]
     NotJson {
         /// The file and the line.
         name: String,
         /// What the parser said.
         reason: String,
     },
-    /// A file or row that is no CSV.
+    /// A JSON array or object runs over many lines of a file.
+    #[error("`{name}` holds JSON that runs over many lines; put each object on one line, e.g. with `jq -c {filter}`")]
+    JsonOverLines {
+        /// The file.
+        name: String,
+        /// The filter for jq that splits it.
+        filter: &'static str,
+    },
+    /// A file or row cannot be read as CSV.
     #[error(
-        "`{name}` cannot be read as CSV ({reason}); write values with commas between them, and quotes around those that hold some"
+        "`{name}` cannot be read as CSV ({reason}); put commas between values, and quotation marks around values that \
+         contain commas"
     )]
     NotCsv {
         /// The file, or the file and the row.
@@ -102,21 +111,21 @@ pub enum InputError {
         /// What the parser said.
         reason: String,
     },
-    /// A file that is no Parquet, or is damaged.
-    #[error("`{name}` cannot be read as Parquet ({reason}); write it again, or name another file")]
+    /// The file is not Parquet, or is damaged.
+    #[error("`{name}` cannot be read as Parquet ({reason}); write the file again, or name another one")]
     NotParquet {
         /// The file.
         name: String,
         /// What the library said.
         reason: String,
     },
-    /// A Parquet file in a compressed file.
-    #[error("`{name}` is a compressed Parquet file, which cannot be read from its end; unpack it first")]
+    /// A Parquet file inside a compressed file. Parquet is read from its end, so it cannot be streamed.
+    #[error("`{name}` is a Parquet file inside a compressed file; decompress it first")]
     PackedParquet {
         /// The file.
         name: String,
     },
-    /// A record without a text where one should be.
+    /// A record has no text where it should have one.
     #[error("`{name}` has no text in `{column}`; name the field or column of the text with --text")]
     NoText {
         /// The file and the record.
@@ -124,17 +133,17 @@ pub enum InputError {
         /// The field or column.
         column: String,
     },
-    /// A file without a column.
-    #[error("`{name}` has no column `{column}`, but {known}; name the columns with --text and --id")]
+    /// The file lacks a column.
+    #[error("`{name}` has no column `{column}`, but {known}; name the right columns with --text and --id")]
     NoColumn {
         /// The file.
         name: String,
         /// The column.
         column: String,
-        /// Those that it has.
+        /// The columns that it has.
         known: String,
     },
-    /// A column that holds no text.
+    /// A column does not hold text.
     #[error("`{name}` holds {kind} in the column `{column}`, not text; name another column with --text")]
     NotText {
         /// The file.
@@ -144,17 +153,38 @@ pub enum InputError {
         /// The type of its values.
         kind: String,
     },
-    /// A record that is longer than any text.
-    #[error("`{name}` is longer than {limit_mib} MiB, the most that is read of one text{}; split it into parts", if *rest {", and nothing behind it is read"} else {""})]
+    /// A column of ids that are not single values.
+    #[error("`{name}` holds {kind} in the column `{column}`, which cannot be ids; name another column with --id")]
+    NotId {
+        /// The file.
+        name: String,
+        /// The column.
+        column: String,
+        /// What its values are.
+        kind: String,
+    },
+    /// A file in another format, without prose.
+    #[error("`{name}` was read as {format} and contains no prose; use --plain to judge the file as it is")]
+    NoProse {
+        /// The file.
+        name: String,
+        /// The format.
+        format: &'static str,
+    },
+    /// A record exceeds the size limit.
+    #[error(
+        "`{name}` is longer than {limit_mib} MiB, the longest text allowed{}; split it into parts",
+        if *rest { ", and the rest of the file is not read" } else { "" }
+    )]
     LongRecord {
         /// The file and the record.
         name: String,
         /// The limit.
         limit_mib: u64,
-        /// Whether the rest of the file is given up as well.
+        /// Whether the rest of the file is given up too.
         rest: bool,
     },
-    /// Bytes that are not UTF-8.
+    /// The bytes are not UTF-8.
     #[error(
         "`{name}` is not valid UTF-8 at byte {offset}; convert it to UTF-8, e.g. with \
          `iconv -f WINDOWS-1252 -t UTF-8` if it comes from an older Windows program"
@@ -162,13 +192,13 @@ pub enum InputError {
     InvalidUtf8 {
         /// The input.
         name: String,
-        /// The first byte that is wrong, counted from 0 in the input as read.
+        /// The position of the first wrong byte, counted from 0 in the input as read.
         offset: usize,
     },
-    /// The end lies within a character.
+    /// The input ends in the middle of a character.
     #[error(
-        "`{name}` ends in the middle of a character at byte {offset}, as if it had been cut off; get the whole file, \
-         or delete its last character"
+        "`{name}` ends in the middle of a character at byte {offset}, as if it were cut off; get the whole file, or \
+         delete its last character"
     )]
     Truncated {
         /// The input.
@@ -176,24 +206,24 @@ pub enum InputError {
         /// Where the character begins, counted from 0 in the input as read.
         offset: usize,
     },
-    /// A file of a word processor that is none, or cannot be read.
+    /// A word processor's file cannot be read.
     #[error(transparent)]
     Office(#[from] super::prose::OfficeError),
-    /// Half of a surrogate pair.
+    /// Half of a surrogate pair stands alone.
     #[error(
-        "`{name}` is not valid UTF-16 at byte {offset}, where half of a surrogate pair stands alone; save it again as \
-         UTF-8 from the program that it comes from"
+        "`{name}` is not valid UTF-16 at byte {offset}: half of a surrogate pair stands alone; open it in the program \
+         that made it, and save it as UTF-8"
     )]
     UnpairedSurrogate {
         /// The input.
         name: String,
-        /// The first byte that is wrong, counted from 0 in the input as read.
+        /// The position of the first wrong byte, counted from 0 in the input as read.
         offset: usize,
     },
 }
 
 impl InputError {
-    /// More than [`super::MAX_BYTES`].
+    /// The input has more than [`super::MAX_BYTES`].
     pub(super) fn too_large(name: &str) -> Self {
         InputError::TooLarge {
             name: printable(name),
@@ -201,11 +231,12 @@ impl InputError {
         }
     }
 
-    /// What an error of the system means for an input of this name.
+    /// The sentence for an error of the operating system.
     pub(super) fn from_io(name: &str, source: io::Error) -> Self {
         let name = printable(name);
         match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => InputError::Missing { name },
+            io::ErrorKind::FileTooLarge => InputError::too_large(&name),
             io::ErrorKind::PermissionDenied => InputError::Permission { name, source },
             io::ErrorKind::IsADirectory => InputError::Directory { name },
             _ => InputError::Unreadable { name, source },

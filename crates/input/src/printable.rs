@@ -1,10 +1,11 @@
-//! Names from outside, made safe to print.
+//! Makes names safe to print.
 
-/// A name in which nothing can act on the terminal.
+/// The name with every dangerous character shown as a code, such as `\u{1b}`.
 ///
-/// Control characters (an escape sequence can rewrite the screen) and the marks that reverse the direction of
-/// writing (which can make one name look like another) are shown as their code, like `\u{1b}`; so are characters that XML cannot
-/// hold, and the signs that open a command in the logs of CI programs (`##[`, `##vso[`, and `::` behind a space or at the beginning).
+/// - A control character can rewrite the terminal.
+/// - A mark of writing direction can make one name look like another.
+/// - XML cannot hold U+FFFE and U+FFFF.
+/// - `##[`, `##vso[`, and `::` at the beginning or after a space start a command in the logs of CI programs.
 pub fn printable(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for character in name.chars() {

@@ -1,52 +1,51 @@
-//! Files of many texts: JSONL and CSV, a record at a time.
+//! Files of many texts: JSON lines and CSV. Each line or row is one [`Record`].
 
+use super::json_lines::{JsonLines, as_utf8};
 use super::{Document, InputError, MAX_BYTES, printable};
+use encoding_rs_io::DecodeReaderBytes;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::rc::Rc;
 
-/// Bytes of one record beyond which it is not read: as many as one text may have, with some room for its fields.
-const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
-/// Bytes without a line end after which nothing more of a file is read: a small file may unpack to one that has no end.
-const MAX_SKIPPED: u64 = 1 << 30;
-
-/// Characters of a name.
+/// The longest record, in bytes: the longest text and some room for other fields.
+pub(super) const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
+/// The longest name of a record, in characters.
 const MAX_ID: usize = 1 << 12;
-/// Values of one CSV record; each takes eight bytes beside itself.
+/// The most values in one CSV row. Each takes eight bytes besides its own.
 const MAX_VALUES: u64 = 1 << 22;
 
-/// Where in a record its text and its name are.
+/// Which fields of a record are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// The field or column of the text.
     pub text: String,
-    /// That of a name; none to call records by their numbers alone.
+    /// The field or column of the record's name. Without it, records are known by their numbers.
     pub id: Option<String>,
 }
 
-/// One text of a file of many, or the reason why there is none.
+/// One text of a file of many, or the reason why it cannot be judged.
 #[derive(Debug)]
 pub struct Record {
-    /// The file, and the number of the line or row, counted from 1.
+    /// The file and the number of the line or row, counted from 1.
     pub name: String,
-    /// What the file calls it.
+    /// The name that the file gives the text.
     pub id: Option<String>,
     /// The text.
     pub document: Result<Document, InputError>,
 }
 
 impl Record {
-    /// Of a text that is in memory already.
+    /// A record whose text is already in memory.
     pub(super) fn new(name: String, id: Option<String>, text: Result<&str, InputError>) -> Self {
         let document = text.and_then(|text| Document::from_bytes(&name, text.as_bytes()));
         Self::named(name, id, document)
     }
 
-    /// With what its file calls it, of which the rest is dropped where it is no name any more.
+    /// A record with a name. An overlong name is cut.
     fn named(name: String, id: Option<String>, document: Result<Document, InputError>) -> Self {
         let id = id.map(|mut id| {
             if let Some((at, _)) = id.char_indices().nth(MAX_ID) {
@@ -57,7 +56,7 @@ impl Record {
         Self { name, id, document }
     }
 
-    /// Of something that is no text.
+    /// A record that cannot be judged.
     pub(super) fn failed(name: String, error: InputError) -> Self {
         Self {
             name,
@@ -67,90 +66,61 @@ impl Record {
     }
 }
 
-/// Reads the records of a file, one after the other.
+/// A reader of records, one after another.
 pub trait Records {
-    /// The next record; `Some(None)` for one that is not wanted and so was not looked into.
+    /// The next record. A record that is not wanted is skipped without parsing and gives `Some(None)`.
     fn next(&mut self, wanted: bool) -> Option<Option<Record>>;
 }
 
-/// A JSON object a line. Blank lines are none.
-pub struct JsonLines<R> {
-    name: String,
+/// The texts of a file with one JSON object per line.
+pub struct JsonRecords<R> {
+    lines: JsonLines<R>,
     columns: Columns,
-    reader: BufReader<R>,
-    line: u64,
-    buffer: Vec<u8>,
-    ended: bool,
 }
 
-impl<R: Read> JsonLines<R> {
-    /// Of a file of this name.
+impl<R: Read> JsonRecords<R> {
+    /// Reads texts from `reader`. Records are named after `name`.
     pub fn new(name: impl Into<String>, reader: R, columns: Columns) -> Self {
         Self {
-            name: name.into(),
+            lines: JsonLines::new(name, reader),
             columns,
-            reader: BufReader::new(reader),
-            line: 0,
-            buffer: Vec::new(),
-            ended: false,
         }
     }
 
-    /// Reads a line without its end into the buffer; none at the end of the file.
-    fn read_line(&mut self) -> io::Result<Option<Line>> {
-        self.buffer.clear();
-        let mut limited = (&mut self.reader).take(MAX_RECORD + 1);
-        if limited.read_until(b'\n', &mut self.buffer)? == 0 {
-            return Ok(None);
-        }
-        if self.buffer.last() == Some(&b'\n') || (self.buffer.len() as u64) <= MAX_RECORD {
-            return Ok(Some(Line::Whole));
-        }
-        self.buffer = Vec::new();
-        let mut skipped = 0;
-        while skipped < MAX_SKIPPED {
-            let held = self.reader.fill_buf()?;
-            if held.is_empty() {
-                return Ok(Some(Line::TooLong));
-            }
-            let end = held.iter().position(|&byte| byte == b'\n');
-            let used = end.map_or(held.len(), |at| at + 1);
-            self.reader.consume(used);
-            skipped += used as u64;
-            if end.is_some() {
-                return Ok(Some(Line::TooLong));
-            }
-        }
-        self.ended = true;
-        Ok(Some(Line::TooLong))
-    }
-
-    /// The text and the name that a line holds.
-    fn parse(&self, name: String) -> Record {
-        // Whatever is no JSON or no UTF-8 in it, the parser says where.
-        let mut parser = serde_json::Deserializer::from_slice(&self.buffer);
-        let parsed = Wanted(&self.columns)
-            .deserialize(&mut parser)
-            .and_then(|found| parser.end().map(|()| found));
+    /// The text and the name on the current line.
+    fn parse(&mut self) -> Record {
+        let columns = &self.columns;
+        let parsed = self.lines.parse(|line| {
+            // The parser checks that the line is UTF-8, and says where it is not.
+            let mut parser = serde_json::Deserializer::from_slice(line);
+            let found = Wanted(columns).deserialize(&mut parser)?;
+            parser.end()?;
+            Ok(found)
+        });
+        let place = self.lines.place();
         let (text, id) = match parsed {
             Ok(found) => found,
-            Err(error) => {
-                let error = InputError::NotJson {
-                    name: printable(&name),
-                    reason: shortened(&error.to_string()),
-                };
-                return Record::failed(name, error);
-            }
+            Err(error) => return Record::failed(place, error),
         };
         let text = text.as_deref().ok_or_else(|| InputError::NoText {
-            name: printable(&name),
-            column: printable(&self.columns.text),
+            name: printable(&place),
+            column: printable(&columns.text),
         });
-        Record::new(name, id, text)
+        Record::new(place, id, text)
     }
 }
 
-/// The text and the name of an object; whatever else it holds is passed over, however much it is.
+impl<R: Read> Records for JsonRecords<R> {
+    fn next(&mut self, wanted: bool) -> Option<Option<Record>> {
+        let line = self.lines.next_line()?;
+        Some(wanted.then(|| match line {
+            Ok(()) => self.parse(),
+            Err(error) => Record::failed(self.lines.place(), error),
+        }))
+    }
+}
+
+/// Parses an object for its text and its name. All other fields are skipped without being built.
 struct Wanted<'a>(&'a Columns);
 
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
@@ -176,11 +146,12 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                 object.next_value::<IgnoredAny>()?;
                 continue;
             }
-            // As it is written: nothing is built of what is no text, however deep it goes.
+            // Kept as written, so that a deeply nested value costs nothing.
             let value = object.next_value::<&RawValue>()?.get();
-            let string = match value.starts_with('"') {
-                true => Some(serde_json::from_str::<String>(value).map_err(Error::custom)?),
-                false => None,
+            let string = if value.starts_with('"') {
+                Some(serde_json::from_str::<String>(value).map_err(Error::custom)?)
+            } else {
+                None
             };
             if is_id {
                 let is_scalar = !value.starts_with(['{', '[', 'n']);
@@ -194,7 +165,7 @@ impl<'de> Visitor<'de> for Wanted<'_> {
     }
 }
 
-/// The beginning of what may be long, and comes from outside.
+/// The beginning of a message that may be long or quote the input.
 pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 300;
     let text = printable(text);
@@ -204,63 +175,23 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-enum Line {
-    Whole,
-    TooLong,
-}
-
-impl<R: Read> Records for JsonLines<R> {
-    fn next(&mut self, wanted: bool) -> Option<Option<Record>> {
-        loop {
-            if self.ended {
-                return None;
-            }
-            let read = self.read_line();
-            self.line += 1;
-            let name = format!("{}:{}", self.name, self.line);
-            let line = match read {
-                Ok(None) => return None,
-                Ok(Some(line)) => line,
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Some(Record::failed(name, InputError::from_io(&self.name, error))));
-                }
-            };
-            let is_blank = matches!(line, Line::Whole) && self.buffer.iter().all(u8::is_ascii_whitespace);
-            match line {
-                _ if is_blank => continue,
-                _ if !wanted => return Some(None),
-                Line::TooLong => {
-                    let error = InputError::LongRecord {
-                        name: printable(&name),
-                        limit_mib: MAX_RECORD >> 20,
-                        rest: self.ended,
-                    };
-                    return Some(Some(Record::failed(name, error)));
-                }
-                Line::Whole => return Some(Some(self.parse(name))),
-            }
-        }
-    }
-}
-
-/// Rows of comma- or tab-separated values (RFC 4180) under a row of names.
-pub struct Csv<R> {
+/// The texts of a file of comma- or tab-separated values (RFC 4180). The first row names the columns.
+pub struct CsvRecords<R> {
     name: String,
-    reader: csv::Reader<Metered<R>>,
+    reader: csv::Reader<Metered<DecodeReaderBytes<R, Vec<u8>>>>,
     meter: Rc<Cell<(u64, u64)>>,
     columns: Columns,
-    /// The places of the text and of the name; none before the first row is read.
+    /// The places of the text and of the name, known once the first row is read.
     places: Option<(usize, Option<usize>)>,
     row: u64,
     record: csv::ByteRecord,
     ended: bool,
 }
 
-/// Fails where one record takes too many bytes: a quote that is never closed makes one of all that follows.
+/// A reader that fails when one row is too long. A quote that is never closed turns the rest of the file into one row.
 struct Metered<R> {
     inner: R,
-    /// Bytes since the last record, and how many of them could part values.
+    /// Bytes since the last row, and how many of them are delimiters.
     meter: Rc<Cell<(u64, u64)>>,
     delimiter: u8,
 }
@@ -272,19 +203,19 @@ impl<R: Read> Read for Metered<R> {
         let more = buffer[..read].iter().filter(|&&byte| byte == self.delimiter).count();
         let (bytes, parts) = (bytes + read as u64, parts + more as u64);
         self.meter.set((bytes, parts));
-        match bytes > MAX_RECORD || parts > MAX_VALUES {
-            true => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
-            false => Ok(read),
+        if bytes > MAX_RECORD || parts > MAX_VALUES {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
+        Ok(read)
     }
 }
 
-impl<R: Read> Csv<R> {
-    /// Of a file of this name, whose values have `delimiter` between them.
+impl<R: Read> CsvRecords<R> {
+    /// Reads texts from `reader`, with `delimiter` between values. Records are named after `name`.
     pub fn new(name: impl Into<String>, reader: R, delimiter: u8, columns: Columns) -> Self {
         let meter = Rc::new(Cell::new((0, 0)));
         let metered = Metered {
-            inner: reader,
+            inner: as_utf8(reader),
             meter: meter.clone(),
             delimiter,
         };
@@ -303,24 +234,16 @@ impl<R: Read> Csv<R> {
         }
     }
 
-    /// Where the columns are.
+    /// Finds the columns in the first row.
     fn places(&mut self) -> Result<(usize, Option<usize>), InputError> {
         let name = self.name.clone();
         let header = match self.reader.byte_headers() {
             Ok(header) => header.clone(),
-            Err(error) => return Err(broken(&name, &name, error)),
+            Err(error) => return Err(csv_error(&name, &name, error)),
         };
         let place = |column: &str| {
-            let found = header.iter().enumerate().find(|(i, field)| {
-                // What marks a file as UTF-8 stands before the first name.
-                let field = if *i == 0 {
-                    field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field)
-                } else {
-                    field
-                };
-                field == column.as_bytes()
-            });
-            found.map(|(i, _)| i).ok_or_else(|| {
+            let found = header.iter().position(|field| field == column.as_bytes());
+            found.ok_or_else(|| {
                 let known: Vec<_> = header.iter().take(20).map(String::from_utf8_lossy).collect();
                 InputError::NoColumn {
                     name: printable(&name),
@@ -336,8 +259,8 @@ impl<R: Read> Csv<R> {
     }
 }
 
-/// What an error of the CSV library means for a file or one of its rows.
-fn broken(file: &str, name: &str, error: csv::Error) -> InputError {
+/// The sentence for an error of the CSV library. `name` is the file or one of its rows.
+fn csv_error(file: &str, name: &str, error: csv::Error) -> InputError {
     let reason = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => InputError::LongRecord {
@@ -353,7 +276,7 @@ fn broken(file: &str, name: &str, error: csv::Error) -> InputError {
     }
 }
 
-impl<R: Read> Records for Csv<R> {
+impl<R: Read> Records for CsvRecords<R> {
     fn next(&mut self, wanted: bool) -> Option<Option<Record>> {
         if self.ended {
             return None;
@@ -370,7 +293,8 @@ impl<R: Read> Records for Csv<R> {
         };
         self.row += 1;
         let name = format!("{}:{}", self.name, self.row);
-        // The reader is ahead by what its buffer holds, which the next record may be made of.
+        // The library has read ahead. Those bytes count for the row before, so a row may exceed the limit by one
+        // buffer.
         self.meter.set((0, 0));
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => return None,
@@ -378,7 +302,7 @@ impl<R: Read> Records for Csv<R> {
             Ok(true) => {}
             Err(error) => {
                 self.ended = true;
-                let error = broken(&self.name, &name, error);
+                let error = csv_error(&self.name, &name, error);
                 return Some(Some(Record::failed(name, error)));
             }
         }
@@ -427,7 +351,7 @@ mod tests {
             "{\"text\": \"\\ud800\"}\n",
             "{\"text\": \"last\"}"
         );
-        let found = all(JsonLines::new("f.jsonl", lines.as_bytes(), columns(Some("id"))));
+        let found = all(JsonRecords::new("f.jsonl", lines.as_bytes(), columns(Some("id"))));
         let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
         assert_eq!(
             names,
@@ -451,7 +375,8 @@ mod tests {
             (&Some("b".to_owned()), &Ok("two".to_owned()))
         );
         assert_eq!(found[2].1.as_deref(), Some("c"));
-        for (i, said) in [(2, "`text`"), (3, "JSON"), (4, "empty"), (5, "binary"), (6, "JSON")] {
+        // The last of these has half of an emoji and nothing else, and the half is dropped.
+        for (i, said) in [(2, "`text`"), (3, "JSON"), (4, "empty"), (5, "binary"), (6, "empty")] {
             let sentence = found[i].2.as_ref().unwrap_err();
             assert!(sentence.contains(said) && sentence.contains("f.jsonl:"), "{sentence}");
         }
@@ -459,19 +384,40 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_and_one_without_end_given_up() {
+    fn a_line_that_is_too_long_is_skipped_and_one_without_end_is_given_up() {
         let long = vec![b'x'; MAX_RECORD as usize + 5];
         let bytes = [&long, "\n{\"text\": \"after\"}\n".as_bytes()].concat();
-        let found = all(JsonLines::new("f", bytes.as_slice(), columns(None)));
+        let found = all(JsonRecords::new("f", bytes.as_slice(), columns(None)));
         assert!(found[0].2.as_ref().unwrap_err().contains("65 MiB"));
         assert_eq!(found[1].2, Ok("after".to_owned()));
-        let found = all(JsonLines::new("f", io::repeat(b'x'), columns(None)));
+        let found = all(JsonRecords::new("f", io::repeat(b'x'), columns(None)));
         assert_eq!(found.len(), 1);
-        assert!(found[0].2.as_ref().unwrap_err().contains("nothing behind it"));
+        assert!(
+            found[0]
+                .2
+                .as_ref()
+                .unwrap_err()
+                .contains("the rest of the file is not read")
+        );
     }
 
     #[test]
-    fn what_else_a_line_holds_is_passed_over() {
+    fn faults_of_common_tools_do_not_cost_a_text() {
+        let lines = concat!(
+            "\u{feff}{\"id\": 1, \"text\": \"one\"}\n",
+            "{\"id\": NaN, \"score\": -Infinity, \"text\": \"two\"}\n",
+            "{\"id\": 3, \"title\": \"cut \\ud83d\", \"text\": \"three\"}\n",
+            "{\"id\": 4, \"text\": \"four \\ud83d\"}\n",
+        );
+        let found = all(JsonRecords::new("f", lines.as_bytes(), columns(Some("id"))));
+        let texts: Vec<&str> = found.iter().map(|(_, _, text)| text.as_deref().unwrap()).collect();
+        assert_eq!(texts, ["one", "two", "three", "four "]);
+        let ids: Vec<Option<&str>> = found.iter().map(|(_, id, _)| id.as_deref()).collect();
+        assert_eq!(ids, [Some("1"), None, Some("3"), Some("4")]);
+    }
+
+    #[test]
+    fn other_fields_of_a_line_are_skipped() {
         let lines = concat!(
             "{\"x\": [{\"\": [[0]]}], \"text\": \"one\", \"id\": true}\n",
             "{\"text\": {\"text\": \"inner\"}, \"id\": [1, 2]}\n",
@@ -480,29 +426,34 @@ mod tests {
             "[\"text\"]\n",
             "{\"te\\u0078t\": \"named in code\", \"id\": -1.50}\n",
         );
-        let found = all(JsonLines::new("f", lines.as_bytes(), columns(Some("id"))));
+        let found = all(JsonRecords::new("f", lines.as_bytes(), columns(Some("id"))));
         let ids: Vec<Option<&str>> = found.iter().map(|(_, id, _)| id.as_deref()).collect();
         assert_eq!(ids, [Some("true"), None, None, None, None, Some("-1.50")]);
         assert_eq!(found[0].2, Ok("one".to_owned()));
         assert!(found[1].2.as_ref().unwrap_err().contains("`text`"));
         assert_eq!(found[2].2, Ok("new".to_owned()));
         assert!(found[3].2.as_ref().unwrap_err().contains("trailing characters"));
-        assert!(found[4].2.as_ref().unwrap_err().contains("an object"));
+        assert!(found[4].2.as_ref().unwrap_err().contains("an array"));
         assert_eq!(found[5].2, Ok("named in code".to_owned()));
     }
 
     #[test]
     fn rows_are_texts_under_their_columns() {
         let rows = "\u{feff}id,text\n1,\"one, with\na comma\"\n2,two\n3\n4,\"\"\n";
-        let found = all(Csv::new("f.csv", rows.as_bytes(), b',', columns(Some("id"))));
+        let found = all(CsvRecords::new("f.csv", rows.as_bytes(), b',', columns(Some("id"))));
         assert_eq!(found.len(), 4);
         assert_eq!(found[0].2, Ok("one, with\na comma".to_owned()));
         assert_eq!((found[1].0.as_str(), found[1].1.as_deref()), ("f.csv:2", Some("2")));
         assert!(found[2].2.as_ref().unwrap_err().contains("`text`"));
         assert!(found[3].2.as_ref().unwrap_err().contains("empty"));
-        let found = all(Csv::new("f.tsv", "text\tx\nü\t1\n".as_bytes(), b'\t', columns(None)));
+        let found = all(CsvRecords::new(
+            "f.tsv",
+            "text\tx\nü\t1\n".as_bytes(),
+            b'\t',
+            columns(None),
+        ));
         assert_eq!(found[0].2, Ok("ü".to_owned()));
-        let latin = all(Csv::new(
+        let latin = all(CsvRecords::new(
             "f.csv",
             b"text\n\xfc\n\xc3\xbc\n".as_slice(),
             b',',
@@ -513,8 +464,13 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_not_there_is_told_with_those_that_are() {
-        let found = all(Csv::new("f.csv", "a,body\n1,2\n".as_bytes(), b',', columns(None)));
+    fn a_missing_column_is_named_with_those_that_exist() {
+        let found = all(CsvRecords::new(
+            "f.csv",
+            "a,body\n1,2\n".as_bytes(),
+            b',',
+            columns(None),
+        ));
         assert_eq!(found.len(), 1);
         let sentence = found[0].2.as_ref().unwrap_err();
         assert!(
@@ -526,7 +482,7 @@ mod tests {
     #[test]
     fn a_quote_that_is_never_closed_ends_in_a_sentence() {
         let bytes = "text\nfine\n\"".as_bytes().chain(io::repeat(b'x'));
-        let found = all(Csv::new("f.csv", bytes, b',', columns(None)));
+        let found = all(CsvRecords::new("f.csv", bytes, b',', columns(None)));
         assert_eq!(found[0].2, Ok("fine".to_owned()));
         assert_eq!(found.len(), 2);
         assert!(found[1].2.as_ref().unwrap_err().contains("65 MiB"), "{found:?}");
@@ -534,7 +490,7 @@ mod tests {
 
     #[test]
     fn what_is_not_wanted_counts_and_is_not_read() {
-        let mut records = JsonLines::new("f", "nonsense\n{\"text\":\"b\"}\n".as_bytes(), columns(None));
+        let mut records = JsonRecords::new("f", "nonsense\n{\"text\":\"b\"}\n".as_bytes(), columns(None));
         assert!(matches!(records.next(false), Some(None)));
         assert_eq!(records.next(true).unwrap().unwrap().document.unwrap().text, "b");
         assert!(records.next(true).is_none());

@@ -1,7 +1,8 @@
-//! What changed between two states of a git repository, by the git program.
+//! Asks the git program what changed between two states of a repository.
 //!
-//! Only plumbing is asked for, with everything off that a repository could have set up to be run: diff drivers, text converters,
-//! a file system monitor. Renames are not looked for: a file under another name is one that went and one that came.
+//! Only plumbing commands run, and everything is switched off that a repository could use to run a program: diff
+//! drivers, text converters, the file system monitor. Renames are not detected: a renamed file counts as one deleted
+//! and one added.
 
 use super::corpus::path_of;
 use super::{InputError, MAX_BYTES, printable, read_file};
@@ -9,68 +10,71 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Which two states are compared.
+/// Which two states to compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Two revisions, as `git diff` reads them (`main...HEAD`, `A..B`), or one and the files as they lie (`HEAD`).
+    /// Two revisions in the notation of `git diff` (`main...HEAD`, `A..B`), or one revision and the working tree
+    /// (`HEAD`).
     Range(String),
-    /// The last commit, and what the next one would hold.
+    /// The last commit and the index.
     Staged,
 }
 
-/// Why a change cannot be read. Everything in it is already safe to print.
+/// Why the changes cannot be read. Everything in it is already safe to print.
 #[derive(Debug, thiserror::Error)]
 pub enum RevisionError {
-    /// There is no git program.
+    /// The git program cannot be started.
     #[error("the program git could not be started ({0}); install it, or name the files to judge instead of --diff")]
     NoGit(io::Error),
-    /// The folder is in no repository.
-    #[error("`{folder}` lies in no git repository ({reason}); run the gate in one, or name the files to judge instead")]
+    /// The folder is not inside a repository.
+    #[error(
+        "`{folder}` is not in a git repository ({reason}); run the gate in one, or name the files to judge instead"
+    )]
     NoRepository {
         /// The folder.
         folder: String,
         /// What git said.
         reason: String,
     },
-    /// Something that git would take for a flag.
-    #[error("`{0}` is no range of revisions; write one as main...HEAD, or a revision such as HEAD")]
+    /// The range is empty, or git would read it as a flag.
+    #[error("`{0}` is not a range of revisions; write one such as main...HEAD, or a revision such as HEAD")]
     NoRange(String),
-    /// git knows no such revisions.
+    /// git does not know these revisions.
     #[error(
         "git cannot compare `{range}` ({reason}); name revisions that this clone has, or fetch its whole history \
          (`git fetch --unshallow`, or fetch-depth: 0 in a workflow)"
     )]
     Range {
-        /// What was asked for.
+        /// The range as the user typed it.
         range: String,
         /// What git said.
         reason: String,
     },
-    /// git answered otherwise than it is known to.
+    /// git gave an unexpected answer.
     #[error("git could not read what changed ({0}); check the repository with `git fsck`")]
     Broken(String),
 }
 
-/// A file that came, went, or changed.
+/// A file that was added, deleted or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Its path from the top of the repository.
     pub path: PathBuf,
-    /// Where its bytes were before; none for one that came.
+    /// Where its old bytes are. `None` for an added file.
     pub old: Option<Version>,
-    /// Where they are now; none for one that went.
+    /// Where its new bytes are. `None` for a deleted file.
     pub new: Option<Version>,
-    /// Whether it is or was a link or a submodule, which has no bytes of its own that could be judged.
+    /// Whether it is or was a link or a submodule, which has no text of its own.
     pub is_link: bool,
 }
 
 /// Where the bytes of a file are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// In the repository, under this name.
+    /// In the repository, as the object of this name.
     Stored(String),
-    /// On disk.
-    Lying,
+    /// In the working tree.
+    OnDisk,
 }
 
 /// A git repository.
@@ -81,10 +85,10 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository that a folder lies in.
+    /// The repository that contains a folder.
     ///
     /// # Errors
-    /// When there is none, or no git.
+    /// When no repository contains it, or git cannot be started.
     pub fn find(folder: &Path) -> Result<Self, RevisionError> {
         let mut command = git(folder);
         let output = command.args(["rev-parse", "--show-toplevel"]).output();
@@ -104,16 +108,16 @@ impl Repository {
         })
     }
 
-    /// The folder that paths are relative to, from the root.
+    /// The full path of the top folder. Paths of changes are relative to it.
     pub fn top(&self) -> &Path {
         &self.top
     }
 
-    /// The files that changed, in the order of their paths; of `paths` (from the root, empty for all) only those that lie there.
-    /// Links and submodules have no bytes.
+    /// The files that changed, sorted by path. `paths` are full paths that limit the search; an empty list means all
+    /// files.
     ///
     /// # Errors
-    /// When git knows no such revisions.
+    /// When git does not know these revisions.
     pub fn changes(&self, comparison: &Comparison, paths: &[PathBuf]) -> Result<Vec<Change>, RevisionError> {
         let mut command = git(&self.top);
         command.args([
@@ -146,17 +150,17 @@ impl Repository {
                 reason: said(&output.stderr),
             });
         }
-        parse(&output.stdout).ok_or_else(|| RevisionError::Broken("its list of files was cut".to_owned()))
+        parse(&output.stdout).ok_or_else(|| RevisionError::Broken("its list of files was cut off".to_owned()))
     }
 
-    /// The bytes of a version of a file.
+    /// The bytes of one version of a file.
     ///
     /// # Errors
-    /// When they cannot be read, or are more than [`MAX_BYTES`].
+    /// When the bytes cannot be read, or there are more than [`MAX_BYTES`].
     pub fn read(&mut self, path: &Path, version: &Version) -> Result<Vec<u8>, InputError> {
         let name = path.to_string_lossy();
         match version {
-            Version::Lying => read_file(&self.top.join(path)),
+            Version::OnDisk => read_file(&self.top.join(path)),
             Version::Stored(object) => {
                 let reader = match &mut self.reader {
                     Some(reader) => reader,
@@ -172,7 +176,7 @@ impl Repository {
     }
 }
 
-/// git in a folder, in a language that is known, taking paths for paths and changing nothing.
+/// The git program in a folder. It speaks English, takes paths literally and changes nothing.
 fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command
@@ -187,7 +191,7 @@ fn git(folder: &Path) -> Command {
     command
 }
 
-/// The first line of what git said, without its own name for it.
+/// The first line of git's message, without `fatal: `.
 fn said(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text
@@ -197,13 +201,13 @@ fn said(stderr: &[u8]) -> String {
     printable(line.trim_start_matches("fatal: ").trim())
 }
 
-/// What `git diff --raw -z` wrote: `:mode mode name name status NUL path NUL` for each file.
+/// Parses the output of `git diff --raw -z`: `:mode mode name name status NUL path NUL` for each file.
 fn parse(listing: &[u8]) -> Option<Vec<Change>> {
     let mut fields = listing.split(|byte| *byte == 0);
     let mut changes = Vec::new();
     loop {
         let head = fields.next()?;
-        // What follows the last NUL.
+        // The list ends after the last NUL.
         if head.is_empty() {
             return Some(changes);
         }
@@ -213,11 +217,14 @@ fn parse(listing: &[u8]) -> Option<Vec<Change>> {
             return None;
         };
         let is_file = |mode: &str| mode.starts_with("100");
-        let version = |name: &str| match name.bytes().all(|byte| byte == b'0') {
-            true => Version::Lying,
-            false => Version::Stored(name.to_owned()),
+        let version = |name: &str| {
+            if name.bytes().all(|byte| byte == b'0') {
+                Version::OnDisk
+            } else {
+                Version::Stored(name.to_owned())
+            }
         };
-        // A file in the middle of a merge has no version yet that could be judged.
+        // An unmerged file has no version to judge yet.
         if status != "U" {
             let change = Change {
                 old: is_file(old_mode).then(|| version(old)),
@@ -232,7 +239,7 @@ fn parse(listing: &[u8]) -> Option<Vec<Change>> {
     }
 }
 
-/// `git cat-file --batch`, asked for one object after the other.
+/// A running `git cat-file --batch`, which answers one object after another.
 #[derive(Debug)]
 struct ObjectReader {
     child: Child,
@@ -260,7 +267,7 @@ impl ObjectReader {
         })
     }
 
-    /// The bytes of an object; none where there are too many.
+    /// The bytes of an object. `None` if there are more than [`MAX_BYTES`].
     fn read(&mut self, object: &str) -> io::Result<Option<Vec<u8>>> {
         writeln!(self.stdin, "{object}").and_then(|()| self.stdin.flush())?;
         let mut head = String::new();
@@ -284,7 +291,7 @@ impl ObjectReader {
 
 impl Drop for ObjectReader {
     fn drop(&mut self) {
-        // It may be in the middle of an answer that nobody waits for.
+        // git may be in the middle of an answer that nobody reads.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -318,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_came_went_or_changed_are_read_as_they_were_and_are() {
+    fn added_deleted_and_changed_files_have_their_old_and_new_bytes() {
         let (folder, mut repository) = repository(&[("a.md", "one"), ("b.md", "two"), ("c.md", "three")]);
         std::fs::remove_file(folder.path().join("b.md")).unwrap();
         commit(
@@ -351,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_there_and_what_is_staged_are_told_apart() {
+    fn the_working_tree_and_the_index_are_told_apart() {
         let (folder, mut repository) = repository(&[("a.md", "one")]);
         std::fs::write(folder.path().join("a.md"), "staged").unwrap();
         run(folder.path(), &["add", "a.md"]);
@@ -369,7 +376,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_no_files_and_nothing_that_a_repository_sets_up_is_run() {
+    fn links_have_no_bytes_and_no_program_of_a_repository_runs() {
         let (folder, repository) = repository(&[("a.md", "one"), (".gitattributes", "*.md diff=evil\n")]);
         let touched = folder.path().join("touched");
         let evil = format!("touch {}; cat", touched.display());
@@ -395,22 +402,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_and_what_is_no_repository_is_said() {
+    fn a_wrong_range_and_a_missing_repository_have_their_sentences() {
         let (_folder, repository) = repository(&[("a.md", "one")]);
         let failed = |range: &str| {
             let range = Comparison::Range(range.to_owned());
             repository.changes(&range, &[]).unwrap_err().to_string()
         };
-        assert!(failed("--output=x").contains("is no range"));
-        assert!(failed(" ").contains("is no range"));
+        assert!(failed("--output=x").contains("is not a range"));
+        assert!(failed(" ").contains("is not a range"));
         assert!(failed("main...nowhere").contains("fetch-depth"));
         let elsewhere = tempfile::tempdir().unwrap();
         let error = Repository::find(elsewhere.path()).unwrap_err().to_string();
-        assert!(error.contains("no git repository"), "{error}");
+        assert!(error.contains("not in a git repository"), "{error}");
     }
 
     #[test]
-    fn a_listing_that_is_cut_is_none() {
+    fn a_listing_that_is_cut_off_is_refused() {
         let line = b":100644 100644 aa bb M\0a.md\0";
         assert_eq!(parse(line).unwrap().len(), 1);
         assert_eq!(parse(b"").map(|changes| changes.len()), Some(0));

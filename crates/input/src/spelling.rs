@@ -1,11 +1,11 @@
-//! Words that are spelt wrong, and the text with them put right.
+//! Finds misspelt English words and corrects them.
 //!
-//! RAID's misspelling attack (Dugan et al. 2024, arXiv 2405.07940) spells common words wrong, because a model finds that
-//! unlikely and a reader does not mind. People spell wrong without any such wish, so a text is judged as it is written, and
-//! what it would be taken for with its words put right is told beside it.
+//! RAID's misspelling attack (Dugan et al. 2024, arXiv 2405.07940) misspells common words: models find misspellings
+//! unlikely, and readers overlook them. Honest writers misspell words too. So a text is judged as written, and the
+//! report adds the verdict on the corrected text.
 //!
-//! What is wrong is said by the dictionary of the project typos, which holds common misspellings of English and leaves out
-//! what is a word in any of its varieties.
+//! The dictionary is from the project typos. It lists common misspellings, except those that are words in some variety
+//! of English.
 
 use serde::Serialize;
 use std::ops::Range;
@@ -13,21 +13,21 @@ use typos_dict::WORD;
 use unicase::UniCase;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A word that is spelt wrong.
+/// A misspelt word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Misspelling {
     /// Byte offset in the text.
     pub start: usize,
-    /// Byte offset in the text, just behind it.
+    /// Byte offset just after the word.
     pub end: usize,
-    /// The word as it is spelt.
+    /// The word as written.
     pub found: String,
-    /// The word that was most likely meant.
+    /// The word that the writer most likely meant.
     pub meant: String,
 }
 
-/// The words of an English text that are spelt wrong, in its order. Names are passed over: words with a capital letter
-/// anywhere but at the beginning of a sentence, and words with other letters than those of the alphabet.
+/// The misspelt words of an English text, in order. Names are skipped: words with a capital letter inside a sentence,
+/// and words with letters outside the English alphabet.
 pub fn misspellings(text: &str) -> Vec<Misspelling> {
     let wrong = text.unicode_word_indices().filter_map(|(start, word)| {
         let (first, rest) = word.as_bytes().split_first()?;
@@ -48,13 +48,13 @@ pub fn misspellings(text: &str) -> Vec<Misspelling> {
     wrong.collect()
 }
 
-/// The text with these words put right.
+/// The text with these words corrected.
 pub fn corrected(text: &str, misspellings: &[Misspelling]) -> String {
     let edits = misspellings.iter();
     edited(text, edits.map(|wrong| (wrong.start..wrong.end, wrong.meant.as_str())))
 }
 
-/// Makes changes that are in the order of the text and do not overlap: the bytes that go, and what comes in their place.
+/// Replaces ranges of bytes. The edits must be in the order of the text and must not overlap.
 pub fn edited<'a>(text: &str, edits: impl Iterator<Item = (Range<usize>, &'a str)>) -> String {
     let mut changed = String::with_capacity(text.len());
     let mut done = 0;
@@ -67,7 +67,7 @@ pub fn edited<'a>(text: &str, edits: impl Iterator<Item = (Range<usize>, &'a str
     changed
 }
 
-/// Whether what follows this is the first word of a sentence.
+/// Whether the word after this text begins a sentence.
 fn starts_sentence(before: &str) -> bool {
     let before = before.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '“' | '‘' | '\'' | '('));
     before.is_empty() || before.ends_with(['.', '!', '?', '…', ':', '"', '”'])
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names_other_letters_and_both_spellings_of_english_are_no_mistakes() {
+    fn names_other_letters_and_both_spellings_of_english_are_not_mistakes() {
         for text in [
             "We met Somme and Wether, and a Mr Recieve of BASF, by THIER house.",
             "The colour and the color, to realise and to realize, a theatre, a programme.",

@@ -15,7 +15,7 @@
 //! problems*, Econometrica 28(3), 1960, for branch and bound.
 
 use super::truncated_likelihood::{Figures, ROUNDING, UNIT, UNTRUNCATED_SHARE, least_above, line_below};
-use crate::sampling_params::{SamplingFamily, SamplingParams};
+use crate::sampling_params::{FamilyLimits, SamplingFamily, SamplingParams};
 use crate::token_stats::{DecodingStats, TEMPERATURE_GRID, TOP, TextScores};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -23,13 +23,6 @@ use std::ops::Range;
 
 /// Intervals of p. A token whose border lies in one of them counts on its author's side: that is 0.0005/p nats a token.
 const INTERVALS: u32 = 1900;
-
-/// The greatest p and k of the families `deployed` and `any`.
-const GREATEST_P: f64 = 0.95;
-const GREATEST_K: usize = 64;
-
-/// The hottest sampling without truncation that `deployed` holds.
-const HOTTEST_DEPLOYED: f64 = 0.85;
 
 /// Tokens times cells that are looked at before the search ends with what it has, some seconds.
 const BUDGET: usize = 1_500_000;
@@ -78,9 +71,9 @@ impl Cuts {
         Self { low, high, ln_low }
     }
 
-    /// All p up to the greatest of the families.
-    fn nuclei() -> impl Iterator<Item = (f64, f64)> {
-        let edge = |i: u32| GREATEST_P * f64::from(i) / f64::from(INTERVALS);
+    /// All p up to the greatest.
+    fn up_to(greatest: f64) -> impl Iterator<Item = (f64, f64)> {
+        let edge = move |i: u32| greatest * f64::from(i) / f64::from(INTERVALS);
         (0..INTERVALS).map(move |i| (edge(i), edge(i + 1)))
     }
 }
@@ -205,36 +198,33 @@ impl<'a> Search<'a> {
             frozen_from: None,
         };
         match stated {
-            None => search.named(*family == SamplingFamily::Any),
+            None => search.named(family.limits()?),
             Some((coldest, hottest)) => search.stated(coldest, hottest)?,
         }
         Some(search)
     }
 
-    /// The cells of `deployed` and `any`.
-    fn named(&mut self, any: bool) {
+    /// The cells of a named family.
+    fn named(&mut self, limits: &FamilyLimits) {
         let whole = (1.0, 1.0);
+        let nuclei = || Cuts::up_to(limits.greatest_top_p());
         self.cuts = vec![
-            Cuts::new(Cuts::nuclei()),
-            Cuts::new(Cuts::nuclei().chain([whole])),
+            Cuts::new(nuclei()),
+            Cuts::new(nuclei().chain([whole])),
             Cuts::new([whole]),
         ];
         let mut truncated = vec![Truncations { k: None, cuts: 0 }];
+        let greatest_k = limits.greatest_top_k() as usize;
         let mut k = 1;
-        while k <= GREATEST_K {
-            let next = (2 * k).min(GREATEST_K + 1);
+        while k <= greatest_k {
+            let next = (2 * k).min(greatest_k + 1);
             let k = Some((std::mem::replace(&mut k, next), next - 1));
             truncated.push(Truncations { k, cuts: 1 });
         }
         let untruncated = [Truncations { k: None, cuts: 2 }];
-        let coldest = TEMPERATURE_GRID[TEMPERATURE_GRID.len() - 1];
-        let hottest = if any {
-            TEMPERATURE_GRID[0]
-        } else {
-            1.0 / HOTTEST_DEPLOYED
-        };
-        self.add(1.0, coldest, &truncated);
-        self.add(hottest, coldest, &untruncated);
+        let coldest = 1.0 / limits.coldest;
+        self.add(1.0 / limits.hottest_truncated, coldest, &truncated);
+        self.add(1.0 / limits.hottest_untruncated, coldest, &untruncated);
     }
 
     /// The cells of one truncation at a range of temperatures; none where an end is not among the knots.
@@ -615,25 +605,38 @@ mod tests {
         (rows, seen)
     }
 
-    /// Whether the families hold it, by their documentation.
-    fn deployed(decoding: &SamplingParams) -> bool {
-        let hottest = if decoding.truncates() { 1.0 } else { HOTTEST_DEPLOYED };
-        (0.2..=hottest).contains(&decoding.temperature)
-            && decoding.top_k.is_none_or(|k| k <= GREATEST_K as u32)
-            && decoding.top_p.is_none_or(|p| p <= GREATEST_P)
-    }
-
-    fn some_decoding(rng: &mut StdRng) -> SamplingParams {
-        let temperature = 0.2f64.powf(rng.random());
-        let mut decoding = SamplingParams::untruncated(temperature);
+    /// Any decoding that the limits allow.
+    fn some_decoding(limits: &FamilyLimits, rng: &mut StdRng) -> SamplingParams {
         let kind = rng.random_range(0..4);
+        let hottest = if kind == 0 {
+            limits.hottest_untruncated
+        } else {
+            limits.hottest_truncated
+        };
+        let temperature = hottest * (limits.coldest / hottest).powf(rng.random());
+        let mut decoding = SamplingParams::untruncated(temperature.clamp(limits.coldest, hottest));
         if kind == 1 || kind == 3 {
-            decoding.top_k = Some(rng.random_range(1..=64));
+            decoding.top_k = Some(rng.random_range(1..=limits.greatest_top_k()));
         }
         if kind >= 2 {
-            decoding.top_p = Some(rng.random_range(0.01..=0.95));
+            decoding.top_p = Some(rng.random_range(0.01..=limits.greatest_top_p()));
         }
         decoding
+    }
+
+    /// The decodings at the corners of the limits.
+    fn corners(limits: &FamilyLimits) -> Vec<SamplingParams> {
+        let (k, p) = (limits.greatest_top_k(), limits.greatest_top_p());
+        let truncated = [limits.coldest, limits.hottest_truncated].map(|temperature| {
+            let nucleus = SamplingParams::nucleus(temperature, p);
+            let both = SamplingParams {
+                top_k: Some(k),
+                ..nucleus.clone()
+            };
+            [nucleus, SamplingParams::likeliest(temperature, k), both]
+        });
+        let untruncated = [limits.coldest, limits.hottest_untruncated].map(SamplingParams::untruncated);
+        truncated.into_iter().flatten().chain(untruncated).collect()
     }
 
     /// A decoding near another. The likelihood jumps where p passes the mass above a token.
@@ -698,12 +701,17 @@ mod tests {
             let best = best_of_grid(&scores, &family);
             let found = greatest(&scores, &family, 0..12, best, best + looseness);
             prop_assert!(best <= found.bound + 1e-4, "{} {:?}", best, found);
-            let hot = |d: &SamplingParams| any && !d.truncates() && (0.85..=4.0 / 3.0).contains(&d.temperature);
-            let holds = |d: &SamplingParams| deployed(d) || hot(d);
-            let mut starts: Vec<SamplingParams> = (0..40).map(|_| some_decoding(rng)).filter(|d| holds(d)).collect();
+            let limits = family.limits().unwrap();
+            for corner in corners(limits) {
+                prop_assert!(limits.contains(&corner));
+                let value = ln_likelihood(&rows, &seen, &corner);
+                prop_assert!(value <= found.bound + 1e-4, "{}: {} {:?}", corner, value, found);
+            }
+            let mut starts: Vec<SamplingParams> = (0..40).map(|_| some_decoding(limits, rng)).collect();
             starts.sort_by(|a, b| ln_likelihood(&rows, &seen, b).total_cmp(&ln_likelihood(&rows, &seen, a)));
-            for start in starts.into_iter().take(3).chain([SamplingParams::untruncated(if any { 1.2 } else { 0.84 })]) {
-                let (decoding, value) = climb(&rows, &seen, holds, start, rng);
+            let hot = SamplingParams::untruncated(0.9 * limits.hottest_untruncated);
+            for start in starts.into_iter().take(3).chain([hot]) {
+                let (decoding, value) = climb(&rows, &seen, |decoding| limits.contains(decoding), start, rng);
                 prop_assert!(value <= found.bound + 1e-4, "{}: {} {:?}", decoding, value, found);
             }
         }

@@ -9,7 +9,7 @@
 //! taken at its least: p for a nucleus, the sum of the known ones for a top-k. Too small a mass makes the likelihood too
 //! great, and the author is kept rather than ruled out.
 
-use crate::sampling_params::{SamplingFamily, SamplingParams};
+use crate::sampling_params::{FamilyLimits, SamplingFamily, SamplingParams};
 use crate::token_stats::{ABOVE, DecodingStats, TEMPERATURE_GRID, TOP, TextScores, TokenStats};
 
 /// No token is less likely under a decoding than this share of the untruncated model at T = 1 makes it: one edited or
@@ -17,63 +17,24 @@ use crate::token_stats::{ABOVE, DecodingStats, TEMPERATURE_GRID, TOP, TextScores
 /// their mixture: a likelihood that is never below the decoding's own keeps the guarantee for it as it is.
 pub const UNTRUNCATED_SHARE: f64 = 0.02;
 
-/// The decodings of the family `deployed`, at the rungs of the ladder: temperature 0.2 to 1 with top-p up to 0.95 or
-/// top-k up to 64 or both, and untruncated up to temperature 0.85.
-pub fn deployed() -> Vec<SamplingParams> {
-    let mut family = Vec::new();
-    for beta in TEMPERATURE_GRID.into_iter().filter(|&beta| beta >= 1.0) {
-        let temperature = 1.0 / beta;
-        for p in [0.5, 0.7, 0.8, 0.9, 0.95] {
-            family.push(SamplingParams::nucleus(temperature, p));
-        }
-        for k in [10, 20, 40, 64] {
-            family.push(SamplingParams::likeliest(temperature, k));
-        }
-        for (k, p) in [(40, 0.9), (64, 0.95)] {
-            let top_k = Some(k);
-            family.push(SamplingParams {
-                top_k,
-                ..SamplingParams::nucleus(temperature, p)
-            });
-        }
-        if temperature <= 0.85 {
-            family.push(SamplingParams::untruncated(temperature));
-        }
-    }
-    family
-}
-
-/// The decodings of the family `any`: [`deployed`], and untruncated up to temperature 4/3.
-pub fn any() -> Vec<SamplingParams> {
-    let mut family = deployed();
-    let hot = TEMPERATURE_GRID
-        .into_iter()
-        .map(|beta| 1.0 / beta)
-        .filter(|&t| t > 0.85);
-    family.extend(hot.map(SamplingParams::untruncated));
-    family
-}
-
-/// The decodings that stand for a family: the rungs of the ladder inside it, and the ends of a range that is stated.
+/// The decodings that stand for a family. A named family has its [`FamilyLimits::members`]; a stated range of temperatures has
+/// its two ends and the points of the temperature grid between them.
 pub fn members(family: &SamplingFamily) -> Vec<SamplingParams> {
-    match family {
-        SamplingFamily::Deployed => deployed(),
-        SamplingFamily::Any => any(),
-        SamplingFamily::Stated(coldest, hottest) => {
-            let inside = |&t: &f64| t > coldest.temperature + 1e-9 && t < hottest - 1e-9;
-            let between = TEMPERATURE_GRID.into_iter().map(|beta| 1.0 / beta).filter(inside);
-            let mut temperatures: Vec<f64> = [coldest.temperature, *hottest].into_iter().chain(between).collect();
-            temperatures.sort_by(f64::total_cmp);
-            temperatures.dedup();
-            temperatures
-                .into_iter()
-                .map(|temperature| SamplingParams {
-                    temperature,
-                    ..coldest.clone()
-                })
-                .collect()
-        }
-    }
+    let SamplingFamily::Stated(coldest, hottest) = family else {
+        return family.limits().map_or_else(Vec::new, FamilyLimits::members);
+    };
+    let inside = |&t: &f64| t > coldest.temperature + 1e-9 && t < hottest - 1e-9;
+    let between = TEMPERATURE_GRID.into_iter().map(|beta| 1.0 / beta).filter(inside);
+    let mut temperatures: Vec<f64> = [coldest.temperature, *hottest].into_iter().chain(between).collect();
+    temperatures.sort_by(f64::total_cmp);
+    temperatures.dedup();
+    temperatures
+        .into_iter()
+        .map(|temperature| SamplingParams {
+            temperature,
+            ..coldest.clone()
+        })
+        .collect()
 }
 
 /// The natural logarithm of every scored token's probability under every decoding, nats: `(tokens, decodings)`.
@@ -374,7 +335,7 @@ pub(super) fn least_above(row: &DecodingStats, beta: f64, known: f64, total: f64
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{LnLikelihoods, UNTRUNCATED_SHARE, deployed};
+    use super::{LnLikelihoods, UNTRUNCATED_SHARE, members};
     use crate::sampling_params::{SamplingFamily, SamplingParams};
     use crate::token_stats::{ABOVE, DecodingStats, SPACE, TEMPERATURE_GRID, TextScores};
     use proptest::prelude::*;
@@ -515,26 +476,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn families_hold_what_services_run() {
-        let family = deployed();
-        assert!(
-            family
-                .iter()
-                .all(|d| d.temperature >= 0.2 - 1e-9 && d.temperature <= 1.0)
-        );
-        assert!(family.contains(&SamplingParams {
-            top_k: Some(64),
-            ..SamplingParams::nucleus(1.0, 0.95)
-        }));
-        assert!(!family.iter().any(|d| !d.truncates() && d.temperature > 0.85));
-        assert_eq!(super::any().len(), family.len() + 4);
-        let stated = super::members(&"temperature=0.6..1,top-p=0.9".parse().unwrap());
+    fn a_stated_range_has_its_ends_and_the_points_of_the_grid_between() {
+        let stated = members(&"temperature=0.6..1,top-p=0.9".parse().unwrap());
         let temperatures: Vec<f64> = stated.iter().map(|d| d.temperature).collect();
         assert_eq!(temperatures.first(), Some(&0.6));
         assert_eq!(temperatures.last(), Some(&1.0));
         assert!(temperatures.len() == 6 && temperatures.is_sorted(), "{temperatures:?}");
         assert_eq!(
-            super::members(&SamplingFamily::Stated(SamplingParams::nucleus(0.7, 0.9), 0.7)),
+            members(&SamplingFamily::Stated(SamplingParams::nucleus(0.7, 0.9), 0.7)),
             [SamplingParams::nucleus(0.7, 0.9)]
         );
     }

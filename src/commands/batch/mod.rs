@@ -9,13 +9,13 @@ use super::choices::choices;
 use super::config::judge_settings;
 use super::{JudgeArgs, Terminal};
 use crate::judge::JudgeSettings;
-use crate::output::beside;
+use crate::output::{TableWriter, beside, table_with_ending};
 use anyhow::{Context, bail};
 use clap::Args;
 use ignore::overrides::OverrideBuilder;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use whowrote_input::{Columns, Finding, Holding, Root, Shard, printable};
+use whowrote_input::{Columns, CorpusOptions, CorpusSource, FileFormat, Shard, printable};
 
 /// What the user typed after `batch`; [`BatchConfig`] is what the program works with.
 #[derive(Clone, Debug, Args)]
@@ -23,7 +23,7 @@ pub struct BatchArgs {
     /// Folders, and files of one text or many; `-` is JSONL on standard input, or what --input-format says
     ///
     /// A folder is walked in the order of names; hidden files and those that a .gitignore or .ignore names are left out. Files that
-    /// end in .jsonl, .ndjson, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
+    /// end in .jsonl, .ndjson, .json, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
     /// compressed (.gz, .zst).
     #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<OsString>,
@@ -55,8 +55,12 @@ pub struct BatchArgs {
     pub id: Option<String>,
 
     /// What all files hold, whatever their names say
-    #[arg(long, value_name = "FORMAT", value_parser = choices(&Holding::NAMED))]
-    pub input_format: Option<Holding>,
+    #[arg(long, value_name = "FORMAT", value_parser = choices(FileFormat::NAMED))]
+    pub input_format: Option<FileFormat>,
+
+    /// Judge files of one text as they are, whatever their names say
+    #[arg(long)]
+    pub plain: bool,
 
     /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
     ///
@@ -115,9 +119,9 @@ fn parse_size(text: &str) -> Result<u64, String> {
 #[derive(Debug)]
 pub struct BatchConfig {
     /// Where texts come from; at least one.
-    pub roots: Vec<Root>,
+    pub roots: Vec<CorpusSource>,
     /// How they are found.
-    pub finding: Finding,
+    pub corpus: CorpusOptions,
     /// Where results go; none for standard output.
     pub output: Option<Output>,
     /// Whether those that are there are thrown away.
@@ -133,12 +137,12 @@ pub struct BatchConfig {
 }
 
 /// The files of the results.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Output {
     /// One JSON object a line.
     pub lines: PathBuf,
-    /// The Parquet file that is made out of them, where one is asked for.
-    pub table: Option<PathBuf>,
+    /// The table that is made of them, if one is asked for, and what makes it.
+    pub table: Option<(PathBuf, TableWriter)>,
 }
 
 impl Output {
@@ -150,12 +154,12 @@ impl Output {
                 printable(&path.to_string_lossy())
             );
         }
-        Ok(match ending.as_deref() {
-            Some("parquet") => Self {
+        Ok(match ending.as_deref().and_then(table_with_ending) {
+            Some(writer) => Self {
                 lines: beside(&path, ".jsonl"),
-                table: Some(path),
+                table: Some((path, writer)),
             },
-            _ => Self {
+            None => Self {
                 lines: path,
                 table: None,
             },
@@ -165,7 +169,10 @@ impl Output {
     /// All files that are written, none of which is a text.
     fn files(&self) -> Vec<PathBuf> {
         let of_lines = [self.lines.clone(), beside(&self.lines, ".state")];
-        of_lines.into_iter().chain(self.table.clone()).collect()
+        of_lines
+            .into_iter()
+            .chain(self.table.as_ref().map(|(path, _)| path.clone()))
+            .collect()
     }
 }
 
@@ -180,13 +187,13 @@ impl BatchConfig {
         for path in args.paths {
             if path == "-" {
                 reads_stdin += 1;
-                match args.input_format.unwrap_or(Holding::Jsonl) {
-                    holding @ (Holding::Text | Holding::Parquet) => bail!(
+                match args.input_format.unwrap_or(FileFormat::Jsonl) {
+                    format @ (FileFormat::Text | FileFormat::Parquet) => bail!(
                         "standard input is read as JSONL, CSV or TSV, not as {}; name a file, or judge one text with `whowrote \
                          detect`",
-                        format!("{holding:?}").to_lowercase()
+                        format!("{format:?}").to_lowercase()
                     ),
-                    holding => roots.push(Root::Stdin(holding)),
+                    format => roots.push(CorpusSource::Stdin(format)),
                 }
                 continue;
             }
@@ -197,7 +204,7 @@ impl BatchConfig {
                     printable(&path.to_string_lossy())
                 );
             }
-            roots.push(Root::Path(path));
+            roots.push(CorpusSource::Path(path));
         }
         for list in args.files_from {
             let path = (list.as_os_str() != "-").then_some(list);
@@ -208,7 +215,7 @@ impl BatchConfig {
                     printable(&list.to_string_lossy())
                 );
             }
-            roots.push(Root::List { path, null: args.null });
+            roots.push(CorpusSource::List { path, null: args.null });
         }
         if reads_stdin > 1 {
             bail!("standard input (`-`) is named more than once, but can be read only once");
@@ -229,7 +236,7 @@ impl BatchConfig {
         let except = output.as_ref().map(Output::files).unwrap_or_default();
         // A pattern of the shell may name results of before. They are no texts.
         let is_ours = |path: &Path| except.iter().any(|ours| same_file(path, ours));
-        roots.retain(|root| !matches!(root, Root::Path(path) if is_ours(path)));
+        roots.retain(|root| !matches!(root, CorpusSource::Path(path) if is_ours(path)));
         if let (true, Some(Output { lines, .. })) = (roots.is_empty(), &output) {
             bail!(
                 "`{}` is read by this very command; name another file to write",
@@ -238,15 +245,16 @@ impl BatchConfig {
         }
         Ok(Self {
             roots,
-            finding: Finding {
+            corpus: CorpusOptions {
                 columns: Columns {
                     text: args.text,
                     id: args.id,
                 },
-                holding: args.input_format,
+                format: args.input_format,
                 globs: args.globs,
                 hidden: args.hidden,
                 ignored: args.no_ignore,
+                plain: args.plain,
                 shard: args.shard.unwrap_or(Shard::ALL),
                 except,
             },

@@ -4,7 +4,7 @@ use super::tally::Tally;
 use super::{BatchConfig, Output};
 use crate::commands::detect::TextJudge;
 use crate::commands::{ExitStatus, OutputError, write_sentence};
-use crate::output::{Finished, Journal, OutFile, write_table};
+use crate::output::{Finished, Journal, OutFile};
 use crate::report::ProvenanceReport;
 use crate::sentences::verdicts as sentences;
 use anyhow::{Context, bail};
@@ -18,7 +18,7 @@ use std::io::{BufReader, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use whowrote_input::InputSummary;
-use whowrote_input::{Corpus, Document, Finding, Record, Root, printable};
+use whowrote_input::{Corpus, CorpusOptions, CorpusSource, Document, Record, printable};
 use whowrote_stats::calibration::HUMAN;
 
 /// Texts that are read ahead, at most.
@@ -52,9 +52,9 @@ pub fn run(
     let lines = match &config.output {
         None => Lines::Stream(out),
         Some(Output { lines, table }) => {
-            if let Some(table) = table
+            if let Some((table, _)) = table
                 .as_ref()
-                .filter(|table| table.exists() && !lines.exists() && !config.overwrite)
+                .filter(|(table, _)| table.exists() && !lines.exists() && !config.overwrite)
             {
                 bail!(
                     "`{}` is there already and the lines that it was made of are not; name another file with -o, or begin anew with \
@@ -64,7 +64,7 @@ pub fn run(
             }
             let mut settings = settings.clone();
             // What decides which texts there are, but their files.
-            let Finding { columns, shard, .. } = &config.finding;
+            let CorpusOptions { columns, shard, .. } = &config.corpus;
             settings["text"] = columns.text.as_str().into();
             settings["id"] = columns.id.as_deref().into();
             settings["shard"] = format!("{}/{}", shard.index + 1, shard.of).into();
@@ -80,7 +80,7 @@ pub fn run(
         progress: progress(&config),
         stop,
     };
-    let mut corpus = Corpus::new(config.roots, config.finding);
+    let mut corpus = Corpus::new(config.roots, config.corpus);
     batch.pass_over_finished(&mut corpus)?;
     let before = batch.tally.texts;
     let begin = Instant::now();
@@ -120,7 +120,7 @@ pub fn run(
     }
     if let Some(Output {
         lines,
-        table: Some(table),
+        table: Some((table, write_table)),
     }) = &config.output
     {
         let names = |key: &str| -> Vec<String> {
@@ -136,7 +136,7 @@ pub fn run(
         let mut file = OutFile::create(table, [])?;
         let read = File::open(lines).with_context(|| file.cannot_write())?;
         write_table(
-            BufReader::new(read),
+            &mut BufReader::new(read),
             &mut file,
             &names("authors"),
             &names("models"),
@@ -158,13 +158,13 @@ fn progress(config: &BatchConfig) -> ProgressBar {
         bar.set_style(style);
     }
     let paths = config.roots.iter().map(|root| match root {
-        Root::Path(path) => Some(Root::Path(path.clone())),
-        Root::Stdin(_) | Root::List { .. } => None,
+        CorpusSource::Path(path) => Some(CorpusSource::Path(path.clone())),
+        CorpusSource::Stdin(_) | CorpusSource::List { .. } => None,
     });
-    if let Some(roots) = paths.collect::<Option<Vec<Root>>>() {
-        let (counted, finding) = (bar.clone(), config.finding.clone());
+    if let Some(roots) = paths.collect::<Option<Vec<CorpusSource>>>() {
+        let (counted, options) = (bar.clone(), config.corpus.clone());
         std::thread::spawn(move || {
-            let texts = Corpus::count(roots, finding);
+            let texts = Corpus::count(roots, options);
             counted.set_length(texts);
             if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos} of {len} texts, {msg}, {eta} left") {
                 counted.set_style(style);

@@ -105,7 +105,8 @@ impl Store {
             hub,
             // pip runs in another folder, where a relative path would mean something else.
             cache_dir: std::path::absolute(&cache_dir).unwrap_or(cache_dir),
-            python: PathBuf::from("python3"),
+            // On Windows, Python has only this name.
+            python: PathBuf::from(if cfg!(windows) { "python" } else { "python3" }),
             timeouts: Timeouts::from_env(),
             progress,
             silent: Mutex::default(),

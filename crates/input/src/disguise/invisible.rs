@@ -1,18 +1,18 @@
 //! The first pass: characters without a glyph, and stacks of combining marks.
 //!
-//! Which invisible characters are spelling, and where, is in the Unicode Standard: joiners in chapters 9 (Arabic), 12
-//! and 13 (Indic), 23.2 (layout controls); emoji sequences and flags in UTS 51; variation selectors in 23.4;
-//! directional marks in UAX 9.
+//! The Unicode Standard says where invisible characters are spelling. It treats joiners in chapters 9 (Arabic), 12 and
+//! 13 (Indic) and 23.2 (layout controls), variation selectors in 23.4, emoji and flags in UTS 51, and marks of
+//! direction in UAX 9.
 
 use super::look_alikes::plain_form;
-use super::{Disguise, DisguiseKind, Piece, ends_line, is_blank, note};
+use super::{Character, Disguise, DisguiseKind, ends_line, is_blank, note};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
 
-/// Marks that neither compose with their letter nor pass for spelling, at most. Phonetic transcription uses two.
+/// The most marks on a letter that do not compose with it. Phonetic transcription uses two.
 const MOST_MARKS: usize = 2;
-/// The flags of regions are spelt with at most six letters and digits, as in `usca` and `gbeng`.
+/// The most letters and digits in the flag of a region, such as `usca` or `gbeng`.
 const LONGEST_REGION: usize = 6;
 
 const ZERO_WIDTH_SPACE: char = '\u{200b}';
@@ -22,15 +22,15 @@ const BLACK_FLAG: char = '\u{1f3f4}';
 const KEYCAP: char = '\u{20e3}';
 const END_OF_TAG: char = '\u{e007f}';
 
-/// The text as pieces, without the invisible characters that do nothing where they stand and without stacked marks.
-pub(super) fn remove(text: &str, disguises: &mut Vec<Disguise>) -> Vec<Piece> {
+/// The characters of a text, without invisible ones that do nothing where they stand and without stacked marks.
+pub(super) fn remove(text: &str, disguises: &mut Vec<Disguise>) -> Vec<Character> {
     let mut kept = Vec::with_capacity(text.len());
     let mut line = Vec::new();
     for (start, ch) in text.char_indices() {
-        line.push(Piece {
+        line.push(Character {
             ch,
             start,
-            // At most four.
+            // It is at most four.
             len: ch.len_utf8() as u8,
         });
         if ends_line(ch) {
@@ -42,15 +42,15 @@ pub(super) fn remove(text: &str, disguises: &mut Vec<Disguise>) -> Vec<Piece> {
     kept
 }
 
-fn clean_line(line: &[Piece], kept: &mut Vec<Piece>, disguises: &mut Vec<Disguise>) {
+fn clean_line(line: &[Character], kept: &mut Vec<Character>, disguises: &mut Vec<Disguise>) {
     let first = kept.len();
-    // A line of nothing that this pass can change is the rule.
-    if line.iter().all(|piece| piece.ch < '\u{ad}') {
+    // Most lines have nothing that this pass can change.
+    if line.iter().all(|character| character.ch < '\u{ad}') {
         kept.extend_from_slice(line);
         return;
     }
-    let right_to_left = line.iter().any(|piece| is_right_to_left(piece.ch));
-    // The next character that has a glyph of its own, for each character; from the end, to stay linear.
+    let right_to_left = line.iter().any(|character| is_right_to_left(character.ch));
+    // For each character, the next one with a glyph of its own. Going backwards keeps this linear.
     let mut next = vec![None; line.len()];
     for at in (1..line.len()).rev() {
         next[at - 1] = match line[at].ch {
@@ -59,12 +59,12 @@ fn clean_line(line: &[Piece], kept: &mut Vec<Piece>, disguises: &mut Vec<Disguis
         };
     }
     let mut previous = None;
-    // The last character kept, but for marks that may yet go with their stack.
+    // The last character kept. Marks do not count, because they may still go with their stack.
     let mut neighbour = None;
     let mut in_flag = 0;
-    for (at, &piece) in line.iter().enumerate() {
-        let c = piece.ch;
-        let last = kept[first..].last().map(|piece| piece.ch);
+    for (at, &character) in line.iter().enumerate() {
+        let c = character.ch;
+        let last = kept[first..].last().map(|character| character.ch);
         let keep = match kind_of(c) {
             None => true,
             Some(DisguiseKind::Tag) => {
@@ -76,7 +76,7 @@ fn clean_line(line: &[Piece], kept: &mut Vec<Piece>, disguises: &mut Vec<Disguis
                 keep
             }
             Some(DisguiseKind::VariationSelector) => {
-                let after = line.get(at + 1).map(|piece| piece.ch);
+                let after = line.get(at + 1).map(|character| character.ch);
                 last.is_some_and(|last| has_variant(last, c, after))
             }
             Some(DisguiseKind::BidiControl) => {
@@ -102,7 +102,12 @@ fn clean_line(line: &[Piece], kept: &mut Vec<Piece>, disguises: &mut Vec<Disguis
             Some(_) => false,
         };
         if !keep {
-            note(disguises, kind_of(c).unwrap_or(DisguiseKind::ZeroWidth), &[piece], "");
+            note(
+                disguises,
+                kind_of(c).unwrap_or(DisguiseKind::ZeroWidth),
+                &[character],
+                "",
+            );
             continue;
         }
         if !is_transparent(c) {
@@ -111,20 +116,20 @@ fn clean_line(line: &[Piece], kept: &mut Vec<Piece>, disguises: &mut Vec<Disguis
         if !can_be_stacked(c) {
             neighbour = Some(c);
         }
-        kept.push(piece);
+        kept.push(character);
     }
     flatten_stacks(first, kept, disguises);
 }
 
-/// Removes the marks of every letter that has more of them than spelling needs.
-fn flatten_stacks(first: usize, kept: &mut Vec<Piece>, disguises: &mut Vec<Disguise>) {
+/// Removes the marks of every letter that has more than spelling needs.
+fn flatten_stacks(first: usize, kept: &mut Vec<Character>, disguises: &mut Vec<Disguise>) {
     let mut read = first;
     let mut written = first;
     while read < kept.len() {
         let base = kept[read];
         let marks = kept[read + 1..]
             .iter()
-            .take_while(|piece| can_be_stacked(piece.ch))
+            .take_while(|character| can_be_stacked(character.ch))
             .count();
         let stack = read + 1..read + 1 + marks;
         let is_stacked = !can_be_stacked(base.ch) && is_too_high(base.ch, &kept[stack.clone()]);
@@ -139,27 +144,28 @@ fn flatten_stacks(first: usize, kept: &mut Vec<Piece>, disguises: &mut Vec<Disgu
     kept.truncate(written);
 }
 
-/// Whether more than [`MOST_MARKS`] are left when the letter has taken in all it can, as it is and as it looks.
-fn is_too_high(base: char, marks: &[Piece]) -> bool {
+/// Whether more than [`MOST_MARKS`] marks are left after composition with the letter, or with the Latin letter it looks
+/// like.
+fn is_too_high(base: char, marks: &[Character]) -> bool {
     marks.len() > MOST_MARKS
         && [Some(base), plain_form(base)].into_iter().flatten().any(|base| {
             let composed = std::iter::once(base)
                 .chain(marks.iter().map(|mark| mark.ch))
                 .nfc()
                 .count();
-            // The base may itself stand for several characters only in Hangul and in singletons, never for marks.
+            // A base can compose of several characters only in Hangul and in singletons, and never of marks.
             composed > MOST_MARKS + 1
         })
 }
 
-/// Combining marks that no script needs in stacks. Those that enclose belong to keycaps and signs.
+/// Whether a character is a combining mark that no script stacks. Enclosing marks belong to keycaps and signs.
 fn can_be_stacked(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20dc}' | '\u{20e1}' | '\u{20e5}'..='\u{20f0}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// What an invisible character would be if it had no business where it stands; none for visible ones.
+/// The kind of disguise that an invisible character is where it does nothing. `None` for visible characters.
 fn kind_of(c: char) -> Option<DisguiseKind> {
     match c {
         '\u{ad}' => Some(DisguiseKind::SoftHyphen),
@@ -175,14 +181,14 @@ fn kind_of(c: char) -> Option<DisguiseKind> {
     }
 }
 
-/// Stands between neighbours without parting them: invisible, or a mark on the character before.
+/// Whether a character does not separate its neighbours: it is invisible, or a mark on the character before.
 fn is_transparent(c: char) -> bool {
     kind_of(c).is_some() || (is_combining_mark(c) && c.script() == Script::Inherited)
 }
 
-/// Whether either neighbour belongs to those that an invisible character is made for.
+/// Whether an invisible character stands beside a character that it is made for.
 ///
-/// One is enough: a joiner at the end of a word shows a letter in the form that it has inside one.
+/// One neighbour is enough: a joiner at the end of a word gives the last letter the form it has inside a word.
 fn joins(previous: Option<char>, next: Option<char>, belongs: impl Fn(char) -> bool) -> bool {
     previous.is_some_and(&belongs) || next.is_some_and(&belongs)
 }
@@ -195,7 +201,7 @@ fn is_right_to_left(c: char) -> bool {
     )
 }
 
-/// Cursive and Indic scripts, in which joiners are part of spelling.
+/// Whether joiners are part of spelling in the script, as in cursive and Indic scripts.
 fn has_joiners(c: char) -> bool {
     use Script::*;
     matches!(
@@ -243,7 +249,7 @@ fn has_joiners(c: char) -> bool {
     )
 }
 
-/// Scripts in which a zero-width space marks where a line may break.
+/// Whether the script uses a zero-width space to mark where a line may break.
 fn is_written_without_spaces(c: char) -> bool {
     use Script::*;
     matches!(
@@ -270,8 +276,8 @@ fn is_mongolian_selector(c: char) -> bool {
     matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}')
 }
 
-/// Whether a variation selector selects something: right behind an emoji or the digit of a keycap, a mathematical
-/// sign, an ideograph, or a letter of the scripts that have standardised variants.
+/// Whether a variation selector has an effect. It does right after an emoji, the digit of a keycap, a mathematical
+/// sign, an ideograph, or a letter of a script with standardised variants.
 fn has_variant(base: char, selector: char, after: Option<char>) -> bool {
     use Script::*;
     match selector {
@@ -290,7 +296,8 @@ fn has_variant(base: char, selector: char, after: Option<char>) -> bool {
     }
 }
 
-/// Characters that UTS 51 lets be emoji, by block: what is wanted is never to harm one, not to tell them apart.
+/// Whether a character is in a block with emoji of UTS 51. Blocks are enough: the aim is only to leave every emoji
+/// intact.
 fn is_pictograph(c: char) -> bool {
     matches!(c,
         '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2190}'..='\u{21ff}'
@@ -298,8 +305,8 @@ fn is_pictograph(c: char) -> bool {
         | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// The number of tag characters with which a flag goes on here, its end included; 0 where they spell no flag.
-fn flag_length(tags: &[Piece]) -> usize {
+/// The number of tag characters that complete a flag here, including its end tag. 0 if they do not spell a flag.
+fn flag_length(tags: &[Character]) -> usize {
     let letters = tags
         .iter()
         .take(LONGEST_REGION + 1)

@@ -1,39 +1,48 @@
 //! The second pass: ligatures, styled letters, and letters of other scripts that look Latin.
 //!
-//! What looks like what is taken from the confusables of UTS 39 (Unicode Security Mechanisms, section 4), by way of
-//! the crate `unicode-security`. UTS 39 calls two strings confusable; it does not say which of them was meant. That is
-//! decided here, by the words around, and only ever for Latin.
+//! The confusables of UTS 39 (Unicode Security Mechanisms, section 4) say which letters look alike; the crate
+//! `unicode-security` has them. UTS 39 calls two strings confusable, but does not say which one the writer meant. The
+//! words around decide that here, and only ever in favour of Latin.
 //!
 //! # When a letter is replaced
 //!
-//! A *word* is a run of letters, digits and marks, with apostrophes between letters. Its letters are each one of:
-//! *Latin*; *exact* (of another alphabet, with the very shape of a Latin letter: `а`, `о`, `Ρ`); *near* (Cyrillic that
-//! passes for Latin at a glance: `к`, `т`, `н`); *symbol* (the Greek letters that sciences use as signs: `α`, `μ`, `Δ`);
-//! *phonetic* (`ɑ` and `ɡ`, which are Latin by script); *foreign* (all other letters). So a word is
+//! A *word* is a run of letters, digits and marks, with apostrophes between letters. Each of its letters is one of
+//! these:
 //!
-//! - **Latin** if it has Latin letters and nothing else but symbols that serve as signs (`TNFα`, `μm`, `Δt`);
-//! - **mixed** if it has no foreign letter and either Latin letters together with exact or near ones (near ones only
-//!   beside a small Latin letter somewhere in the word, and not more of them than of the others), or symbols in the place
-//!   of letters, or exact letters of two scripts and nothing else;
-//! - **undecided** if all its letters are exact and of one script: `со` is Russian and `co` is not;
-//! - **foreign** if it has foreign or near letters, or more than two Greek small ones, and no Latin one;
-//! - **neutral** otherwise: a Greek sign, or a mixture that cannot be read as Latin throughout.
+//! - *Latin*;
+//! - *exact*: a letter of another alphabet with the very shape of a Latin letter (`а`, `о`, `Ρ`);
+//! - *near*: a Cyrillic letter that passes for Latin at a glance (`к`, `т`, `н`);
+//! - *symbol*: a Greek letter that sciences use as a sign (`α`, `μ`, `Δ`);
+//! - *phonetic*: `ɑ` or `ɡ`, which are Latin by script;
+//! - *foreign*: any other letter.
 //!
-//! A symbol serves as a sign unless small Latin letters stand on both sides of it (`thαt`), or on one side in a word of
-//! five letters or more (`αttack`, not `sinα`).
+//! A word is one of these:
 //!
-//! In a *Latin place*, which is a line with more Latin and mixed than foreign words (or without foreign words) in a text
-//! with more Latin and mixed than foreign words,
+//! - **Latin** if it has Latin letters, and otherwise only symbols that serve as signs (`TNFα`, `μm`, `Δt`);
+//! - **mixed** if it has no foreign letter, and one of three things: Latin letters with exact or near ones; symbols in
+//!   place of letters; or nothing but exact letters of two scripts. Near letters count only if the word has a small
+//!   Latin letter, and if they do not outnumber the other letters;
+//! - **undecided** if all its letters are exact and of one script: `со` is Russian, `co` is not;
+//! - **foreign** if it has no Latin letter, and has foreign letters, near letters, or more than two small Greek
+//!   letters;
+//! - **neutral** otherwise: a Greek sign, or a mixture that cannot be read as Latin.
 //!
-//! 1. every mixed word is made Latin;
-//! 2. an undecided word is made Latin if four in five words of the text are Latin or mixed, the nearest decided word of
-//!    the line is foreign on neither side, and there is evidence: a mixed word that was made Latin anywhere in the text,
-//!    or two such words that are common English when made Latin (`а`, `he` from `һе`) and not in quotation marks.
+//! A symbol serves as a sign, with two exceptions: small Latin letters stand on both sides of it (`thαt`), or a small
+//! Latin letter stands on one side in a word of at least five letters (`αttack`, but not `sinα`).
 //!
-//! So RAID's attack, which replaces every letter that has a look-alike, is undone to the last `а`, and «Москва», «оса» or
-//! a Russian sentence inside an English text stays.
+//! A text is *mostly Latin* if it has more Latin and mixed words than foreign ones, or no foreign words. So is a line.
+//! In the mostly Latin lines of a mostly Latin text,
+//!
+//! 1. every mixed word becomes Latin;
+//! 2. an undecided word becomes Latin under three conditions. Four in five words of the text are Latin or mixed. The
+//!    nearest decided word of the line is not foreign on either side. And there is evidence: either a mixed word became
+//!    Latin somewhere in the text, or the text has two undecided words that are common English when made Latin (`а`, or
+//!    `he` from `һе`) and do not stand in quotation marks.
+//!
+//! These rules undo RAID's attack completely, which replaces every letter that has a look-alike. «Москва», «оса» or a
+//! Russian sentence in an English text remain.
 
-use super::{Disguise, DisguiseKind, Piece, is_blank, lines, note};
+use super::{Character, Disguise, DisguiseKind, is_blank, lines, note};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -42,14 +51,14 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
 use unicode_security::skeleton;
 
-/// From this length on, a mathematical word is writing: products of variables are shorter.
+/// From this length on, a word in mathematical letters is writing. Products of variables are shorter.
 const SHORTEST_STYLED: usize = 3;
-/// From this length on, a symbol at the edge of a word is a letter: `sinα` is mathematics.
+/// From this length on, a symbol at the edge of a word stands for a letter. `sinα` is shorter, and mathematics.
 const SHORTEST_WITH_SYMBOL: usize = 5;
-/// How many times as many words must be Latin as foreign before words that could be either are Latin.
+/// Undecided words become Latin only if the text has this many Latin words for each foreign one.
 const LATIN_PER_FOREIGN: usize = 4;
 
-/// Common English words that can be written wholly in letters with the very shape of Latin ones.
+/// Common English words that can be written entirely in exact letters.
 #[rustfmt::skip]
 const COMMON: [&str; 36] = [
     "a", "i", "as", "is", "so", "he", "she", "his", "has", "had", "hi", "oh", "ok", "do", "did", "does", "also", "all",
@@ -57,20 +66,20 @@ const COMMON: [&str; 36] = [
     "paid", "ice", "eye", "age",
 ];
 
-/// Replaces look-alikes by what they look like, where that is what they are.
-pub(super) fn replace(pieces: Vec<Piece>, disguises: &mut Vec<Disguise>) -> Vec<Piece> {
-    if pieces.iter().all(|piece| piece.ch < '\u{250}') {
-        return pieces;
+/// Replaces look-alikes by the Latin letters that they stand for.
+pub(super) fn replace(characters: Vec<Character>, disguises: &mut Vec<Disguise>) -> Vec<Character> {
+    if characters.iter().all(|character| character.ch < '\u{250}') {
+        return characters;
     }
-    let mut pieces = open_ligatures(pieces, disguises);
-    let lines = lines(&pieces);
-    let words: Vec<Vec<Range<usize>>> = lines.iter().map(|line| words(&pieces, line.clone())).collect();
-    straighten(&mut pieces, &lines, &words, disguises);
-    make_latin(&mut pieces, &words, disguises);
-    pieces
+    let mut characters = open_ligatures(characters, disguises);
+    let lines = lines(&characters);
+    let words: Vec<Vec<Range<usize>>> = lines.iter().map(|line| words(&characters, line.clone())).collect();
+    straighten(&mut characters, &lines, &words, disguises);
+    make_latin(&mut characters, &words, disguises);
+    characters
 }
 
-/// What a character would be if it were plain Latin; none for what is plain already and for what has no likeness.
+/// The plain Latin letter or digit that a character looks like. `None` if it is plain already, or looks like none.
 pub(super) fn plain_form(c: char) -> Option<char> {
     styled(c).map(|(_, plain)| plain).or(match letter(c) {
         Letter::Exact(plain) | Letter::Near(plain) | Letter::Phonetic(plain) => Some(plain),
@@ -79,19 +88,19 @@ pub(super) fn plain_form(c: char) -> Option<char> {
     })
 }
 
-fn open_ligatures(pieces: Vec<Piece>, disguises: &mut Vec<Disguise>) -> Vec<Piece> {
-    let is_ligature = |piece: &Piece| matches!(piece.ch, '\u{fb00}'..='\u{fb06}');
-    if !pieces.iter().any(is_ligature) {
-        return pieces;
+fn open_ligatures(characters: Vec<Character>, disguises: &mut Vec<Disguise>) -> Vec<Character> {
+    let is_ligature = |character: &Character| matches!(character.ch, '\u{fb00}'..='\u{fb06}');
+    if !characters.iter().any(is_ligature) {
+        return characters;
     }
-    let mut opened = Vec::with_capacity(pieces.len() + 16);
-    for piece in pieces {
-        if is_ligature(&piece) {
-            let letters: String = std::iter::once(piece.ch).nfkc().collect();
-            opened.extend(letters.chars().map(|ch| Piece { ch, ..piece }));
-            note(disguises, DisguiseKind::Ligature, &[piece], letters);
+    let mut opened = Vec::with_capacity(characters.len() + 16);
+    for character in characters {
+        if is_ligature(&character) {
+            let letters: String = std::iter::once(character.ch).nfkc().collect();
+            opened.extend(letters.chars().map(|ch| Character { ch, ..character }));
+            note(disguises, DisguiseKind::Ligature, &[character], letters);
         } else {
-            opened.push(piece);
+            opened.push(character);
         }
     }
     opened
@@ -102,18 +111,18 @@ fn is_letter(c: char) -> bool {
 }
 
 /// The words of a line.
-fn words(pieces: &[Piece], line: Range<usize>) -> Vec<Range<usize>> {
+fn words(characters: &[Character], line: Range<usize>) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut start = None;
     for at in line.clone() {
-        let c = pieces[at].ch;
+        let c = characters[at].ch;
         let inside = (c.is_alphanumeric() && !is_blank(c))
             || (start.is_some()
                 && (is_combining_mark(c)
                     || (matches!(c, '\'' | '’')
-                        && is_letter(pieces[at - 1].ch)
+                        && is_letter(characters[at - 1].ch)
                         && at + 1 < line.end
-                        && is_letter(pieces[at + 1].ch))));
+                        && is_letter(characters[at + 1].ch))));
         match (inside, start) {
             (true, None) => start = Some(at),
             (false, Some(from)) => {
@@ -133,7 +142,8 @@ enum Style {
     Mathematical,
 }
 
-/// The plain letter or digit of a styled one. Letters that may be emoji and letters in circles are signs, not styles.
+/// The style and the plain form of a styled letter or digit. Letters in circles and letters that may be emoji are
+/// signs.
 fn styled(c: char) -> Option<(Style, char)> {
     let style = match c {
         '\u{ff10}'..='\u{ff19}' | '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => Style::Fullwidth,
@@ -148,18 +158,18 @@ fn styled(c: char) -> Option<(Style, char)> {
     }
 }
 
-/// Replaces fullwidth letters in lines without ideographs, where nobody writes them, and mathematical letters that
-/// spell words; a single one is a variable, unless more words than variables are written so.
+/// Replaces fullwidth letters in lines without ideographs, where nobody uses them, and mathematical letters that spell
+/// words. A single mathematical letter is a variable, unless the text has more words than variables in such letters.
 fn straighten(
-    pieces: &mut [Piece],
+    characters: &mut [Character],
     lines: &[Range<usize>],
     words: &[Vec<Range<usize>>],
     disguises: &mut Vec<Disguise>,
 ) {
-    let mathematical = |piece: &Piece| matches!(styled(piece.ch), Some((Style::Mathematical, _)));
-    let length = |word: &[Piece]| word.iter().filter(|piece| piece.ch.is_alphanumeric()).count();
+    let mathematical = |character: &Character| matches!(styled(character.ch), Some((Style::Mathematical, _)));
+    let length = |word: &[Character]| word.iter().filter(|character| character.ch.is_alphanumeric()).count();
     let (mut long, mut short) = (0, 0);
-    for word in words.iter().flatten().map(|word| &pieces[word.clone()]) {
+    for word in words.iter().flatten().map(|word| &characters[word.clone()]) {
         if word.iter().any(mathematical) {
             *(if length(word) >= SHORTEST_STYLED {
                 &mut long
@@ -169,11 +179,13 @@ fn straighten(
         }
     }
     for (line, words) in lines.iter().zip(words) {
-        let is_wide = pieces[line.clone()].iter().any(|piece| is_east_asian(piece.ch));
+        let is_wide = characters[line.clone()]
+            .iter()
+            .any(|character| is_east_asian(character.ch));
         for word in words {
-            let is_writing = length(&pieces[word.clone()]) >= SHORTEST_STYLED || long > short;
-            for piece in &mut pieces[word.clone()] {
-                let Some((style, plain)) = styled(piece.ch) else {
+            let is_writing = length(&characters[word.clone()]) >= SHORTEST_STYLED || long > short;
+            for character in &mut characters[word.clone()] {
+                let Some((style, plain)) = styled(character.ch) else {
                     continue;
                 };
                 let replaces = match style {
@@ -181,8 +193,8 @@ fn straighten(
                     Style::Mathematical => is_writing,
                 };
                 if replaces {
-                    note(disguises, DisguiseKind::StyledLetter, &[*piece], plain);
-                    piece.ch = plain;
+                    note(disguises, DisguiseKind::StyledLetter, &[*character], plain);
+                    character.ch = plain;
                 }
             }
         }
@@ -194,7 +206,7 @@ fn is_east_asian(c: char) -> bool {
     is_letter(c) && matches!(c.script(), Han | Hiragana | Katakana | Hangul | Bopomofo)
 }
 
-/// What a letter is to the rules at the top; those with a likeness carry it.
+/// The classes of letters in the rules above, with the Latin letter that each looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Letter {
     Latin,
@@ -203,7 +215,7 @@ enum Letter {
     Near(char),
     Symbol(Option<char>),
     Foreign,
-    /// A letter of no script, as in `ª`, and anything that is no letter.
+    /// A letter without a script, such as `ª`, or a character that is not a letter.
     Neutral,
 }
 
@@ -224,10 +236,10 @@ fn letter(c: char) -> Letter {
     }
 }
 
-/// The letters that look Latin, worked out once.
+/// The letters that look Latin, computed once.
 static LETTERS: LazyLock<HashMap<char, Letter>> = LazyLock::new(|| {
-    // Alphabets whose letters join nothing and stack nothing. Scripts in which invisible characters are spelling are
-    // left out: a letter of theirs must not become Latin behind the first pass's back.
+    // Alphabets whose letters neither join nor stack. Scripts that spell with invisible characters are left out: the
+    // first pass kept those characters for letters that must not turn Latin afterwards.
     const ALPHABETS: [Range<u32>; 22] = [
         0x370..0x400,     // Greek
         0x400..0x530,     // Cyrillic
@@ -284,13 +296,13 @@ static LETTERS: LazyLock<HashMap<char, Letter>> = LazyLock::new(|| {
     letters
 });
 
-/// The Latin letter, perhaps with marks, that a letter has the very shape of by UTS 39.
+/// The Latin letter, perhaps with marks, that has the same shape by UTS 39.
 fn likeness(c: char) -> Option<char> {
     let mut marks = std::iter::once(c).nfd();
     let base = marks.next()?;
     let prototype: String = skeleton(base.encode_utf8(&mut [0; 4])).collect();
     let plain = match prototype.as_str() {
-        // UTS 39 gives all upright strokes the same prototype, and writes m as its likeness.
+        // UTS 39 has one prototype for all upright strokes, and the prototype of m is rn.
         "l" if !base.is_lowercase() => 'I',
         "rn" => 'm',
         one => one
@@ -298,12 +310,12 @@ fn likeness(c: char) -> Option<char> {
             .next()
             .filter(|first| first.is_ascii_alphabetic() && one.len() == 1)?,
     };
-    // ў has no Latin counterpart in one character: it stays, so that no mark appears that was not there.
+    // ў has no Latin counterpart in one character. It stays, so that no new mark appears.
     let mut composed = std::iter::once(plain).chain(marks).nfc();
     composed.next().filter(|_| composed.next().is_none())
 }
 
-/// What a word is to the rules at the top.
+/// The classes of words in the rules above.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
     Latin,
@@ -313,16 +325,16 @@ enum Word {
     Neutral,
 }
 
-fn classify(word: &[Piece], before: Option<char>) -> Word {
+fn classify(word: &[Character], before: Option<char>) -> Word {
     let (mut latin, mut exact, mut near, mut symbols, mut foreign, mut phonetic) = (0, 0, 0, 0, 0, 0);
     let mut has_small_latin = false;
     let mut scripts = None;
     let mut is_two_scripts = false;
-    for piece in word {
-        match letter(piece.ch) {
+    for character in word {
+        match letter(character.ch) {
             Letter::Latin => {
                 latin += 1;
-                has_small_latin |= piece.ch.is_lowercase();
+                has_small_latin |= character.ch.is_lowercase();
             }
             Letter::Phonetic(_) => phonetic += 1,
             Letter::Exact(_) => exact += 1,
@@ -331,7 +343,7 @@ fn classify(word: &[Piece], before: Option<char>) -> Word {
             Letter::Foreign => foreign += 1,
             Letter::Neutral => continue,
         }
-        let script = piece.ch.script();
+        let script = character.ch.script();
         is_two_scripts |= scripts.is_some_and(|first| first != script);
         scripts = Some(script);
     }
@@ -345,7 +357,7 @@ fn classify(word: &[Piece], before: Option<char>) -> Word {
             _ => Word::Foreign,
         };
     }
-    // SMSки is Russian, with an ending behind the abbreviation.
+    // SMSки is Russian: an abbreviation with a Russian ending.
     if foreign > 0 || near > latin + phonetic + exact || (near > 0 && !has_small_latin) {
         return Word::Neutral;
     }
@@ -356,28 +368,28 @@ fn classify(word: &[Piece], before: Option<char>) -> Word {
     }
 }
 
-/// Whether any symbol of a word stands in the place of a Latin letter; none where one does that has no likeness.
-fn symbols_are_letters(word: &[Piece]) -> Option<bool> {
+/// Whether any symbol of a word stands in place of a Latin letter. `None` if such a symbol does not look like one.
+fn symbols_are_letters(word: &[Character]) -> Option<bool> {
     let runs = runs_in_place_of_letters(word);
-    let has_likeness = |piece: &Piece| letter(piece.ch) != Letter::Symbol(None);
+    let has_likeness = |character: &Character| letter(character.ch) != Letter::Symbol(None);
     let all_have = runs.iter().all(|run| word[run.clone()].iter().all(has_likeness));
     all_have.then_some(!runs.is_empty())
 }
 
-/// The runs of symbols in a word that stand in the place of Latin letters.
-fn runs_in_place_of_letters(word: &[Piece]) -> Vec<Range<usize>> {
-    let is_symbol = |piece: &Piece| matches!(letter(piece.ch), Letter::Symbol(_));
-    // Looks at neighbours as they will be, so that the answer stays the same afterwards.
-    let is_small = |piece: &Piece| match letter(piece.ch) {
-        Letter::Latin => piece.ch.is_lowercase(),
+/// The runs of symbols in a word that stand in place of Latin letters.
+fn runs_in_place_of_letters(word: &[Character]) -> Vec<Range<usize>> {
+    let is_symbol = |character: &Character| matches!(letter(character.ch), Letter::Symbol(_));
+    // The neighbours count as what they will become, so that a second run gives the same answer.
+    let is_small = |character: &Character| match letter(character.ch) {
+        Letter::Latin => character.ch.is_lowercase(),
         Letter::Exact(plain) | Letter::Near(plain) | Letter::Phonetic(plain) => plain.is_lowercase(),
         _ => false,
     };
-    let length = word.iter().filter(|piece| is_letter(piece.ch)).count();
+    let length = word.iter().filter(|character| is_letter(character.ch)).count();
     let mut runs = Vec::new();
     let mut at = 0;
     while at < word.len() {
-        let end = at + word[at..].iter().take_while(|piece| is_symbol(piece)).count();
+        let end = at + word[at..].iter().take_while(|character| is_symbol(character)).count();
         if end > at {
             let before = at.checked_sub(1).is_some_and(|before| is_small(&word[before]));
             let after = word.get(end).is_some_and(is_small);
@@ -390,28 +402,31 @@ fn runs_in_place_of_letters(word: &[Piece]) -> Vec<Range<usize>> {
     runs
 }
 
-/// Whether the phonetic letters of a word are disguises: a plain word otherwise, and no transcription in brackets.
-fn reads_phonetic(word: &[Piece], before: Option<char>) -> bool {
-    let plain = |piece: &Piece| match letter(piece.ch) {
-        Letter::Latin => piece.ch.is_ascii(),
-        Letter::Neutral => piece.ch.is_ascii(),
+/// Whether the phonetic letters of a word are disguises: the rest of the word is plain, and it is not a transcription
+/// in brackets.
+fn reads_phonetic(word: &[Character], before: Option<char>) -> bool {
+    let plain = |character: &Character| match letter(character.ch) {
+        Letter::Latin => character.ch.is_ascii(),
+        Letter::Neutral => character.ch.is_ascii(),
         _ => true,
     };
     word.len() >= 3
         && !matches!(before, Some('/' | '['))
-        && word.iter().any(|piece| matches!(letter(piece.ch), Letter::Phonetic(_)))
+        && word
+            .iter()
+            .any(|character| matches!(letter(character.ch), Letter::Phonetic(_)))
         && word.iter().all(plain)
 }
 
-/// Makes mixed and, where the evidence is there, undecided words Latin.
-fn make_latin(pieces: &mut [Piece], words: &[Vec<Range<usize>>], disguises: &mut Vec<Disguise>) {
-    let before = |pieces: &[Piece], word: &Range<usize>| word.start.checked_sub(1).map(|at| pieces[at].ch);
+/// Makes mixed words Latin, and undecided words where the evidence suffices.
+fn make_latin(characters: &mut [Character], words: &[Vec<Range<usize>>], disguises: &mut Vec<Disguise>) {
+    let before = |characters: &[Character], word: &Range<usize>| word.start.checked_sub(1).map(|at| characters[at].ch);
     let kinds: Vec<Vec<Word>> = words
         .iter()
         .map(|words| {
             words
                 .iter()
-                .map(|word| classify(&pieces[word.clone()], before(pieces, word)))
+                .map(|word| classify(&characters[word.clone()], before(characters, word)))
                 .collect()
         })
         .collect();
@@ -447,18 +462,18 @@ fn make_latin(pieces: &mut [Piece], words: &[Vec<Range<usize>>], disguises: &mut
         undecided.clear();
     }
     if mixed.is_empty() {
-        undecided.retain(|word| is_common(pieces, word));
+        undecided.retain(|word| is_common(characters, word));
         if undecided.len() < 2 {
             undecided.clear();
         }
     }
     for word in mixed.into_iter().chain(undecided) {
-        let before = before(pieces, &word);
-        spell_in_latin(&mut pieces[word], before, disguises);
+        let before = before(characters, &word);
+        spell_in_latin(&mut characters[word], before, disguises);
     }
 }
 
-/// The undecided words of a line whose nearest decided neighbours are foreign on neither side.
+/// The undecided words of a line that have no foreign word as their nearest decided neighbour.
 fn away_from_foreign(words: &[Range<usize>], kinds: &[Word]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut waiting = Vec::new();
@@ -482,14 +497,14 @@ fn away_from_foreign(words: &[Range<usize>], kinds: &[Word]) -> Vec<Range<usize>
     found
 }
 
-/// Whether an undecided word is a common English one when made Latin, and not set in quotation marks.
-fn is_common(pieces: &[Piece], word: &Range<usize>) -> bool {
-    let latin: String = pieces[word.clone()]
+/// Whether an undecided word is common English when made Latin, and does not stand in quotation marks.
+fn is_common(characters: &[Character], word: &Range<usize>) -> bool {
+    let latin: String = characters[word.clone()]
         .iter()
-        .filter_map(|piece| plain_form(piece.ch))
+        .filter_map(|character| plain_form(character.ch))
         .flat_map(char::to_lowercase)
         .collect();
-    let before = word.start.checked_sub(1).map(|at| pieces[at].ch);
+    let before = word.start.checked_sub(1).map(|at| characters[at].ch);
     let is_quoted = matches!(
         before,
         Some('"' | '\'' | '“' | '‘' | '«' | '„' | '‚' | '‹' | '*' | '_' | '/' | '[')
@@ -497,7 +512,7 @@ fn is_common(pieces: &[Piece], word: &Range<usize>) -> bool {
     !is_quoted && COMMON.contains(&latin.as_str())
 }
 
-fn spell_in_latin(word: &mut [Piece], before: Option<char>, disguises: &mut Vec<Disguise>) {
+fn spell_in_latin(word: &mut [Character], before: Option<char>, disguises: &mut Vec<Disguise>) {
     let mut is_sign = vec![true; word.len()];
     for run in runs_in_place_of_letters(word) {
         is_sign[run].fill(false);

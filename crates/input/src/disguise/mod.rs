@@ -1,20 +1,20 @@
-//! Finds the disguises that are put on a text to make it look other to a model than to a reader, and takes them off.
+//! Finds and removes disguises. A disguise changes what a model reads, but not what a person sees.
 //!
-//! A reader does not see a zero-width space or a Cyrillic `а` among Latin letters; a model sees tokens that no author
-//! writes. Both are among the attacks that RAID measures (Dugan et al. 2024, arXiv 2405.07940), and both can be undone,
-//! because no honest text has a use for them *where they stand*. That last clause is the work: the same characters are
-//! spelling in Persian, in emoji, in Russian and in mathematics, so every rule here looks at the neighbours first.
+//! A person does not see a zero-width space or a Cyrillic `а` among Latin letters. A model sees tokens that no author
+//! writes. RAID measures both attacks (Dugan et al. 2024, arXiv 2405.07940). Both can be undone, because an honest text
+//! has no use for these characters *where they stand*. The difficulty is in that last clause. The same characters are
+//! spelling in Persian, in emoji, in Russian and in mathematics, so every rule looks at the neighbours first.
 //!
-//! Three passes, each over the result of the one before:
+//! There are three passes, each over the result of the one before:
 //!
-//! 1. `invisible`: characters without a glyph, and stacks of combining marks;
-//! 2. `look_alikes`: ligatures, styled letters, and letters of other scripts, by the confusables of UTS 39;
-//! 3. `spaces`: odd white space and runs of spaces.
+//! 1. `invisible` removes characters without a glyph, and stacks of combining marks.
+//! 2. `look_alikes` replaces ligatures, styled letters, and letters of other scripts, by the confusables of UTS 39.
+//! 3. `spaces` makes odd white space and runs of spaces plain.
 //!
-//! What is not told is not changed: a text without disguises comes back byte for byte. What comes back holds no
-//! disguise any more: every decision rests on things that the passes do not change, and each pass only ever adds to
-//! the side that it decided for. Texts of more than [`BLOCK`] bytes are looked at block by block, so that what a hostile one
-//! takes is bounded: there, what is common in one block may be odd in the next.
+//! Every change is reported, so a text without disguises comes back byte for byte. The result has no disguises left:
+//! each decision rests on things that no pass changes, and a pass only strengthens the evidence that it used. A text of
+//! more than [`BLOCK`] bytes is processed in blocks, which bounds the cost of a hostile text. A habit of one block then
+//! counts for nothing in the next.
 
 mod invisible;
 mod look_alikes;
@@ -25,57 +25,57 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 
-/// What a disguise is made of.
+/// The kind of a disguise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DisguiseKind {
-    /// A letter of another script that looks like a Latin one, in a word or among words that are Latin.
+    /// A letter of another script that looks Latin, in a Latin word or among Latin words.
     Homoglyph,
-    /// A fullwidth or mathematical letter or digit where a plain one belongs.
+    /// A fullwidth or mathematical letter or digit in place of a plain one.
     StyledLetter,
     /// A typographic ligature such as `ﬁ`. Typesetting programs leave it behind.
     Ligature,
-    /// A character without width where it does nothing: zero-width space, joiners, word joiner, byte order mark.
+    /// A character without width that does nothing here: zero-width space, joiner, word joiner, byte order mark.
     ZeroWidth,
     /// A variation selector that selects no variant.
     VariationSelector,
-    /// A tag character outside the flags that are spelt with them.
+    /// A tag character outside of a flag.
     Tag,
-    /// A control of the direction of writing in a line that is written in one direction, or an override.
+    /// A control of writing direction in a line that has only one direction, or an override.
     BidiControl,
-    /// White space of unusual width where a plain space belongs, or more than one space between words.
+    /// White space of unusual width in place of a plain space, or several spaces between words.
     OddSpace,
-    /// Combining marks stacked higher than any spelling needs.
+    /// More combining marks on a letter than any spelling needs.
     CombiningMark,
     /// A soft hyphen. Typesetting programs and web pages leave it behind.
     SoftHyphen,
 }
 
 impl DisguiseKind {
-    /// Whether typesetting leaves this behind without anybody's wish to hide something.
+    /// Whether typesetting produces this without any intent to hide.
     pub fn is_typographic(self) -> bool {
         matches!(self, DisguiseKind::Ligature | DisguiseKind::SoftHyphen)
     }
 }
 
-/// One kind of disguise found at one place.
+/// A disguise found at one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Disguise {
-    /// What it is made of.
+    /// Its kind.
     pub kind: DisguiseKind,
     /// Byte offset in the text as read.
     pub start: usize,
-    /// Byte offset in the text as read, just behind it.
+    /// Byte offset just after it in the text as read.
     pub end: usize,
-    /// The characters, as codes such as `U+200B`, because most of them cannot be seen.
+    /// The characters as codes such as `U+200B`, because most are invisible.
     pub found: String,
-    /// What stands there now; empty where it was removed.
+    /// What replaces them; empty if they were removed.
     pub replaced_by: String,
 }
 
-/// Bytes that are looked at as one text, at most.
+/// The largest block that is processed at once, in bytes.
 pub const BLOCK: usize = 64 << 10;
-/// Disguises of each kind that are told one by one.
+/// How many disguises of each kind are listed one by one.
 pub const LISTED: usize = 100;
 
 /// A text without its disguises.
@@ -87,14 +87,14 @@ pub struct Undisguised {
     pub kinds: BTreeMap<DisguiseKind, usize>,
     /// The first [`LISTED`] of each kind, in the order of the text.
     pub disguises: Vec<Disguise>,
-    /// Where the distance between a byte here and its byte in the text as read changes: (here, there), both ascending.
+    /// Pairs of byte offsets, here and in the text as read, where the distance between the two changes. Both ascend.
     anchors: Vec<(usize, usize)>,
 }
 
 impl Undisguised {
-    /// The byte offset in the text as read of a byte offset of `text`.
+    /// Maps a byte offset in `text` to its byte offset in the text as read.
     ///
-    /// Never descends, takes 0 to the first character that stayed, and the end to the end.
+    /// The map never descends. It takes 0 to the first character that was kept, and the end to the end.
     pub fn original_offset(&self, offset: usize) -> usize {
         let next = self.anchors.partition_point(|&(here, _)| here <= offset);
         let limit = self
@@ -108,10 +108,10 @@ impl Undisguised {
         }
     }
 
-    /// Adds characters that come from this byte of the text as read on.
+    /// Adds characters that begin at byte `there` of the text as read.
     fn push(&mut self, characters: &str, there: usize) {
         let here = self.text.len();
-        // It wraps inside a ligature of three, whose letters all come from the same place.
+        // The distance wraps inside a ligature of three letters, which all come from one place.
         let distance = |&(here, there): &(usize, usize)| there.wrapping_sub(here);
         let now = (here, there);
         if self.anchors.last().map(distance) != Some(distance(&now)) {
@@ -120,8 +120,8 @@ impl Undisguised {
         self.text.push_str(characters);
     }
 
-    /// Tells of disguises that were found in a block that starts here.
-    fn tell(&mut self, mut found: Vec<Disguise>, start: usize) {
+    /// Lists the disguises of the block that starts at byte `start`.
+    fn list(&mut self, mut found: Vec<Disguise>, start: usize) {
         found.sort_by_key(|disguise| (disguise.start, disguise.end));
         for mut disguise in found {
             let count = self.kinds.entry(disguise.kind).or_default();
@@ -135,7 +135,7 @@ impl Undisguised {
     }
 }
 
-/// Finds the disguises of a text and takes them off. Linear in the length of the text.
+/// Finds and removes the disguises of a text, in linear time.
 pub fn undisguise(text: &str) -> Undisguised {
     let mut plain = Undisguised {
         text: String::with_capacity(text.len()),
@@ -153,7 +153,7 @@ pub fn undisguise(text: &str) -> Undisguised {
     plain
 }
 
-/// The beginning of a text, up to a line's end if there is one in reach, else up to a space.
+/// The beginning of a text, up to the last line end within [`BLOCK`] bytes, or else up to the last space.
 fn first_block(text: &str) -> &str {
     if text.len() <= BLOCK {
         return text;
@@ -168,44 +168,44 @@ fn first_block(text: &str) -> &str {
 }
 
 fn undisguise_block(block: &str, start: usize, plain: &mut Undisguised) {
-    // Most texts need no look: only spaces can be a disguise in ASCII, and only when there are two of them.
+    // Most blocks need no work: in ASCII, only two spaces in a row can be a disguise.
     if block.is_ascii() && !block.contains("  ") {
         return plain.push(block, start);
     }
     let mut found = Vec::new();
-    let pieces = invisible::remove(block, &mut found);
-    let pieces = look_alikes::replace(pieces, &mut found);
-    let pieces = spaces::collapse(pieces, &mut found);
-    for piece in &pieces {
-        plain.push(piece.ch.encode_utf8(&mut [0; 4]), start + piece.start);
+    let characters = invisible::remove(block, &mut found);
+    let characters = look_alikes::replace(characters, &mut found);
+    let characters = spaces::collapse(characters, &mut found);
+    for character in &characters {
+        plain.push(character.ch.encode_utf8(&mut [0; 4]), start + character.start);
     }
-    plain.tell(found, start);
+    plain.list(found, start);
 }
 
-/// A character and the bytes of the text as read that it stands for.
+/// A character, and its bytes in the text as read.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
+struct Character {
     ch: char,
     start: usize,
     len: u8,
 }
 
-impl Piece {
+impl Character {
     fn end(&self) -> usize {
         self.start + usize::from(self.len)
     }
 }
 
-/// Notes that pieces which follow each other became something else.
-fn note(disguises: &mut Vec<Disguise>, kind: DisguiseKind, pieces: &[Piece], replaced_by: impl Into<String>) {
-    let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
+/// Notes that adjacent characters were replaced.
+fn note(disguises: &mut Vec<Disguise>, kind: DisguiseKind, characters: &[Character], replaced_by: impl Into<String>) {
+    let (Some(first), Some(last)) = (characters.first(), characters.last()) else {
         return;
     };
-    let mut found = String::with_capacity(7 * pieces.len());
-    for piece in pieces {
+    let mut found = String::with_capacity(7 * characters.len());
+    for character in characters {
         let gap = if found.is_empty() { "" } else { " " };
         // Writing to a String cannot fail.
-        let _ = write!(found, "{gap}U+{:04X}", u32::from(piece.ch));
+        let _ = write!(found, "{gap}U+{:04X}", u32::from(character.ch));
     }
     disguises.push(Disguise {
         kind,
@@ -216,28 +216,28 @@ fn note(disguises: &mut Vec<Disguise>, kind: DisguiseKind, pieces: &[Piece], rep
     });
 }
 
-/// Ends a line of writing, for the rules that look at the rest of the line.
+/// Whether a character ends a line. Many rules look at the rest of the line.
 fn ends_line(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}')
 }
 
 /// The ranges of the lines, each without its end.
-fn lines(pieces: &[Piece]) -> Vec<Range<usize>> {
+fn lines(characters: &[Character]) -> Vec<Range<usize>> {
     let mut lines = Vec::new();
     let mut start = 0;
-    for (at, piece) in pieces.iter().enumerate() {
-        if ends_line(piece.ch) {
+    for (at, character) in characters.iter().enumerate() {
+        if ends_line(character.ch) {
             lines.push(start..at);
             start = at + 1;
         }
     }
-    lines.push(start..pieces.len());
+    lines.push(start..characters.len());
     lines
 }
 
-/// A character that looks like a wide space and is classed as a letter or symbol.
+/// Whether a character looks like a wide space, although Unicode classes it as a letter or symbol.
 ///
-/// Hangul fillers and the empty Braille cell are sown as spaces that no tool takes for white space.
+/// Hangul fillers and the empty Braille cell serve as spaces that no tool recognises.
 pub(crate) fn is_blank(c: char) -> bool {
     matches!(c, '\u{115f}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}')
 }

@@ -1,49 +1,49 @@
 //! The third pass: odd white space, and runs of spaces inside a line.
 //!
-//! RAID's whitespace attack puts a second space into a fifth of the gaps between words. People do so too: at the start
-//! of a line, between the columns of a table, and, those who learnt it on a typewriter, behind every sentence. Those are
-//! told apart by the lines around and by the habits of the text.
+//! RAID's whitespace attack puts a second space into a fifth of the gaps between words. People write several spaces
+//! too: at the start of a line, between the columns of a table, and after a sentence if they learnt to type on a
+//! typewriter. The lines around a gap and the habits of the text tell these cases from an attack.
 
-use super::{Disguise, DisguiseKind, Piece, is_blank, lines, note};
+use super::{Character, Disguise, DisguiseKind, is_blank, lines, note};
 use std::cmp::Ordering;
 use unicode_normalization::char::is_combining_mark;
 
-/// One gap in so many may be wide or odd by accident; beyond, the text was sown with them.
+/// One gap in this many may be wide or odd by accident. If more are, somebody put them there.
 ///
-/// A choice, not a measurement: RAID's attack widens one gap in five, and nobody's thumb slips as often as one in twenty.
+/// This is a choice, not a measurement: RAID's attack widens one gap in five, and no typist slips at one gap in twenty.
 const ACCIDENTS: usize = 20;
-/// Lines that are longer are paragraphs, in which columns coincide by chance.
+/// Longer lines are paragraphs. In them, columns coincide by chance.
 const LONGEST_ROW: usize = 200;
-/// A gap this wide is seen by every reader, and so is layout and no disguise.
+/// Every reader sees a gap this wide, so it is layout and not a disguise.
 const SURELY_LAYOUT: usize = 8;
-/// Gaps this wide in two lines that follow each other are columns, even if they do not line up.
+/// Gaps this wide in two adjacent lines are columns, even if they do not line up.
 const WIDE_COLUMN: usize = 4;
-/// Gaps this wide that end in the same column are columns.
+/// Gaps this wide in two adjacent lines are columns if they end at the same column.
 const COLUMN: usize = 3;
 
-/// What opens an item of a list is no longer than `(12).`.
+/// The longest opener of a list item, as long as `(12).`.
 const LONGEST_OPENER: usize = 5;
 
 /// White space between two words of a line.
 struct Gap {
     first: usize,
     len: usize,
-    /// Characters of the line up to the next word.
+    /// The number of characters before the next word of the line.
     column: usize,
     before: char,
     after: char,
-    kind: Kind,
+    kind: GapKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// With a tab, beside a rule, behind a bullet, or of ideographic spaces among ideographs.
+enum GapKind {
+    /// It has a tab, stands beside a rule or after a bullet, or has ideographic spaces among ideographs.
     Layout,
     /// One plain space.
     Plain,
     /// One odd space.
     Odd,
-    /// Two spaces behind a sentence.
+    /// Two spaces after a sentence.
     AfterSentence,
     /// Several spaces.
     Wide,
@@ -52,13 +52,16 @@ enum Kind {
 struct Line {
     gaps: Vec<Gap>,
     columns: usize,
-    /// White space behind the last word: where it starts, and how much there is.
+    /// White space after the last word: its start and its length.
     trailing: (usize, usize),
 }
 
-/// Makes plain the white space that is neither layout, nor typography, nor a habit of the text.
-pub(super) fn collapse(pieces: Vec<Piece>, disguises: &mut Vec<Disguise>) -> Vec<Piece> {
-    let lines: Vec<Line> = lines(&pieces).into_iter().map(|line| gaps(&pieces, line)).collect();
+/// Makes white space plain, unless it is layout, typography or a habit of the text.
+pub(super) fn collapse(characters: Vec<Character>, disguises: &mut Vec<Disguise>) -> Vec<Character> {
+    let lines: Vec<Line> = lines(&characters)
+        .into_iter()
+        .map(|line| gaps(&characters, line))
+        .collect();
     let is_layout: Vec<bool> = (0..lines.len())
         .map(|at| {
             let next = lines.get(at + 1).is_some_and(|next| are_rows(&lines[at], next));
@@ -68,36 +71,38 @@ pub(super) fn collapse(pieces: Vec<Piece>, disguises: &mut Vec<Disguise>) -> Vec
             next || previous || wide(&lines[at]).any(|gap| gap.len >= SURELY_LAYOUT)
         })
         .collect();
-    let habits = Habits::of(&pieces, &lines, &is_layout);
-    let mut stays = vec![true; pieces.len()];
-    let mut pieces = pieces;
+    let habits = Habits::of(&characters, &lines, &is_layout);
+    let mut stays = vec![true; characters.len()];
+    let mut characters = characters;
     for (line, &is_layout) in lines.iter().zip(&is_layout) {
         for gap in &line.gaps {
             let changes = match gap.kind {
-                Kind::Layout | Kind::Plain => false,
-                Kind::Odd => !is_at_home(&pieces, gap) && (habits.odd_everywhere || is_out_of_place(&pieces, gap)),
-                Kind::AfterSentence => !is_layout && habits.sown,
-                Kind::Wide => !is_layout,
+                GapKind::Layout | GapKind::Plain => false,
+                GapKind::Odd => {
+                    !is_at_home(&characters, gap) && (habits.odd_everywhere || is_out_of_place(&characters, gap))
+                }
+                GapKind::AfterSentence => !is_layout && habits.sown,
+                GapKind::Wide => !is_layout,
             };
             if changes {
                 let range = gap.first..gap.first + gap.len;
-                note(disguises, DisguiseKind::OddSpace, &pieces[range.clone()], ' ');
-                pieces[gap.first].ch = ' ';
+                note(disguises, DisguiseKind::OddSpace, &characters[range.clone()], ' ');
+                characters[gap.first].ch = ' ';
                 stays[range].iter_mut().skip(1).for_each(|stays| *stays = false);
             }
         }
         let (first, len) = line.trailing;
         if habits.sown && len > 0 {
-            note(disguises, DisguiseKind::OddSpace, &pieces[first..first + len], "");
+            note(disguises, DisguiseKind::OddSpace, &characters[first..first + len], "");
             stays[first..first + len].fill(false);
         }
     }
     let mut stays = stays.into_iter();
-    pieces.retain(|_| stays.next().unwrap_or(true));
-    pieces
+    characters.retain(|_| stays.next().unwrap_or(true));
+    characters
 }
 
-/// White space that does not end a line; blanks count, for a reader sees white.
+/// Whether a character is white space that does not end a line. Blank letters count, because a reader sees white.
 fn is_space(c: char) -> bool {
     matches!(
         c,
@@ -105,42 +110,42 @@ fn is_space(c: char) -> bool {
     ) || is_blank(c)
 }
 
-fn gaps(pieces: &[Piece], line: std::ops::Range<usize>) -> Line {
+fn gaps(characters: &[Character], line: std::ops::Range<usize>) -> Line {
     let mut gaps = Vec::new();
     let mut at = line.start;
     let mut first_word = line.start;
     let mut trailing = (line.end, 0);
     while at < line.end {
         let first = at;
-        while at < line.end && is_space(pieces[at].ch) {
+        while at < line.end && is_space(characters[at].ch) {
             at += 1;
         }
         let len = at - first;
         if at == line.end {
-            let has_tab = pieces[first..at]
+            let has_tab = characters[first..at]
                 .iter()
-                .any(|piece| piece.ch == '\t' || is_blank(piece.ch));
+                .any(|character| character.ch == '\t' || is_blank(character.ch));
             trailing = (first, if has_tab { 0 } else { len });
         } else if len > 0 && first > line.start {
-            let (before, after) = (pieces[first - 1].ch, pieces[at].ch);
+            let (before, after) = (characters[first - 1].ch, characters[at].ch);
             let mut gap = Gap {
                 first,
                 len,
                 column: at - line.start,
                 before,
                 after,
-                kind: Kind::Plain,
+                kind: GapKind::Plain,
             };
-            gap.kind = kind(pieces, line.start, &gap);
-            if gaps.is_empty() && len > 1 && opens_item(&pieces[first_word..first]) {
-                gap.kind = Kind::Layout;
+            gap.kind = kind(characters, line.start, &gap);
+            if gaps.is_empty() && len > 1 && opens_item(&characters[first_word..first]) {
+                gap.kind = GapKind::Layout;
             }
             gaps.push(gap);
         }
         if first == line.start {
             first_word = at;
         }
-        while at < line.end && !is_space(pieces[at].ch) {
+        while at < line.end && !is_space(characters[at].ch) {
             at += 1;
         }
     }
@@ -151,18 +156,22 @@ fn gaps(pieces: &[Piece], line: std::ops::Range<usize>) -> Line {
     }
 }
 
-fn kind(pieces: &[Piece], line_start: usize, gap: &Gap) -> Kind {
-    let spaces = &pieces[gap.first..gap.first + gap.len];
-    let all = |are: fn(char) -> bool| spaces.iter().all(|piece| are(piece.ch));
-    let has_tab = spaces.iter().any(|piece| piece.ch == '\t');
+fn kind(characters: &[Character], line_start: usize, gap: &Gap) -> GapKind {
+    let spaces = &characters[gap.first..gap.first + gap.len];
+    let all = |are: fn(char) -> bool| spaces.iter().all(|character| are(character.ch));
+    let has_tab = spaces.iter().any(|character| character.ch == '\t');
     if has_tab || (gap.len > 1 && (is_framed(gap) || all(|c| c == '\u{3000}') && is_east_asian(gap))) {
-        Kind::Layout
+        GapKind::Layout
     } else if gap.len == 1 {
-        if spaces[0].ch == ' ' { Kind::Plain } else { Kind::Odd }
-    } else if gap.len == 2 && all(|c| matches!(c, ' ' | '\u{a0}')) && ends_sentence(pieces, line_start, gap) {
-        Kind::AfterSentence
+        if spaces[0].ch == ' ' {
+            GapKind::Plain
+        } else {
+            GapKind::Odd
+        }
+    } else if gap.len == 2 && all(|c| matches!(c, ' ' | '\u{a0}')) && ends_sentence(characters, line_start, gap) {
+        GapKind::AfterSentence
     } else {
-        Kind::Wide
+        GapKind::Wide
     }
 }
 
@@ -174,13 +183,13 @@ fn is_framed(gap: &Gap) -> bool {
 }
 
 /// Whether the first word of a line opens an item of a list or a quotation: `*`, `>`, `12.`, `(a)`.
-fn opens_item(word: &[Piece]) -> bool {
+fn opens_item(word: &[Character]) -> bool {
     let letters = word
         .iter()
         .take(LONGEST_OPENER)
-        .filter(|piece| piece.ch.is_alphabetic())
+        .filter(|character| character.ch.is_alphabetic())
         .count();
-    let sign = word.last().map(|piece| piece.ch);
+    let sign = word.last().map(|character| character.ch);
     let is_number = matches!(sign, Some('.' | ')' | ']'));
     let is_bullet = matches!(
         sign,
@@ -190,22 +199,22 @@ fn opens_item(word: &[Piece]) -> bool {
 }
 
 /// Whether the word before a gap ends a sentence, or announces one.
-fn ends_sentence(pieces: &[Piece], line_start: usize, gap: &Gap) -> bool {
+fn ends_sentence(characters: &[Character], line_start: usize, gap: &Gap) -> bool {
     let closes = |c: char| matches!(c, '"' | '\'' | '”' | '’' | '»' | '›' | ')' | ']');
-    pieces[line_start..gap.first]
+    characters[line_start..gap.first]
         .iter()
         .rev()
         .take(4)
-        .map(|piece| piece.ch)
+        .map(|character| character.ch)
         .find(|&c| !closes(c))
         .is_some_and(|c| matches!(c, '.' | '?' | '!' | ':' | '…'))
 }
 
 fn wide(line: &Line) -> impl Iterator<Item = &Gap> {
-    line.gaps.iter().filter(|gap| gap.kind == Kind::Wide)
+    line.gaps.iter().filter(|gap| gap.kind == GapKind::Wide)
 }
 
-/// Whether two lines that follow each other are rows of a table. The same seen from either line.
+/// Whether two adjacent lines are rows of a table. The order of the two lines does not matter.
 fn are_rows(above: &Line, below: &Line) -> bool {
     if above.columns > LONGEST_ROW || below.columns > LONGEST_ROW {
         return false;
@@ -228,29 +237,31 @@ fn are_rows(above: &Line, below: &Line) -> bool {
     false
 }
 
-/// What a text does throughout.
+/// What a text does throughout, and not only here and there.
 struct Habits {
-    /// It has more than one space between words more often than by accident.
+    /// It has several spaces between words more often than accidents explain.
     sown: bool,
-    /// It has odd spaces between words more often than by accident.
+    /// It has odd spaces between words more often than accidents explain.
     odd_everywhere: bool,
 }
 
 impl Habits {
-    fn of(pieces: &[Piece], lines: &[Line], is_layout: &[bool]) -> Self {
+    fn of(characters: &[Character], lines: &[Line], is_layout: &[bool]) -> Self {
         let (mut others, mut wide, mut all, mut odd) = (0, 0, 0, 0);
         for (line, is_layout) in lines.iter().zip(is_layout) {
             let mut start = None;
             for gap in &line.gaps {
                 let start = *start.get_or_insert(gap.first - (gap.column - gap.len));
                 all += 1;
-                odd += usize::from(gap.kind == Kind::Odd && !is_at_home(pieces, gap) && is_out_of_place(pieces, gap));
-                if *is_layout || gap.kind == Kind::Layout {
+                odd += usize::from(
+                    gap.kind == GapKind::Odd && !is_at_home(characters, gap) && is_out_of_place(characters, gap),
+                );
+                if *is_layout || gap.kind == GapKind::Layout {
                     continue;
                 }
-                if !ends_sentence(pieces, start, gap) {
+                if !ends_sentence(characters, start, gap) {
                     others += 1;
-                    wide += usize::from(gap.kind == Kind::Wide);
+                    wide += usize::from(gap.kind == GapKind::Wide);
                 }
             }
         }
@@ -261,27 +272,31 @@ impl Habits {
     }
 }
 
-/// Whether one odd space stands among the characters that it is made for.
-fn is_at_home(pieces: &[Piece], gap: &Gap) -> bool {
+/// Whether an odd space stands among the characters that it is made for.
+fn is_at_home(characters: &[Character], gap: &Gap) -> bool {
     let beside = |belongs: fn(char) -> bool| belongs(gap.before) || belongs(gap.after);
-    match pieces[gap.first].ch {
+    match characters[gap.first].ch {
         '\u{2800}' => beside(|c| matches!(c, '\u{2801}'..='\u{28ff}')),
         '\u{1680}' => beside(|c| matches!(c, '\u{1681}'..='\u{169f}')),
         _ => is_east_asian(gap),
     }
 }
 
-/// Whether one odd space stands where typography has none.
+/// Whether an odd space stands where typography has none.
 ///
-/// No-break and thin spaces belong before and behind figures, signs and punctuation (`10 km`, `« oui »`, `J. Smith`), and
-/// beside the short words that must not end a line (`v Praze`, `à Paris`). Between two longer words they are odd.
-fn is_out_of_place(pieces: &[Piece], gap: &Gap) -> bool {
-    if is_blank(pieces[gap.first].ch) || pieces[gap.first].ch == '\u{1680}' {
+/// No-break and thin spaces belong beside figures, signs and punctuation (`10 km`, `« oui »`, `J. Smith`), and beside
+/// short words that must not end a line (`v Praze`, `à Paris`). Between two longer words they are odd.
+fn is_out_of_place(characters: &[Character], gap: &Gap) -> bool {
+    if is_blank(characters[gap.first].ch) || characters[gap.first].ch == '\u{1680}' {
         return true;
     }
-    let letter = |piece: &&Piece| piece.ch.is_alphabetic() || is_combining_mark(piece.ch);
-    let before = pieces[..gap.first].iter().rev().take(3).take_while(letter).count();
-    let after = pieces[gap.first + gap.len..].iter().take(3).take_while(letter).count();
+    let letter = |character: &&Character| character.ch.is_alphabetic() || is_combining_mark(character.ch);
+    let before = characters[..gap.first].iter().rev().take(3).take_while(letter).count();
+    let after = characters[gap.first + gap.len..]
+        .iter()
+        .take(3)
+        .take_while(letter)
+        .count();
     before > 2 && after > 2
 }
 

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use whowrote_attacks::Attack;
 
-/// What a text becomes, once it is sure that the report and the map agree with it.
+/// The text without disguises. Checks that the report and the map agree with it.
 fn plain(text: &str) -> String {
     let result = undisguise(text);
     assert_eq!(result.disguises.is_empty(), result.text == text, "{text:?}");
@@ -115,7 +115,7 @@ fn layout_stays() {
 }
 
 #[test]
-fn two_spaces_behind_sentences_are_a_habit() {
+fn two_spaces_after_sentences_are_a_habit() {
     stays(&[
         "Not always.  Only now and then. As people do. It is so.",
         "It rained.  We stayed in.  \"Why?\"  Because.  It was cold.",
@@ -145,12 +145,12 @@ fn mixed_words_become_latin() {
 fn whole_words_of_look_alikes_become_latin_where_others_were_mixed() {
     assert_eq!(plain("І sаw а со оf осе"), "I saw a co of oce");
     assert_eq!(plain("ОРЕС аnd Α.І. mееt"), "OPEC and A.I. meet");
-    // The neighbour is Russian, so this is too.
+    // The neighbour is Russian, so the undecided word is too.
     assert_eq!(
         plain("Неllо, «а роза» is а rose in Russian"),
         "Hello, «а роза» is a rose in Russian"
     );
-    // No mixed word, but twice an article.
+    // There is no mixed word, but an article twice.
     assert_eq!(plain("I saw а dog and а cat."), "I saw a dog and a cat.");
     stays(&[
         "I saw а dog.",
@@ -196,7 +196,7 @@ fn invisible_characters_go() {
 }
 
 #[test]
-fn data_behind_an_emoji_goes_and_the_emoji_stays() {
+fn data_after_an_emoji_goes_and_the_emoji_stays() {
     assert_eq!(plain("☺\u{fe0f}\u{fe01}\u{fe02}\u{e0120}!"), "☺\u{fe0f}!");
     assert_eq!(plain("🏴\u{e0041}\u{e0042}\u{e007f}!"), "🏴!");
     assert_eq!(plain("می\u{200c}\u{200d}\u{200c}\u{200b}خواهم"), "می\u{200c}خواهم");
@@ -218,7 +218,7 @@ fn odd_spaces_become_plain() {
     );
     assert_eq!(plain("blank\u{3164}letters\u{2800}here"), "blank letters here");
     assert_eq!(plain("word\u{a0} and  so on"), "word and so on");
-    // Once they are everywhere, they are typography nowhere.
+    // No-break spaces everywhere are not typography.
     let everywhere = PROSE.replace(' ', "\u{a0}");
     assert_eq!(plain(&everywhere), PROSE);
     assert_eq!(kinds(&everywhere), [DisguiseKind::OddSpace]);
@@ -265,12 +265,12 @@ fn long_texts_are_looked_at_block_by_block() {
     assert_eq!(result.kinds[&DisguiseKind::Homoglyph], BLOCK / 10);
     assert_eq!(result.disguises.len(), 2 * LISTED);
     assert_eq!(result.original_offset(result.text.len() - 1), text.len() - 1);
-    // Without a line's end or a space in reach it is cut between characters.
+    // A block without a line end or a space ends between two characters.
     let letters = "\u{4e00}".repeat(BLOCK);
     assert_eq!(undisguise(&letters).text, letters);
 }
 
-/// Sentences of prose with single spaces, as RAID attacks them: long enough that habits show.
+/// Prose with single spaces, as RAID attacks it, and long enough to show habits.
 fn prose() -> impl Strategy<Value = String> {
     const WORDS: [&str; 36] = [
         "a",
@@ -316,7 +316,7 @@ fn prose() -> impl Strategy<Value = String> {
     proptest::collection::vec(paragraph, 1..4).prop_map(|paragraphs| paragraphs.join("\n\n"))
 }
 
-/// Text that sets rules against each other.
+/// Text that brings the rules into conflict.
 fn hostile() -> impl Strategy<Value = String> {
     const PARTS: &str = "aeotTIxbл оасеукхтАОІαμνοιΑΙΔɡɑ𝐚𝑥ａ１ﬁﬃ中ل ש 1.!'’-/[«»\n\n       \t\u{a0}\u{2003}\u{3000}\u{3164}\u{2800}\u{ffa0}\u{200b}\u{200c}\u{200d}\u{ad}\u{fe0f}\u{fe01}\u{e0061}\u{e007f}\u{e0101}🏴❤🔥\u{20e3}\u{301}\u{302}\u{351}\u{36b}\u{343}\u{323}\u{5b8}\u{64e}क\u{94d}ไ\u{200e}\u{202e}\u{2067}ᠠ\u{180b}\u{180e}\u{1160}\u{115f}ᄀᎪꓮՕўёї\u{306}\u{308}";
     const WORDS: [&str; 10] = [
@@ -332,13 +332,13 @@ fn hostile() -> impl Strategy<Value = String> {
         "word\u{a0}other ",
     ];
     let parts: Vec<String> = PARTS.chars().map(String::from).chain(WORDS.map(String::from)).collect();
-    // A few parts again and again meet each other more often than all of them do.
+    // A few parts, repeated, meet each other more often than all parts would.
     proptest::collection::vec(prop::sample::select(parts), 2..9).prop_flat_map(|few| {
         proptest::collection::vec(prop::sample::select(few), 0..50).prop_map(|parts| parts.concat())
     })
 }
 
-/// Lines of many kinds, to be attacked.
+/// Lines of many kinds, as targets of attacks.
 const LINES: [&str; 16] = [
     PROSE,
     "A cop, a pace, so he is ice",
@@ -395,7 +395,7 @@ proptest! {
     }
 
     #[test]
-    fn attacked_prose_among_other_things_comes_back_for_good(
+    fn attacked_prose_among_other_things_has_no_disguise_left(
         lines in proptest::collection::vec(prop::sample::select(LINES.to_vec()), 1..8),
         attacks in proptest::collection::vec((prop::sample::select(Attack::ALL.to_vec()), 0.0f64..1.0), 0..4),
         seed: u64,
@@ -409,7 +409,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_whatever_is_taken(text in any::<String>()) {
+    fn any_text_at_all_is_accepted(text in any::<String>()) {
         holds(&text)?;
     }
 
@@ -430,7 +430,7 @@ proptest! {
             prop_assert_ne!(&attacked, &text);
             prop_assert_eq!(&undisguise(&attacked).text, &text, "{}", attack.name());
         }
-        // One on top of the other.
+        // All three attacks on one text.
         let mut attacked = text.clone();
         for attack in [Attack::Whitespace, Attack::Homoglyph, Attack::ZeroWidthSpace] {
             attacked = attack.apply(&attacked, attack.rate(), &mut rng);
@@ -443,7 +443,7 @@ proptest! {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let attacked = Attack::Homoglyph.apply(&text, rate, &mut rng);
         let result = undisguise(&attacked);
-        // All is undone, unless by chance only whole words were changed.
+        // Everything is undone, unless chance changed whole words only.
         let is_mixed = attacked.split_whitespace().any(|word| !word.is_ascii() && word.chars().any(|c| c.is_ascii_alphabetic()) && !text.contains(word));
         prop_assume!(is_mixed);
         prop_assert_eq!(&result.text, &text);

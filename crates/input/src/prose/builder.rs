@@ -1,9 +1,9 @@
-//! Puts blocks together out of pieces of text as they are found.
+//! Builds blocks from pieces of text, in the order in which an extractor finds them.
 
 use super::{Block, BlockKind, LineUnit, Piece, Prose};
 use crate::disguise::is_blank;
 
-/// Where lines begin in a text.
+/// The starts of the lines of a text.
 #[derive(Clone, Debug)]
 pub struct Lines {
     starts: Vec<usize>,
@@ -24,20 +24,20 @@ impl Lines {
     }
 }
 
-/// Notes of one file.
+/// The most notes about one file.
 const MOST_NOTES: usize = 20;
 
-/// What marks have said so far.
+/// What the marks so far exempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ignoring {
     Nothing,
-    /// The block that comes next.
+    /// The next block.
     Next,
-    /// All from this line on.
+    /// Everything from this line on.
     From(usize),
 }
 
-/// Puts blocks together.
+/// Builds the blocks of one file.
 #[derive(Clone, Debug)]
 pub struct Builder {
     blocks: Vec<Block>,
@@ -46,7 +46,7 @@ pub struct Builder {
     pieces: Vec<Piece>,
     kind: BlockKind,
     ignoring: Ignoring,
-    /// Whether something was left out behind the last word.
+    /// Whether something was left out after the last word.
     gap: bool,
 }
 
@@ -65,14 +65,14 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Begins a block of a kind; the one before it ends.
+    /// Begins a block of a kind and ends the one before.
     pub fn begin(&mut self, kind: BlockKind) {
         self.end();
         self.kind = kind;
     }
 
-    /// Adds text that begins on `line`, with its line ends: white space becomes single spaces, and no word is joined to another
-    /// that it was apart from.
+    /// Adds text that begins on `line` and may run over several lines. White space becomes single spaces, and separate
+    /// words stay separate.
     pub fn add(&mut self, text: &str, line: usize) {
         for (i, part) in text.split('\n').enumerate() {
             if i > 0 {
@@ -82,7 +82,7 @@ impl Builder {
         }
     }
 
-    /// Says that something is left out here: words are parted by it, but a sentence's sign behind it joins the word before.
+    /// Notes that something is left out here. It separates words, but punctuation after it joins the word before it.
     pub fn left_out(&mut self) {
         self.space();
         self.gap = true;
@@ -100,7 +100,7 @@ impl Builder {
             self.space();
         }
         let start = self.text.len();
-        // Letters that look like spaces would make one word of all.
+        // Letters that look like spaces separate words too.
         for word in text.split(is_space).filter(|word| !word.is_empty()) {
             if self.text.len() > start {
                 self.space();
@@ -121,14 +121,14 @@ impl Builder {
         }
     }
 
-    /// A space before the next word, where something stands before it.
+    /// Adds a space before the next word, unless the block is empty.
     pub fn space(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with(' ') {
             self.text.push(' ');
         }
     }
 
-    /// Ends the block. One without a letter or a digit is none.
+    /// Ends the block. A block without a letter or a digit is dropped.
     pub fn end(&mut self) {
         let mut text = std::mem::take(&mut self.text);
         let mut pieces = std::mem::take(&mut self.pieces);
@@ -153,8 +153,8 @@ impl Builder {
         }
     }
 
-    /// Looks for a mark in the text of a comment on `line`: `whowrote: ignore` for the next block, `whowrote: ignore-start` and
-    /// `whowrote: ignore-end` for all between them. Returns whether it is one; it is no prose then.
+    /// Looks for a mark in a comment on `line`. `whowrote: ignore` exempts the next block; `whowrote: ignore-start` and
+    /// `whowrote: ignore-end` exempt everything between them. Returns whether the comment is a mark, and so not prose.
     pub fn mark(&mut self, comment: &str, line: usize) -> bool {
         let Some(said) = comment.trim().strip_prefix("whowrote:") else {
             return false;
@@ -165,32 +165,33 @@ impl Builder {
             ("ignore-start", Ignoring::Nothing | Ignoring::Next) => self.ignoring = Ignoring::From(line),
             ("ignore-end", Ignoring::From(_)) => self.ignoring = Ignoring::Nothing,
             ("ignore" | "ignore-start", _) => {}
-            ("ignore-end", _) => self.note(line, "This mark ends what no mark before it began.".to_owned()),
+            ("ignore-end", _) => self.note(line, "This ignore-end has no ignore-start before it.".to_owned()),
             (other, _) => {
                 let shown: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
                 self.note(
                     line,
-                    format!("`whowrote: {shown}` is no mark; there are ignore, ignore-start and ignore-end."),
+                    format!("`whowrote: {shown}` is not a known mark; use ignore, ignore-start or ignore-end."),
                 );
             }
         }
         true
     }
 
-    /// Tells the reader of the results something about a line. A broken file may have something on each: the first are enough.
+    /// Adds a note about a line for the person who reads the results. A broken file may have many; only the first are
+    /// kept.
     pub fn note(&mut self, line: usize, message: String) {
         if self.notes.len() < MOST_NOTES {
             self.notes.push((line, message));
         }
     }
 
-    /// All blocks.
+    /// Ends the last block, and returns all blocks and notes.
     pub fn finish(mut self, line_unit: LineUnit) -> Prose {
         self.end();
         if let Ignoring::From(line) = self.ignoring {
             self.note(
                 line,
-                "What this mark exempts has no end, so that all behind it is left out.".to_owned(),
+                "This ignore-start has no end, so everything after it is ignored.".to_owned(),
             );
         }
         Prose {
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_look_like_spaces_part_words() {
+    fn letters_that_look_like_spaces_separate_words() {
         let mut builder = Builder::default();
         builder.add("\u{2800}The\u{2800}hen\u{3164}had", 1);
         builder.add("\u{115f}ten", 1);

@@ -1,30 +1,31 @@
-//! HTML: what a browser shows of it as running text.
+//! HTML: the running text that a browser shows.
 //!
-//! The tags, references and comments are told apart by `html5gum`, which follows the tokenizer of the
-//! [standard](https://html.spec.whatwg.org/multipage/parsing.html). Which elements are open is kept here, only as exactly as it
-//! takes to know what is left out, what is a heading or an item, and where an end tag that authors may omit was meant. Each step
-//! takes the same time however deep the elements nest.
+//! `html5gum` finds tags, references and comments. It follows the tokenizer of the
+//! [standard](https://html.spec.whatwg.org/multipage/parsing.html). This module tracks the open elements, just
+//! precisely enough to know what is left out, what is a heading or an item, and where an omitted end tag belongs. Each
+//! step takes constant time, however deep the elements nest.
 
 use super::{BlockKind, Builder, LineUnit, Lines, Prose};
 use html5gum::emitters::default::{DefaultEmitter, StartTag, Token};
 use html5gum::{Emitter, Error, ForwardingEmitter, Span, State, StringReader, Tokenizer};
 use std::collections::HashMap;
 
-/// The prose of an HTML file.
+/// Extracts the prose of an HTML file.
 ///
-/// Code, styles, preformatted text, drawings, formulas, attributes and elements that are `hidden` or styled not to be seen are left
-/// out. What style sheets or scripts hide or show is not known.
+/// Code, styles, preformatted text, drawings, formulas and attributes are left out, and so are elements that an
+/// attribute hides. The effect of style sheets and scripts is unknown.
 pub fn extract(text: &str) -> Prose {
     let mut builder = Builder::default();
     read(text, 1, false, &mut builder);
     builder.finish(LineUnit::Line)
 }
 
-/// Adds the prose of a stretch of HTML in a file of another markup. It begins on the line `first` of that file, and its marks
-/// speak of what follows in the file.
+/// Adds the prose of a fragment of HTML in a file of another markup. The fragment begins on line `first` of that file.
+/// Its marks apply to the rest of the file.
 ///
-/// Only scripts, styles and preformatted text are left out of it: programs that show such files drop other elements and attributes,
-/// and show what stands in them. An element that is open at the end of the stretch ends there, so that what follows is read again.
+/// Only scripts, styles and preformatted text are left out, because programs that show such files drop other tags and
+/// attributes but show their content. Elements that are still open end with the fragment, so the text after it is read
+/// again.
 pub fn add(text: &str, first: usize, builder: &mut Builder) {
     read(text, first, true, builder);
 }
@@ -41,7 +42,7 @@ fn read(text: &str, first: usize, fragment: bool, builder: &mut Builder) {
 
 type Tokens<'a> = Tokenizer<StringReader<'a>, Emitted>;
 
-/// The usual tokens, without the errors that nobody asks about; a broken file can hold one for each byte.
+/// The usual tokens without errors. Nothing uses the errors, and a broken file can have one for each byte.
 struct Emitted(DefaultEmitter<usize>);
 
 impl ForwardingEmitter for Emitted {
@@ -58,7 +59,7 @@ impl ForwardingEmitter for Emitted {
     }
 }
 
-/// Elements that stand apart from the text around them.
+/// Elements that are separate from the text around them.
 const BLOCKS: &[&str] = &[
     "address",
     "article",
@@ -116,7 +117,7 @@ const BLOCKS: &[&str] = &[
     "xmp",
 ];
 
-/// Elements whose content is no prose, or is not shown.
+/// Elements whose content is not prose, or is not shown.
 const LEFT_OUT: &[&str] = &[
     "datalist",
     "iframe",
@@ -135,7 +136,7 @@ const LEFT_OUT: &[&str] = &[
     "xmp",
 ];
 
-/// The same in a file of another markup.
+/// The elements left out of a fragment in a file of another markup.
 const LEFT_OUT_OF_FRAGMENTS: &[&str] = &["listing", "pre", "script", "style", "xmp"];
 
 /// Elements without content, and so without an end tag.
@@ -150,25 +151,25 @@ const END_OMISSIBLE: &[&str] = &[
     "td", "tfoot", "th", "thead", "tr",
 ];
 
-/// Inline elements that end a drawing or a formula in which they stand by mistake, as [`BLOCKS`] do.
+/// Inline elements that end a drawing or a formula if they stand in it by mistake. [`BLOCKS`] do so too.
 const INLINE_OUT_OF_FOREIGN: &[&str] = &[
     "b", "big", "br", "code", "em", "embed", "i", "img", "meta", "s", "small", "span", "strike", "strong", "sub",
     "sup", "tt", "u", "var",
 ];
 
-/// Elements that Markdown lets reach to their end tag, and so to the end of the file where they have none.
+/// Elements that Markdown continues up to their end tag. Without one, they reach to the end of the file.
 const TO_THE_END: &[&str] = &["pre", "script", "style", "textarea"];
 
 const HEADINGS: &[&str] = &["h1", "h2", "h3", "h4", "h5", "h6"];
 
 const TABLE_PARTS: &[&str] = &["caption", "table", "tbody", "td", "tfoot", "th", "thead", "tr"];
 
-/// Elements that keep what is in them from ending what is around them.
+/// Elements that shield the elements around them from end tags inside.
 const SCOPES: &[&str] = &[
     "applet", "caption", "marquee", "object", "table", "td", "template", "th",
 ];
 
-/// Elements that the start of another one ends, without an end tag.
+/// Groups of elements that the start of another element can end without an end tag.
 #[derive(Clone, Copy)]
 enum Group {
     P,
@@ -181,42 +182,42 @@ enum Group {
     Foreign,
 }
 
-/// Stands for no element in [`Open::nearest`]; larger than any index, for the least one to be found.
+/// No element in [`Open::nearest`]. It is larger than any index, so that a minimum ignores it.
 const NONE: usize = usize::MAX;
 
-/// An open element, and what it says of the text in it.
+/// An open element, and what it means for its text.
 #[derive(Clone, Debug)]
 struct Open {
     name: String,
     begins: usize,
     kind: BlockKind,
     left_out: bool,
-    /// Whether it is part of a drawing or a formula, where the names mean something else.
+    /// Whether it is part of a drawing or a formula, in which names have other meanings.
     foreign: bool,
     /// The innermost open element of each [`Group`] that a start tag here can end.
     nearest: [usize; 8],
-    /// An end tag of an inline element ends nothing outside of this element.
+    /// The element that limits the end tags of inline elements. They end nothing outside of it.
     block: usize,
-    /// An end tag of an element that is no part of a table ends nothing outside of this one.
+    /// The element that limits all end tags but those of tables.
     scope: usize,
 }
 
-/// A page that is read.
+/// The state while a page is read.
 struct Page<'a, 'b> {
     text: &'a str,
     lines: Lines,
-    /// The line of the file that the text begins on.
+    /// The line of the file on which the text begins.
     first: usize,
-    /// Whether the text is a part of a file of another markup.
+    /// Whether the text is a fragment in a file of another markup.
     fragment: bool,
     builder: &'b mut Builder,
-    /// The open elements, after one that stands for the page.
+    /// The open elements. The first one stands for the page.
     open: Vec<Open>,
-    /// Where in `open` the elements of a name are.
+    /// For each name, the indices of its elements in `open`.
     by_name: HashMap<String, Vec<usize>>,
-    /// Whether the innermost heading has words already.
+    /// Whether the innermost heading already has words.
     heading_has_words: bool,
-    /// Where the last token ended.
+    /// The end of the last token.
     read: usize,
     comment_without_end: bool,
     tag_without_end: bool,
@@ -248,7 +249,7 @@ impl<'a, 'b> Page<'a, 'b> {
         }
     }
 
-    /// The line of the file that a byte of the text stands on.
+    /// The line of the file for a byte of the text.
     fn line(&self, byte: usize) -> usize {
         self.lines.at(byte) + self.first - 1
     }
@@ -286,8 +287,8 @@ impl<'a, 'b> Page<'a, 'b> {
         self.read = span.end;
     }
 
-    /// Takes the words of a stretch of text. They come from the file's text rather than from the token, whose line ends may be
-    /// written as references and then end no line of the file.
+    /// Adds the words in a range of the text. They come from the file and not from the token: the token has a line end
+    /// for a reference such as `&#10;`, which does not end a line of the file.
     fn words(&mut self, span: Span<usize>) {
         if self.inner().left_out {
             return;
@@ -313,7 +314,7 @@ impl<'a, 'b> Page<'a, 'b> {
     }
 
     fn comment(&mut self, comment: &str, begins: usize) {
-        // Declarations and processing instructions come as comments too, and are none to an author.
+        // The tokenizer also gives declarations and processing instructions as comments. They are skipped.
         if !self.text.get(begins..).is_some_and(|text| text.starts_with("<!--")) {
             return;
         }
@@ -323,7 +324,7 @@ impl<'a, 'b> Page<'a, 'b> {
             self.builder.begin(kind);
         }
         if self.comment_without_end {
-            let message = "The comment that begins here has no end, so that all behind it is left out.";
+            let message = "The comment that begins here has no end, so everything after it is left out.";
             self.builder.note(line, message.to_owned());
         }
     }
@@ -346,7 +347,7 @@ impl<'a, 'b> Page<'a, 'b> {
         }
         if !is(VOID, name) {
             self.open(name, tag);
-            // What a fragment shows of an element is read like all of it.
+            // An element that a fragment shows is tokenized as ordinary HTML.
             let as_html = self.fragment && !is(LEFT_OUT_OF_FRAGMENTS, name);
             if let Some(state) = state_in(name).filter(|_| !as_html) {
                 tokens.set_state(state);
@@ -358,7 +359,7 @@ impl<'a, 'b> Page<'a, 'b> {
         }
     }
 
-    /// Ends what the start of an element ends.
+    /// Ends the elements that the start of another element ends.
     fn close_before(&mut self, name: &str, at: usize) {
         let block = is(BLOCKS, name);
         let nearest = |page: &Self, group: Group| page.inner().nearest[group as usize];
@@ -388,7 +389,7 @@ impl<'a, 'b> Page<'a, 'b> {
         self.close(outermost, false, at);
     }
 
-    /// Opens an element inside of the innermost one.
+    /// Opens an element within the innermost one.
     fn open(&mut self, name: &str, tag: &StartTag<usize>) {
         let here = self.open.len();
         let mut open = Open {
@@ -396,12 +397,13 @@ impl<'a, 'b> Page<'a, 'b> {
             begins: tag.span.start,
             ..self.inner().clone()
         };
-        open.left_out |= match self.fragment {
-            true => is(LEFT_OUT_OF_FRAGMENTS, name),
-            false => is(LEFT_OUT, name) || is_unseen(tag),
+        open.left_out |= if self.fragment {
+            is(LEFT_OUT_OF_FRAGMENTS, name)
+        } else {
+            is(LEFT_OUT, name) || is_unseen(tag)
         };
         if open.foreign {
-            // Here a drawing or a formula holds HTML.
+            // These elements of drawings and formulas hold HTML.
             if matches!(name, "foreignobject" | "desc" | "title" | "annotation-xml") {
                 open.foreign = false;
                 open.nearest = [NONE; 8];
@@ -417,7 +419,7 @@ impl<'a, 'b> Page<'a, 'b> {
 
     fn end(&mut self, name: &str, at: usize) {
         if name == "br" {
-            // Browsers take this mistake for a line break.
+            // Browsers read this mistake as a line break.
             if !self.inner().left_out {
                 self.builder.space();
             }
@@ -433,7 +435,7 @@ impl<'a, 'b> Page<'a, 'b> {
         };
         let same = self.by_name.get(name).and_then(|all| all.last()).copied();
         let meant = match same {
-            // The end tag of any heading ends the one that is open.
+            // The end tag of any heading ends the open heading.
             None if is(HEADINGS, name) => Some(inner.nearest[Group::Heading as usize]),
             other => other,
         };
@@ -446,7 +448,8 @@ impl<'a, 'b> Page<'a, 'b> {
         }
     }
 
-    /// Ends the element at an index and all in it, by an end tag `of_its_own` or by something else at the byte `at`.
+    /// Ends the element at an index and everything within it at byte `at`. `of_its_own` says that its own end tag does
+    /// so.
     fn close(&mut self, index: usize, of_its_own: bool, at: usize) {
         while self.open.len() > index.max(1) {
             let Some(open) = self.open.pop() else { return };
@@ -460,7 +463,7 @@ impl<'a, 'b> Page<'a, 'b> {
             if outermost_left_out && !(expected || at_end || closed) {
                 let name: String = open.name.chars().filter(|c| !c.is_control()).take(20).collect();
                 let message = format!(
-                    "The <{name}> that begins here has no end tag, so that all up to line {} is left out.",
+                    "The <{name}> that begins here has no end tag, so everything up to line {} is left out.",
                     self.line(at)
                 );
                 self.builder.note(self.line(open.begins), message);
@@ -471,7 +474,7 @@ impl<'a, 'b> Page<'a, 'b> {
     fn finish(mut self) {
         let behind = self.text.get(self.read..).unwrap_or_default();
         if self.tag_without_end && behind.contains(char::is_alphanumeric) {
-            let message = "The tag that begins here has no end, so that all behind it is left out.";
+            let message = "The tag that begins here has no end, so everything after it is left out.";
             self.builder.note(self.line(self.read), message.to_owned());
         }
         self.close(1, false, self.text.len());
@@ -479,7 +482,7 @@ impl<'a, 'b> Page<'a, 'b> {
     }
 }
 
-/// Whether the tag itself says that its element is not seen.
+/// Whether the attributes of a tag hide its element.
 fn is_unseen(tag: &StartTag<usize>) -> bool {
     let attribute = |name: &[u8]| {
         tag.attributes
@@ -491,7 +494,7 @@ fn is_unseen(tag: &StartTag<usize>) -> bool {
 }
 
 impl Open {
-    /// What the name of an HTML element at the index `here` says of the text in it.
+    /// Applies the name of an HTML element at index `here` to its text.
     fn enter(&mut self, name: &str, here: usize) {
         let scope = is(SCOPES, name);
         if is(BLOCKS, name) || scope {
@@ -538,7 +541,7 @@ fn is(names: &[&str], name: &str) -> bool {
     names.contains(&name)
 }
 
-/// How the content of an element is read. The standard has the builder of the tree tell the tokenizer.
+/// How the content of an element is tokenized. The standard leaves this to the tree builder.
 fn state_in(name: &str) -> Option<State> {
     match name {
         "title" | "textarea" => Some(State::RcData),
@@ -549,17 +552,17 @@ fn state_in(name: &str) -> Option<State> {
     }
 }
 
-/// What browsers show of a line of text. They drop zero bytes, and end tags without a name except in a title; the tokenizer has
-/// both inside of one text, and what stands before and behind them is no common reference.
+/// The parts of a line that browsers show. They drop zero bytes, and outside of a title, end tags without a name. The
+/// tokenizer leaves both in the text. A reference does not reach across them.
 fn shown_parts(line: &str, in_title: bool) -> impl Iterator<Item = &str> {
     let dropped = if in_title { "\0" } else { "</>" };
     line.split(dropped).flat_map(|part| part.split('\0'))
 }
 
-/// A part of a line with its references replaced. Line ends that references stand for become spaces.
+/// A part of a line with its references replaced. A reference to a line end becomes a space.
 fn decoded(part: &str) -> String {
     let mut tokens = Tokenizer::new(part);
-    // In this state only references have a meaning.
+    // In this state, the tokenizer recognises only references.
     tokens.set_state(State::RcData);
     let mut text = String::with_capacity(part.len());
     while let Some(Ok(token)) = tokens.next() {
@@ -634,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prose_is_left_out() {
+    fn what_is_not_prose_is_left_out() {
         for name in LEFT_OUT.iter().filter(|name| **name != "plaintext") {
             let html = format!("<p>Before</p><{name} id=a>secret <g>x</g></{name}><p>behind</p>");
             assert_eq!(texts(&html), ["Before", "behind"], "{name}");
@@ -746,8 +749,7 @@ mod tests {
 
     #[test]
     fn a_megabyte_of_anything_takes_no_time() {
-        // Each takes a tenth to a third of a second when optimised; quadratic time would be minutes.
-        // What takes a tenth of a second takes minutes where time grows with the square.
+        // Each takes a tenth to a third of a second when optimised. Quadratic time would take minutes.
         let limit = Duration::from_secs(20);
         let parts = [
             "<",
@@ -807,7 +809,7 @@ mod tests {
         }
     }
 
-    /// Pieces of HTML in any order.
+    /// Scraps of HTML in any order.
     fn soup() -> impl Strategy<Value = String> {
         let names =
             BLOCKS
@@ -874,9 +876,9 @@ mod tests {
                     }
                     Token::String(string) if !raw => {
                         let source = &html[string.span.start..string.span.end];
-                        // The tokenizer has made one of the two that end a line in the source; a reference stands for itself.
+                        // The tokenizer makes one line end of two characters, but keeps references as they are.
                         let plain = |text: &str| text.replace(['\r', '\n'], " ").replace(['\0', '\u{fffd}'], "");
-                        // In one line, as the line ends that references stand for are in the token.
+                        // All line ends become spaces, because references put line ends into the token too.
                         let line = source.replace("\r\n", "\n").replace(['\r', '\n'], " ");
                         let shown: String = shown_parts(&line, title).map(decoded).collect();
                         prop_assert_eq!(plain(&shown), plain(&String::from_utf8_lossy(&string)));
@@ -897,7 +899,7 @@ mod tests {
                 1..60,
             )
         ) {
-            // Each word has its number, to be found again. It follows a space, so that no reference swallows it.
+            // Each word has a number, so that it can be found again. A space before it keeps references away.
             let words: Vec<String> = parts.iter().zip(1..).map(|((_, word), number)| format!("{word}{number}")).collect();
             let html: String = parts.iter().zip(&words).map(|((markup, _), word)| format!("{markup} {word}")).collect();
             let line_of = |word: &str| html[..html.find(&format!(" {word}")).unwrap_or(0)].matches('\n').count() + 1;

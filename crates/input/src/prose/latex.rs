@@ -1,29 +1,31 @@
-//! LaTeX: what a reader of the typeset document reads as running text.
+//! LaTeX: the running text of the typeset document.
 //!
-//! A parser of TeX has to run the macros, so no crate could read a document truly; this one scans characters and knows the usual
-//! commands by name. A first pass pairs braces and environments; the second takes the text. Neither looks back, so that the time
-//! grows with the length of the file only.
+//! Only TeX itself can read a document exactly, because it must run the macros. This module scans characters and knows
+//! the usual commands by name. The first pass pairs braces and environments, and the second extracts the text. Neither
+//! goes back, so the time is linear in the length of the file.
 //!
-//! Where there is `\begin{document}`, only what stands behind it counts, and the title in front. Left out are comments, formulas,
-//! code, tables in cells, pictures, bibliographies, algorithms, citations, labels, references to labels, addresses, lengths,
-//! authors and definitions. An unknown command goes, with the options in brackets that touch it, and its arguments in braces
-//! stay as text. Footnotes are blocks of their own behind the paragraph that they belong to; one inside of another stays in it.
+//! If there is a `\begin{document}`, only the title and the text after it count. Comments, formulas, code, tables,
+//! pictures, bibliographies, algorithms, citations, labels, references to labels, addresses, lengths, authors and
+//! definitions are left out. An unknown command is removed with the options in brackets right after it, but its
+//! arguments in braces stay as text. A footnote becomes a block after its paragraph. A footnote within a footnote stays
+//! in it.
 //!
-//! Limits: macros that the document defines are not expanded, and `\input` is not followed. `\iffalse` reaches to the first `\fi`.
-//! A formula is not looked for over an empty line, which TeX forbids in one. Text inside of a formula (`\text`) goes with it. What
-//! a comment at the end of a line joins in TeX stays apart here. Lengths of plain TeX (`\vskip 2pt`) stay as text.
+//! Limits: macros of the document are not expanded, and `\input` is not followed. `\iffalse` reaches to the first
+//! `\fi`. A formula must end before an empty line, which TeX forbids in formulas. Text within a formula (`\text`) is
+//! left out. TeX joins the words around a comment at the end of a line; here they stay separate. Lengths of plain TeX
+//! (`\vskip 2pt`) stay as text.
 
 use super::{BlockKind, Builder, LineUnit, Lines, Prose};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-/// How far the end of `\verb` or of an address is looked for on its line, in bytes.
+/// How far the search for the end of `\verb` or of an address goes on its line, in bytes.
 const LONGEST_INSIDE: usize = 1000;
 
-/// The longest name of an environment that is looked for, in bytes.
+/// The longest name of an environment, in bytes.
 const LONGEST_NAME: usize = 60;
 
-/// The prose of a LaTeX document.
+/// Extracts the prose of a LaTeX document.
 pub fn extract(text: &str) -> Prose {
     let body = body(text);
     let mut scanner = Scanner {
@@ -45,7 +47,7 @@ pub fn extract(text: &str) -> Prose {
     scanner.builder.finish(LineUnit::Line)
 }
 
-/// The part of a line in front of its comment.
+/// The part of a line before its comment.
 fn without_comment(line: &str) -> &str {
     let bytes = line.as_bytes();
     let mut at = 0;
@@ -59,7 +61,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// Where the body of the document stands: all of it where it does not say.
+/// The body of the document, or the whole document if it does not mark its body.
 fn body(text: &str) -> Range<usize> {
     let place = |mark: &str, from: usize| {
         let mut start = from;
@@ -80,12 +82,12 @@ fn body(text: &str) -> Range<usize> {
     }
 }
 
-/// What belongs together in a text, so that nothing has to be searched for twice.
+/// The pairs of braces, brackets and environments in a text, so that no search is repeated.
 #[derive(Debug, Default)]
 struct Pairs {
-    /// The closing brace of each opening one, and the bracket that ends an option of each that may begin one, in their order.
+    /// Pairs of an opening brace and its closing one, or an opening bracket and its closing one, in order.
     closing: Vec<(usize, usize)>,
-    /// For each `\begin`: where its `\end` begins, and where it is over.
+    /// For each `\begin`, the range of its `\end`.
     environments: HashMap<usize, Range<usize>>,
 }
 
@@ -94,11 +96,11 @@ impl Pairs {
         let bytes = text.as_bytes();
         let mut pairs = Self::default();
         let mut braces: Vec<usize> = Vec::new();
-        // Brackets without an end yet, each with the number of braces around it. An option ends at the first closing bracket
-        // that stands in the same braces.
+        // The open brackets, each with the number of braces around it. An option ends at the first closing bracket
+        // within the same braces.
         let mut brackets: Vec<(usize, usize)> = Vec::new();
         let mut environments: Vec<(&str, usize)> = Vec::new();
-        // How many environments of a name are open, so that a stray end closes nothing.
+        // How many environments of each name are open, so that a stray end closes nothing.
         let mut open: HashMap<&str, usize> = HashMap::new();
         let mut endless: HashSet<&str> = HashSet::new();
         let mut at = 0;
@@ -181,14 +183,14 @@ impl Pairs {
         pairs
     }
 
-    /// Where the brace or the bracket closes that opens at a byte.
+    /// The end of the brace or the bracket that opens at a byte.
     fn close_of(&self, open: usize) -> Option<usize> {
         let index = self.closing.binary_search_by_key(&open, |(start, _)| *start).ok()?;
         Some(self.closing[index].1)
     }
 }
 
-/// The braces of an address, in which a percent sign begins no comment.
+/// The braces of an address. A percent sign in an address begins no comment.
 fn address(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = &text[at + 1..];
     let name = command_name(rest);
@@ -203,7 +205,7 @@ fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |length| at + length)
 }
 
-/// The name of the environment that a command at a byte begins or ends, and where the command is over.
+/// The name of the environment that a command at a byte begins or ends, and the end of the command.
 fn environment<'a>(text: &'a str, at: usize, command: &str) -> Option<(&'a str, usize)> {
     let rest = text[at..].strip_prefix(command)?;
     let inner = rest.trim_start_matches([' ', '\t']).strip_prefix('{')?;
@@ -219,14 +221,14 @@ fn environment<'a>(text: &'a str, at: usize, command: &str) -> Option<(&'a str, 
     Some((inner[..length].trim(), start + length + 1))
 }
 
-/// Where the end of an environment that holds raw text begins and is over.
+/// The range of the `\end` of an environment that holds raw text.
 fn verbatim_end(text: &str, from: usize, name: &str) -> Option<Range<usize>> {
     let end = format!(r"\end{{{name}}}");
     let start = from + text[from..].find(&end)?;
     Some(start..start + end.len())
 }
 
-/// The text of `\verb` or another command of its kind that begins at a byte, and where the command is over.
+/// The text of a command such as `\verb` at a byte, and the end of the command.
 fn verb(text: &str, at: usize) -> Option<(Range<usize>, usize)> {
     let rest = &text[at..];
     let mut from = at
@@ -238,13 +240,13 @@ fn verb(text: &str, at: usize) -> Option<(Range<usize>, usize)> {
         if text[from..].starts_with('[') {
             from += 1 + bounded_find(&text[from..], ']')?;
         }
-        // The language of the code.
+        // The braces hold the language of the code.
         if rest.starts_with(r"\mintinline") && text[from..].starts_with('{') {
             from += 1 + bounded_find(&text[from..], '}')?;
         }
     }
     let mark = text[from..].chars().next()?;
-    // `\verbatiminput` is a command of another name.
+    // `\verbatiminput` is another command.
     if mark.is_ascii_alphabetic() || mark.is_whitespace() {
         return None;
     }
@@ -254,7 +256,7 @@ fn verb(text: &str, at: usize) -> Option<(Range<usize>, usize)> {
     Some((start..end, end + close.len_utf8()))
 }
 
-/// Where a character stands on the rest of a line, not too far.
+/// The position of a character on the rest of a line, if it is not too far.
 fn bounded_find(text: &str, mark: char) -> Option<usize> {
     for (at, c) in text.char_indices() {
         if c == mark {
@@ -282,7 +284,7 @@ fn is_verbatim(name: &str) -> bool {
     )
 }
 
-/// What a formula's end looks like; the index of its place in [`Scanner::missing`].
+/// The kinds of a formula's end. The value is an index into [`Scanner::missing`].
 #[derive(Clone, Copy, Debug)]
 enum Close {
     Dollar = 0,
@@ -302,26 +304,26 @@ impl Close {
     }
 }
 
-/// What becomes of a command.
+/// How a command is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
-    /// It goes with this many arguments.
+    /// Remove it with this many arguments.
     Drop(usize),
-    /// It stands for letters, and the white space behind it is none.
+    /// It stands for letters, and the white space after it does not count.
     Letter(&'static str),
-    /// It stands for a sign or a word.
+    /// It stands for a sign or a word, and the white space after it counts.
     Sign(&'static str),
-    /// It parts words.
+    /// It separates words.
     Space,
-    /// An accent for the letter behind it.
+    /// It puts an accent on the next letter.
     Accent(char),
-    /// Its argument is a block of its own, behind this many that go.
+    /// Remove this many arguments. The next one is a block of its own.
     Block(BlockKind, usize),
     /// It begins an item.
     Item,
     /// It ends the paragraph.
     Paragraph,
-    /// It goes, and with it this many arguments; what is behind them stays.
+    /// Remove it with this many arguments, and keep the ones after them.
     Keep(usize),
     Footnote,
     Definition,
@@ -467,14 +469,14 @@ fn sign(name: &str) -> Option<Command> {
     Some(Command::Sign(sign))
 }
 
-/// What becomes of an environment.
+/// How an environment is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Environment {
-    /// It stands in the middle of a sentence.
+    /// It is a formula within a sentence. Remove it.
     Formula,
-    /// It goes, and ends the paragraph.
+    /// Remove it, and end the paragraph.
     Dropped,
-    /// Its text stays, behind this many arguments.
+    /// Remove this many arguments, and keep the text.
     Kept(usize),
 }
 
@@ -499,22 +501,22 @@ struct Scanner<'a> {
     lines: Lines,
     pairs: Pairs,
     builder: Builder,
-    /// What the current block is.
+    /// The kind of the current block.
     kind: BlockKind,
-    /// Whether white space came behind the last text.
+    /// Whether white space follows the last text.
     gap: bool,
-    /// Whether something was left out behind it.
+    /// Whether something was left out after the last text.
     dropped: bool,
     /// The footnotes of the current block.
     footnotes: Vec<Range<usize>>,
     in_footnote: bool,
-    /// Stretches in which a search for the end of a formula found none, so that it is not made twice.
+    /// Ranges in which a search for the end of a formula failed, so that it is not repeated.
     missing: [(usize, usize); 4],
     has_fi: bool,
 }
 
 impl Scanner<'_> {
-    /// Ends the block, and begins one of a kind behind its footnotes.
+    /// Ends the block, adds its footnotes, and begins a block of a kind.
     fn break_block(&mut self, kind: BlockKind) {
         self.begin(BlockKind::Paragraph);
         if !self.in_footnote {
@@ -547,14 +549,14 @@ impl Scanner<'_> {
         }
     }
 
-    /// Adds text of one line, which stands at a byte of the file or for what stands there.
+    /// Adds text of one line. It stands at a byte of the file, or replaces what stands there.
     fn add(&mut self, text: &str, at: usize) {
         let trimmed = text.trim_start();
         self.gap |= trimmed.len() < text.len();
         if trimmed.is_empty() {
             return;
         }
-        // No space stays in front of punctuation where a citation stood between.
+        // No space stays before punctuation where a citation was left out.
         if self.gap && !(self.dropped && trimmed.starts_with(['.', ',', ';', ':', '!', '?', ')'])) {
             self.builder.space();
         }
@@ -564,13 +566,13 @@ impl Scanner<'_> {
         self.dropped = false;
     }
 
-    /// Says that something is left out here.
+    /// Notes that something is left out here.
     fn left_out(&mut self) {
         self.gap = true;
         self.dropped = true;
     }
 
-    /// Looks for marks and the title in front of the document.
+    /// Looks for marks and the title before the body.
     fn preamble(&mut self, end: usize) {
         let mut at = 0;
         let text = self.text;
@@ -591,7 +593,7 @@ impl Scanner<'_> {
                     self.break_block(BlockKind::Paragraph);
                 }
             }
-            // Comments inside of the title were taken with it.
+            // Comments within the title were read with it.
             if code.len() < line.len() && title.is_none_or(|close| close < at + code.len()) {
                 self.builder.mark(&line[code.len() + 1..], self.lines.at(at));
             }
@@ -599,12 +601,12 @@ impl Scanner<'_> {
         }
     }
 
-    /// Takes the text of a range.
+    /// Extracts the text of a range.
     fn scan(&mut self, range: Range<usize>) {
         let bytes = self.text.as_bytes();
         let Range { start: mut at, end } = range;
         let mut from = at;
-        // Where the arguments end that are blocks of their own, and what goes on behind them.
+        // The ends of arguments that are blocks of their own, and the kind of block that continues after each.
         let mut blocks: Vec<(usize, BlockKind)> = Vec::new();
         while at < end {
             let byte = bytes[at];
@@ -616,7 +618,7 @@ impl Scanner<'_> {
                 continue;
             }
             self.flush(from, at);
-            // A formula or an environment may have reached over the end of the argument that it began in.
+            // A formula or an environment may have run past the end of the argument that it began in.
             while let Some((_, kind)) = blocks.pop_if(|(close, _)| *close < at) {
                 self.break_block(kind);
             }
@@ -627,7 +629,7 @@ impl Scanner<'_> {
                     if let Some((_, kind)) = blocks.pop_if(|(close, _)| *close == at) {
                         self.break_block(kind);
                     }
-                    // What two arguments say is not one word.
+                    // Two adjacent arguments are not one word.
                     self.gap |= bytes.get(at + 1) == Some(&b'{');
                     at + 1
                 }
@@ -670,7 +672,7 @@ impl Scanner<'_> {
         at + written.len()
     }
 
-    /// Leaves out a comment up to the end of its line, which parts words as any.
+    /// Leaves out a comment. The end of its line separates words, like any line end.
     fn comment(&mut self, at: usize, end: usize) -> usize {
         let stop = line_end(self.text, at).min(end);
         let comment = &self.text[at + 1..stop];
@@ -684,7 +686,7 @@ impl Scanner<'_> {
         stop
     }
 
-    /// Takes the end of a line, and empty lines behind it, which end the paragraph.
+    /// Reads the end of a line. Empty lines after it end the paragraph.
     fn line_break(&mut self, at: usize, end: usize) -> usize {
         let bytes = self.text.as_bytes();
         let mut next = at + 1;
@@ -705,20 +707,20 @@ impl Scanner<'_> {
         next
     }
 
-    /// Leaves out a formula between dollars.
+    /// Leaves out a formula between dollar signs.
     fn dollar(&mut self, at: usize, end: usize) -> usize {
         let is_double = self.text[at + 1..end].starts_with('$');
         let close = if is_double { Close::Dollars } else { Close::Dollar };
         self.formula(at + 1 + usize::from(is_double), end, close)
     }
 
-    /// Goes behind a formula whose inside begins at `from`, or stays there where it has no end.
+    /// Skips a formula whose content begins at `from`. Returns `from` if it has no end.
     fn formula(&mut self, from: usize, end: usize, close: Close) -> usize {
         self.left_out();
         self.close(from, end, close).map_or(from, |at| at + close.mark().len())
     }
 
-    /// Where an end is, before an empty line.
+    /// The end of a formula before an empty line.
     fn close(&mut self, from: usize, end: usize, close: Close) -> Option<usize> {
         let (begun, given_up) = self.missing[close as usize];
         if (begun..given_up).contains(&from) {
@@ -751,7 +753,7 @@ impl Scanner<'_> {
         None
     }
 
-    /// Goes behind spaces, and the end of one line.
+    /// Skips spaces and the end of one line.
     fn skip_space(&self, at: usize) -> usize {
         let rest = &self.text.as_bytes()[at..];
         let mut lines = 0;
@@ -765,7 +767,7 @@ impl Scanner<'_> {
         if lines < 2 { at + length } else { at }
     }
 
-    /// Goes behind a star and optional arguments, to where an argument may begin.
+    /// Skips a star and optional arguments.
     fn skip_options(&mut self, at: usize) -> usize {
         let mut at = at + usize::from(self.text[at..].starts_with('*'));
         while self.text[at..].starts_with('[') {
@@ -777,7 +779,7 @@ impl Scanner<'_> {
         at
     }
 
-    /// Goes behind a number of arguments, with the options between them.
+    /// Skips a number of arguments and the options between them.
     fn skip_arguments(&mut self, at: usize, count: usize) -> usize {
         let mut at = self.skip_options(at);
         for _ in 0..count {
@@ -792,7 +794,7 @@ impl Scanner<'_> {
         at
     }
 
-    /// Takes a command, and says where to go on.
+    /// Reads a command. Returns where to continue.
     fn command(&mut self, at: usize, end: usize, blocks: &mut Vec<(usize, BlockKind)>) -> usize {
         let text = self.text;
         let name = command_name(&text[at + 1..end]);
@@ -885,7 +887,7 @@ impl Scanner<'_> {
         next.min(end)
     }
 
-    /// Takes a command whose name is no letter.
+    /// Reads a command whose name is not a letter.
     fn symbol(&mut self, at: usize, end: usize) -> usize {
         let Some(c) = self.text[at + 1..end].chars().next() else {
             return end;
@@ -903,9 +905,9 @@ impl Scanner<'_> {
                 self.gap = true;
                 self.skip_options(behind).min(end)
             }
-            // The end of a line stays, since an empty line may follow it.
+            // The end of the line stays, because an empty line may follow.
             '\n' => at + 1,
-            // The end of a formula without a beginning is among these.
+            // These include the end of a formula without a beginning.
             ',' | ';' | ':' | '>' | ' ' | '\t' | '\r' | ')' | ']' => {
                 self.gap = true;
                 behind
@@ -914,7 +916,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Takes the letter behind an accent.
+    /// Reads the letter after an accent.
     fn accent(&mut self, accent: char, at: usize, behind: usize, end: usize) -> usize {
         let text = self.text;
         let start = behind + text[behind..end].len() - text[behind..end].trim_start_matches([' ', '\t']).len();
@@ -933,7 +935,7 @@ impl Scanner<'_> {
         let spaced = text[after..end].trim_start_matches([' ', '\t']);
         let after = match (is_braced, spaced.starts_with('}')) {
             (true, true) => end - spaced.len() + 1,
-            // More than a letter stands in the braces: they are a group like any other.
+            // The braces hold more than a letter, so they are an ordinary group.
             _ => after,
         };
         let mut shown = [0; 8];
@@ -941,7 +943,7 @@ impl Scanner<'_> {
         after
     }
 
-    /// Takes the label of an item as its text.
+    /// Reads the label of an item as part of its text.
     fn item_label(&mut self, at: usize, end: usize) -> usize {
         if !self.text[at..end].starts_with('[') {
             return at;
@@ -986,7 +988,7 @@ impl Scanner<'_> {
         self.flush(start, to);
     }
 
-    /// Takes the beginning of an environment, or leaves out all of it.
+    /// Reads the beginning of an environment, or leaves the whole environment out.
     fn environment(
         &mut self,
         begin: Range<usize>,
@@ -1002,7 +1004,7 @@ impl Scanner<'_> {
             .cloned()
             .filter(|range| range.end <= end);
         match (Environment::of(name), range) {
-            // A slide's title stands in braces.
+            // The title of a slide stands in braces.
             (Environment::Kept(0), _) if name == "frame" => {
                 let open = self.skip_options(behind);
                 match self.pairs.close_of(open).filter(|close| *close < end) {
@@ -1030,7 +1032,7 @@ impl Scanner<'_> {
                 let next = self.skip_options(behind);
                 self.skip_arguments(next, count).min(end)
             }
-            // Without an end, only the command can be left out.
+            // Without an end, only the command itself is left out.
             (_, None) => {
                 self.break_block(BlockKind::Paragraph);
                 behind.min(end)
@@ -1038,7 +1040,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Goes behind the definition of a macro by `\newcommand` or its kind.
+    /// Skips the definition of a macro by a command such as `\newcommand`.
     fn macro_definition(&mut self, at: usize) -> usize {
         let at = at + usize::from(self.text[at..].starts_with('*'));
         let at = self.skip_space(at);
@@ -1047,7 +1049,7 @@ impl Scanner<'_> {
         } else {
             self.skip_arguments(at, 1)
         };
-        // The arguments are described in brackets, or in braces of their own.
+        // Brackets or braces of their own describe the arguments.
         for _ in 0..2 {
             at = self.skip_arguments(at, 1);
             if !self.text[at..].starts_with('{') {
@@ -1057,7 +1059,7 @@ impl Scanner<'_> {
         at
     }
 
-    /// Goes behind a definition of TeX: up to the brace on the same line, and what it holds.
+    /// Skips a definition of TeX: everything up to a brace on the same line, and the content of the braces.
     fn definition(&mut self, at: usize) -> usize {
         let Some(open) = bounded_find(&self.text[at..], '{') else {
             return self.skip_control(at);
@@ -1065,7 +1067,7 @@ impl Scanner<'_> {
         self.pairs.close_of(at + open).map_or(at, |close| close + 1)
     }
 
-    /// Goes behind a command without taking it.
+    /// Skips a command.
     fn skip_control(&self, at: usize) -> usize {
         let at = at + self.text[at..].len() - self.text[at..].trim_start_matches([' ', '\t']).len();
         match self.text[at..].strip_prefix('\\') {
@@ -1079,7 +1081,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Goes behind what never holds.
+    /// Skips the text after `\iffalse`.
     fn if_false(&mut self, at: usize) -> usize {
         let found = if self.has_fi {
             self.text[at..].find(r"\fi")
@@ -1092,7 +1094,7 @@ impl Scanner<'_> {
     }
 }
 
-/// The letters that a text begins with; an at sign counts as one, as in the code of packages.
+/// The letters that a text begins with. An at sign counts as a letter, as in the code of packages.
 fn command_name(text: &str) -> &str {
     let length = text
         .bytes()
@@ -1101,7 +1103,7 @@ fn command_name(text: &str) -> &str {
     &text[..length]
 }
 
-/// Letters with an accent: the accent, and pairs of the plain letter and the other.
+/// For each accent, pairs of the plain letter and the accented one.
 const ACCENTED: [(char, &str); 14] = [
     ('\'', "AÁEÉIÍOÓUÚYÝaáeéiíoóuúyýCĆcćLĹlĺNŃnńRŔrŕSŚsśZŹzźGǴgǵ"),
     ('`', "AÀEÈIÌOÒUÙaàeèiìoòuùNǸnǹ"),
@@ -1119,7 +1121,7 @@ const ACCENTED: [(char, &str); 14] = [
     ('d', "AẠaạEẸeẹIỊiịOỌoọUỤuụYỴyỵSṢsṣTṬtṭHḤhḥNṆnṇRṚrṛDḌdḍLḶlḷ"),
 ];
 
-/// A letter with an accent: one character where there is one, else the letter and a combining mark.
+/// A letter with an accent: one character if Unicode has it, or else the letter and a combining mark.
 fn accented(accent: char, letter: char, room: &mut [u8; 8]) -> &str {
     let pairs = ACCENTED
         .iter()
@@ -1168,7 +1170,7 @@ mod tests {
         tests::kinds(extract(text))
     }
 
-    /// What a text without paragraphs becomes.
+    /// The extracted text of an input without paragraphs.
     fn shown_of(text: &str) -> String {
         texts(text).join(" / ")
     }
@@ -1240,7 +1242,7 @@ mod tests {
     }
 
     #[test]
-    fn footnotes_stand_behind_their_paragraph() {
+    fn footnotes_follow_their_paragraph() {
         let text = "The hen\\footnote{A bird.\\footnote{Or not.}} lays\\footnotemark[2].\n\nNext.\n";
         assert_eq!(texts(text), ["The hen lays.", "A bird. Or not.", "Next."]);
     }
@@ -1365,7 +1367,7 @@ mod tests {
     }
 
     #[test]
-    fn words_keep_their_lines_behind_what_is_left_out() {
+    fn words_keep_their_lines_after_what_is_left_out() {
         let prose = extract("One $a\n+ b$ two\n\\cite{c,\nd} three\n\\begin{align}\nx\n\\end{align}\nfour\r\nfive.\n");
         let block = &prose.blocks[0];
         let pieces: Vec<(&str, usize)> = block
@@ -1389,7 +1391,7 @@ mod tests {
 
     #[test]
     fn a_megabyte_of_anything_takes_no_time() {
-        // What takes a tenth of a second takes minutes where time grows with the square.
+        // Each takes about a tenth of a second. Quadratic time would take minutes.
         let limit = Duration::from_secs(20);
         for part in [
             "{",

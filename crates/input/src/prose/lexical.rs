@@ -1,37 +1,39 @@
-//! Comments found by reading signs from left to right, without a grammar.
+//! Finds comments by scanning from left to right, without a grammar.
 //!
-//! A comment is told from code by where strings begin and end, for which no parser is needed. What a parser would add costs more
-//! than it gives: it is C that reads what strangers send, and files can be made that it takes minutes or the whole stack for.
+//! To find comments, it is enough to know where strings begin and end. A parser would cost more than it gives: it would
+//! be C code that reads untrusted input, and some files would take it minutes or overflow its stack.
 //!
-//! A quote of a string of one line counts as one only where another on its line closes it, so that a sign that is misread (an
-//! apostrophe, a regular expression) does harm to one line and no more. Strings over several lines are those of a language's own
-//! marks for that (`"""`, backticks, `r#"`, here-documents), where they have an end; in Rust ordinary ones are such too.
+//! A quotation mark opens a string on one line only if another one closes it on the same line. So a misread character,
+//! such as an apostrophe or a slash, spoils one line at most. Strings over several lines need the marks that a language
+//! has for them (`"""`, backticks, `r#"`, here-documents) and an end. In Rust, ordinary strings may run over several
+//! lines too.
 //!
-//! Each byte is looked at a bounded number of times: what was looked for in vain is not looked for again.
+//! Each byte is visited a bounded number of times: a search that failed is never repeated.
 //!
-//! Limits: in other ordinary strings over several lines, what looks like a comment is read as one. Code within a string (`${…}`)
-//! is part of it. Of PHP the HTML around the code is not read.
+//! Limits: where another language lets an ordinary string run over several lines, the scanner reads comments in it.
+//! Code within a string (`${…}`) counts as part of the string. In PHP, the HTML around the code is not read.
 
-use super::source::Language;
+use super::comments::Language;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// The most number signs, or letters of C++, at the quote of a raw string. People write one or two; C++ allows 16.
+/// The most number signs (Rust) or letters (C++) before the quotation mark of a raw string. People write one or two;
+/// C++ allows 16.
 const MOST_SIGNS: usize = 16;
 
-/// How far behind an apostrophe the other one of a letter may stand in Rust, in bytes: `'\u{10ffff}'`. Others begin a lifetime.
+/// The longest character literal in Rust, in bytes: `'\u{10ffff}'`. Any other apostrophe begins a lifetime.
 const LONGEST_LETTER: usize = 12;
 
-/// Where a comment stands.
+/// A comment that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Bytes of the file, with the markers.
+    /// Its range of bytes in the file, with the markers.
     pub span: Range<usize>,
-    /// Whether it is a string of Python that documents what it stands in.
+    /// Whether it is a docstring of Python.
     pub docstring: bool,
 }
 
-/// The comments of a text in its order, and the docstrings of Python.
+/// The comments of a program in order, and the docstrings of Python.
 pub fn comments_of(text: &str, language: Language) -> Vec<Found> {
     let mut lexer = Lexer {
         text,
@@ -59,21 +61,21 @@ struct Lexer<'a> {
     bytes: &'a [u8],
     language: Language,
     found: Vec<Found>,
-    /// From where on a mark does not come.
+    /// For each mark, the position from which a search found none.
     missing: HashMap<String, usize>,
-    /// Where each line begins that may end a here-document, by its word.
+    /// For each word, the starts of the lines that may end a here-document.
     ends: HashMap<&'a str, Vec<usize>>,
-    /// The words that end the here-documents which begin behind this line.
+    /// The end words of the here-documents that begin after this line.
     documents: Vec<&'a str>,
-    /// The last sign that is neither white space nor of a comment.
+    /// The last byte outside of white space and comments.
     last: Option<u8>,
     /// The last name or number.
     last_word: Range<usize>,
     /// How many brackets are open.
     brackets: usize,
-    /// Whether nothing stands before this on its line.
+    /// Whether the line has had nothing but white space so far.
     first: bool,
-    /// The first name of the last statement.
+    /// The first name of the current statement.
     statement: Range<usize>,
 }
 
@@ -88,7 +90,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Takes what stands at a byte, and says where to go on.
+    /// Reads what stands at a byte. Returns where to continue.
     fn step(&mut self, at: usize) -> usize {
         let byte = self.bytes[at];
         if byte == b'\n' {
@@ -137,12 +139,12 @@ impl<'a> Lexer<'a> {
         length.map_or(self.bytes.len(), |length| at + length)
     }
 
-    /// Where a mark begins at a byte or behind it.
+    /// The next occurrence of a mark, from a byte on.
     fn find(&mut self, mark: &str, from: usize) -> Option<usize> {
         if self.missing.get(mark).is_some_and(|missing| from >= *missing) {
             return None;
         }
-        // Marks are of ASCII, but the byte from which they are looked for may stand within a letter.
+        // Marks are ASCII, but the search may start inside a character.
         let from = (from..=self.text.len()).find(|at| self.text.is_char_boundary(*at))?;
         let found = self.text[from..].find(mark).map(|length| from + length);
         if found.is_none() {
@@ -151,9 +153,9 @@ impl<'a> Lexer<'a> {
         found
     }
 
-    /// Where a mark begins that no backslash stands before.
+    /// The next occurrence of a mark without a backslash before it.
     fn find_unescaped(&mut self, mark: &str, from: usize) -> Option<usize> {
-        // One that ends nowhere is not read again from each of its beginnings.
+        // A mark without an end is searched for only once.
         let unescaped = format!("unescaped {mark}");
         if self.missing.get(&unescaped).is_some_and(|missing| from >= *missing) {
             return None;
@@ -176,7 +178,7 @@ impl<'a> Lexer<'a> {
         let slashes = !matches!(self.language, Language::Bash | Language::Python | Language::Ruby);
         let signs = match self.language {
             Language::Python => true,
-            // A number sign within a word is none, as in `$#` and `${a#b}`.
+            // A number sign within a word begins no comment, as in `$#` and `${a#b}`.
             Language::Bash | Language::Ruby => self.before(at).is_none_or(|byte| {
                 byte.is_ascii_whitespace() || matches!(byte, b';' | b'(' | b')' | b'}' | b'&' | b'|')
             }),
@@ -184,7 +186,7 @@ impl<'a> Lexer<'a> {
             _ => false,
         };
         let strokes = slashes && rest.starts_with(b"//");
-        // In the text of JSX two strokes stand in addresses.
+        // In the text of JSX, two slashes after a colon are part of an address.
         let address = self.language.has_regular_expressions() && self.before(at) == Some(b':');
         let end = if (signs && rest.starts_with(b"#")) || (strokes && !address) {
             let end = self.comment_line_end(at);
@@ -204,7 +206,7 @@ impl<'a> Lexer<'a> {
         Some(end)
     }
 
-    /// Where a comment of one line ends. In C a backslash at the end joins the next line to it.
+    /// The end of a line comment. In C, a backslash at the end of a line continues the comment on the next one.
     fn comment_line_end(&self, at: usize) -> usize {
         let mut end = self.line_end(at);
         while matches!(self.language, Language::C | Language::Cpp)
@@ -216,7 +218,7 @@ impl<'a> Lexer<'a> {
         end
     }
 
-    /// The end of a comment in `/*` and `*/`, which is that of the file where it has none.
+    /// The end of a comment between `/*` and `*/`. An open comment ends with the file.
     fn block_end(&mut self, at: usize) -> usize {
         if self.language != Language::Rust {
             return self.find("*/", at + 2).map_or(self.bytes.len(), |end| end + 2);
@@ -241,7 +243,7 @@ impl<'a> Lexer<'a> {
         at
     }
 
-    /// The end of the string whose quote stands at a byte.
+    /// The end of the string that begins at a byte.
     fn string(&mut self, at: usize) -> Option<usize> {
         let rest = self.rest(at);
         let (quote, escapes) = match (self.language, rest[0]) {
@@ -267,7 +269,7 @@ impl<'a> Lexer<'a> {
 
     fn string_of_line(&mut self, at: usize) -> Option<usize> {
         let quote = self.bytes[at];
-        // The number 1'000 of C++.
+        // C++ has numbers such as 1'000.
         if self.language == Language::Cpp
             && quote == b'\''
             && self.before(at).is_some_and(|byte| byte.is_ascii_hexdigit())
@@ -278,7 +280,7 @@ impl<'a> Lexer<'a> {
             return self.letter(at);
         }
         let raw = self.language == Language::Bash && quote == b'\'';
-        // What has no end on its line was looked for from the first such quote on.
+        // If one quotation mark finds no end on its line, the ones after it on the line find none either.
         let given_up = format!("line {quote}");
         if self.missing.get(&given_up).is_some_and(|line_end| at < *line_end) {
             return None;
@@ -287,7 +289,7 @@ impl<'a> Lexer<'a> {
         while end < self.bytes.len() {
             match self.bytes[end] {
                 b'\n' => break,
-                // A line that goes on behind its end, as in macros.
+                // The string continues on the next line, as in macros.
                 b'\\' if !raw => end += 1,
                 byte if byte == quote => {
                     self.docstring(at, end + 1);
@@ -301,7 +303,7 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    /// The end of a letter of Rust in apostrophes. Any other apostrophe begins a lifetime.
+    /// The end of a character literal of Rust. Any other apostrophe begins a lifetime.
     fn letter(&self, at: usize) -> Option<usize> {
         let letter = self.text[at + 1..].chars().next()?;
         let behind = at + 1 + letter.len_utf8();
@@ -318,7 +320,7 @@ impl<'a> Lexer<'a> {
         )
     }
 
-    /// Keeps a string of Python that is the first statement of a module, a class or a function.
+    /// Keeps a string of Python if it is the first statement of a module, a class or a function.
     fn docstring(&mut self, at: usize, end: usize) {
         if self.language != Language::Python || self.brackets > 0 || !self.first {
             return;
@@ -339,7 +341,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Goes behind a name or a number, or behind the string that it is the prefix of.
+    /// Skips a name or a number, or the string that it is the prefix of.
     fn word(&mut self, at: usize) -> usize {
         let length = self.rest(at).iter().take_while(|byte| is_word(**byte)).count();
         let end = at + length;
@@ -351,7 +353,7 @@ impl<'a> Lexer<'a> {
             (Language::Cpp, Some(b'"')) if matches!(word, b"R" | b"u8R" | b"uR" | b"UR" | b"LR") => self.delimited(end),
             (Language::Python, Some(b'"' | b'\'')) if matches!(word, b"r" | b"R" | b"u" | b"U") => self.string(end),
             (Language::Python, Some(b'"' | b'\'')) if length <= 2 => {
-                // Bytes and formatted strings document nothing.
+                // Byte strings and formatted strings are not docstrings.
                 self.first = false;
                 self.string(end)
             }
@@ -385,7 +387,7 @@ impl<'a> Lexer<'a> {
         if self.rest(at + 1 + name).first() != Some(&b'(') {
             return None;
         }
-        // Names are free, and each that is missing costs a look at the rest of the file: one that is missing is enough.
+        // Each missing end costs a search through the rest of the file, so the first one stops all further searches.
         if self.missing.contains_key("delimited") {
             return None;
         }
@@ -397,7 +399,7 @@ impl<'a> Lexer<'a> {
         Some(end? + close.len())
     }
 
-    /// The end of a string of C# in which a backslash is one, `@"…"`.
+    /// The end of a verbatim string of C#, `@"…"`, in which a backslash is an ordinary character.
     fn verbatim(&mut self, at: usize) -> Option<usize> {
         let signs = self
             .rest(at)
@@ -416,7 +418,7 @@ impl<'a> Lexer<'a> {
         Some(end)
     }
 
-    /// The end of a regular expression of JavaScript that begins at a byte, on its line.
+    /// The end of a regular expression of JavaScript that begins at a byte. It must be on the same line.
     fn regular_expression(&mut self, at: usize) -> Option<usize> {
         let is_expected = match self.last {
             None => true,
@@ -448,7 +450,7 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    /// Remembers the here-document that a line announces: `<<END`, `<<-'END'`, `<<~END`, `<<<END`.
+    /// Remembers a here-document that a line announces: `<<END`, `<<-'END'`, `<<~END`, `<<<END`.
     fn document(&mut self, at: usize) -> Option<usize> {
         let rest = match self.language {
             Language::Bash | Language::Ruby => self.text[at..].strip_prefix("<<")?.trim_start_matches(['-', '~']),
@@ -465,7 +467,7 @@ impl<'a> Lexer<'a> {
         Some(from + length)
     }
 
-    /// Finds the lines that may end a here-document: those of one word, and in PHP those that begin with it.
+    /// Finds the lines that may end a here-document: lines of one word, or in PHP, lines that begin with a word.
     fn find_ends(&mut self) {
         let mut begins = 0;
         for line in self.text.split_inclusive('\n') {
@@ -478,16 +480,16 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Goes behind what ends or begins at the beginning of a line.
+    /// Skips what begins at the start of a line: here-documents, block comments of Ruby, and the end of a Ruby program.
     fn line_begins(&mut self, at: usize) -> usize {
         self.first = true;
         let mut at = at;
         for word in std::mem::take(&mut self.documents) {
             let lines = self.ends.get(word).map(Vec::as_slice).unwrap_or_default();
-            // One whose end has passed is none.
+            // Without an end, it is not a here-document.
             if let Some(end) = lines.get(lines.partition_point(|line| *line < at)) {
                 at = match self.language {
-                    // What stands behind the word goes on with the statement.
+                    // The statement continues after the word.
                     Language::Php => {
                         let line = &self.text[*end..];
                         end + line.len() - line.trim_start().len() + word.len()
@@ -511,7 +513,7 @@ impl<'a> Lexer<'a> {
                 return self.line_end(end);
             }
         }
-        // Browsers take it for a comment, to the end of its line.
+        // Browsers read this as a comment up to the end of the line.
         if self.language == Language::JavaScript && rest.starts_with(b"<!--") {
             let end = self.line_end(at);
             self.found.push(Found {
@@ -523,7 +525,7 @@ impl<'a> Lexer<'a> {
         at
     }
 
-    /// Where the code of PHP begins behind the HTML that stands at a byte.
+    /// The start of the PHP code after the HTML at a byte.
     fn behind_html(&mut self, at: usize) -> usize {
         let open = self.find("<?", at);
         open.map_or(self.bytes.len(), |open| {
@@ -533,12 +535,12 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Whether a byte is of a name or a number.
+/// Whether a byte is part of a name or a number.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
 }
 
-/// How many bytes of a text are those of a name of ASCII.
+/// The length of the ASCII name that a text begins with.
 fn name_length(text: &str) -> usize {
     let length = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     length.unwrap_or(text.len())
@@ -557,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_strings_is_no_comment() {
+    fn strings_hold_no_comments() {
         for (language, text) in [
             (
                 Language::C,
@@ -609,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_without_an_end_does_harm_to_its_line_only() {
+    fn a_quotation_mark_without_an_end_spoils_only_its_line() {
         for language in Language::ALL {
             let (marker, begins) = match language {
                 Language::Bash | Language::Python | Language::Ruby => ("#", ""),
@@ -623,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_without_an_end_reach_to_that_of_the_file() {
+    fn comments_without_an_end_reach_to_the_end_of_the_file() {
         assert_eq!(found("a /* b\n\"c", Language::C), ["/* b\n\"c"]);
         assert_eq!(found("/* a /* b */ c", Language::Rust), ["/* a /* b */ c"]);
         assert_eq!(found("=begin\na", Language::Ruby), ["=begin\na"]);

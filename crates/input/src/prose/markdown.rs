@@ -1,11 +1,11 @@
-//! Markdown (CommonMark with GitHub's tables, footnotes, strikethrough and task lists; YAML and TOML front matter).
+//! Markdown: CommonMark with GitHub's tables, footnotes, strikethrough and task lists, and with YAML or TOML front
+//! matter.
 //!
-//! Left out: code blocks, images, formulas, front matter, the addresses of links, footnotes that nothing refers to, and of HTML what
-//! [`html`] leaves out. Words of
-//! inline code stay: a reader reads them as part of the sentence.
+//! Code blocks, images, formulas, front matter, addresses of links, and footnotes without a reference are left out. So
+//! is the HTML that [`html`] leaves out. Inline code stays, because a reader reads it as part of the sentence.
 //!
-//! Limits: words between tags within a line of text are read whatever the tags say, as in `<span hidden>`. So are the words between
-//! two blocks of HTML with an empty line between them. The imports and comments of MDX are read as text.
+//! Limits: words between inline tags are read even if the tags hide them, as in `<span hidden>`. So are words between
+//! two blocks of HTML that an empty line separates. The imports and comments of MDX are read as text.
 
 use super::builder::{Builder, Lines};
 use super::{BlockKind, LineUnit, Prose, html};
@@ -15,7 +15,7 @@ use std::ops::Range;
 
 /// The prose of a Markdown file.
 pub fn extract(text: &str) -> Prose {
-    // Front matter is taken off here: the parser finds it anywhere, and would leave out what stands between two rulers.
+    // Front matter is removed here. The parser would find it anywhere, and leave out the text between two rulers.
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
@@ -35,10 +35,11 @@ pub fn extract(text: &str) -> Prose {
         hidden: 0,
         in_address: false,
         block: None,
-        // Without this sign there is no footnote, and no need to read the file twice.
-        footnotes: match text.contains("[^") {
-            true => footnotes(&text[begins..], options),
-            false => HashSet::new(),
+        // Without `[^` there is no footnote, and the file need not be read twice.
+        footnotes: if text.contains("[^") {
+            footnotes(&text[begins..], options)
+        } else {
+            HashSet::new()
         },
         unseen_footnote: false,
     };
@@ -48,10 +49,10 @@ pub fn extract(text: &str) -> Prose {
     reader.builder.finish(LineUnit::Line)
 }
 
-/// Where the text begins behind the front matter: 0 where there is none.
+/// The start of the text after the front matter, or 0 without front matter.
 ///
-/// It stands at the beginning of the file, and its first line has to be a key: what reads like text is not left out because rulers
-/// stand around it.
+/// Front matter stands at the beginning of the file, and its first line must be a key. Ordinary text between two rulers
+/// stays.
 fn front_matter(text: &str) -> usize {
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().unwrap_or_default();
@@ -78,7 +79,7 @@ fn front_matter(text: &str) -> usize {
     0
 }
 
-/// Whether a line is a key of YAML, with or without its value.
+/// Whether a line is a key of YAML, with or without a value.
 fn is_yaml_key(line: &str) -> bool {
     let Some((key, value)) = line.split_once(':') else {
         return false;
@@ -88,29 +89,29 @@ fn is_yaml_key(line: &str) -> bool {
 }
 
 struct Reader<'a> {
-    /// The file behind its front matter.
+    /// The file after its front matter.
     text: &'a str,
-    /// Where it begins in the file.
+    /// The position of `text` in the file.
     begins: usize,
     lines: Lines,
     builder: Builder,
-    /// What the open block is.
+    /// The kind of the open block.
     kind: BlockKind,
-    /// How many items of lists are open.
+    /// How many list items are open.
     items: usize,
-    /// How many elements are open whose content is no prose.
+    /// How many elements are open whose content is not prose.
     hidden: usize,
-    /// Whether one of them is an address that stands for itself.
+    /// Whether one of them is an address in the place of a text.
     in_address: bool,
-    /// A block of HTML, and the line that it begins on.
+    /// An open block of HTML, and its first line.
     block: Option<(String, usize)>,
     /// The footnotes that the text refers to.
     footnotes: HashSet<String>,
-    /// Whether the footnote that is open is none of them.
+    /// Whether the open footnote has no reference.
     unseen_footnote: bool,
 }
 
-/// The footnotes that a text refers to; the others are shown nowhere.
+/// The footnotes that a text refers to. Other footnotes are never shown.
 fn footnotes(text: &str, options: Options) -> HashSet<String> {
     let label = |event: Event| match event {
         Event::FootnoteReference(label) => Some(label.into_string()),
@@ -130,7 +131,7 @@ impl Reader<'_> {
         match event {
             Event::Start(tag) => self.start(&tag, line),
             Event::End(tag) => self.end(tag),
-            // Its line ends have become spaces, so that the file has to say what stands on which line.
+            // The parser has replaced line ends by spaces, so the lines must come from the file.
             Event::Code(_) if self.hidden == 0 && self.text[span.clone()].contains('\n') => {
                 for (part, number) in self.text[span].trim_matches('`').split('\n').zip(line..) {
                     if number > line {
@@ -140,7 +141,7 @@ impl Reader<'_> {
                 }
             }
             Event::Text(words) | Event::Code(words) if self.hidden == 0 => self.builder.add(&words, line),
-            // Sums of money, as in `$5-$6`, are taken for formulas, of which none goes on with a letter or a digit.
+            // The parser takes `$5-$6` for a formula. No letter or digit follows a real formula directly.
             Event::InlineMath(_) if self.hidden == 0 => match self.text[span.end..].chars().next() {
                 Some(next) if next.is_alphanumeric() => self.builder.add(&self.text[span], line),
                 _ => self.builder.left_out(),
@@ -180,7 +181,7 @@ impl Reader<'_> {
                 self.hidden += 1;
                 self.unseen_footnote = true;
             }
-            // The first paragraph of an item is its beginning.
+            // The first paragraph of an item belongs to the item.
             Tag::Paragraph | Tag::TableCell | Tag::FootnoteDefinition(_) | Tag::DefinitionListTitle => {
                 self.begin(match self.items {
                     0 => BlockKind::Paragraph,
@@ -225,7 +226,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Goes on behind an image or an address.
+    /// Continues after an image or an address.
     fn show_again(&mut self) {
         self.hidden -= 1;
         if self.hidden == 0 {
@@ -233,7 +234,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A tag parts words where it breaks a line, and a comment may be a mark, which ends the block before it.
+    /// Reads inline HTML. A tag that breaks the line separates words. A comment may be a mark, which ends the block
+    /// before it.
     fn inline_html(&mut self, html: &str, line: usize) {
         let comment = html.strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->"));
         if html.starts_with("<br") {
@@ -360,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_the_rest_of_a_file_is_told() {
+    fn what_hides_the_rest_of_a_file_gets_a_note() {
         for text in ["One.\n\n<!-- two\n\nthree\n", "One.\n\n<script>\ntwo\n\nthree\n"] {
             let prose = extract(text);
             assert_eq!(shown(&prose), ["Paragraph 1: One."]);
@@ -384,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_megabyte_of_any_sign_is_read_in_no_time() {
-        // Each takes a fifth of a second or less when optimised; quadratic time would be minutes.
+        // Each takes at most a fifth of a second when optimised. Quadratic time would take minutes.
         let limit = std::time::Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
         for sign in [
             "[",
@@ -439,7 +441,7 @@ mod tests {
                 "\n\n<p>", "</p>\n", "<br>", "<!-- a\n -->", "&amp; ", "\n\n***\n\n", "\n\n| a |\n|---|\n| ", "\n\n<div>\n", "\n</div>\n\n", "\n===\n", "\n---\n",
             ]), 1..40),
         ) {
-            // A word with its number, so that each can be found again.
+            // Each word has a number, so that it can be found again.
             let text: String = parts.iter().zip(1..).map(|(part, number)| format!("{part}w{number}x")).collect();
             let line_of = |word: &str| text[..text.find(word).unwrap_or(0)].matches('\n').count() + 1;
             let mut before = 0;

@@ -1,10 +1,11 @@
-//! The prose of a file, with the line that each word stands on.
+//! Extracts the prose of a file, with the line of each word.
 //!
-//! People submit text inside of other things: Markdown, HTML, LaTeX, a word processor's file, the comments of a program. What is
-//! judged is the text that a reader reads, without markup, code, links' addresses or formulas; and what is said of it has to name
-//! the lines of the file that it came from. One module a markup takes the text out; `Builder` puts it together.
+//! People submit text in many formats: Markdown, HTML, LaTeX, a word processor's file, the comments of a program. The
+//! program judges the text that a reader reads, without markup, code, addresses of links or formulas. Reports then
+//! point to the lines of the file. Each markup has a module that extracts the text, and `Builder` turns it into blocks.
 
 mod builder;
+mod comments;
 mod html;
 mod latex;
 mod lexical;
@@ -12,10 +13,9 @@ mod markdown;
 mod office;
 mod plain;
 mod rst;
-mod source;
 
+pub use comments::Language;
 pub use office::OfficeError;
-pub use source::Language;
 
 use super::{InputError, printable};
 use builder::{Builder, Lines};
@@ -23,7 +23,7 @@ use serde::Serialize;
 use std::ops::Range;
 use std::path::Path;
 
-/// What text is submitted inside of.
+/// The format that surrounds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Markup {
     /// Markdown.
@@ -34,18 +34,18 @@ pub enum Markup {
     Html,
     /// LaTeX.
     Latex,
-    /// Nothing.
+    /// Plain text.
     Plain,
     /// A word processor's file in Office Open XML.
     Docx,
-    /// One in OpenDocument.
+    /// A word processor's file in OpenDocument.
     Odt,
-    /// Comments of a program.
-    Source(Language),
+    /// The comments of a program.
+    Comments(Language),
 }
 
 impl Markup {
-    /// What the name of a file says; none for a file that no prose is taken from.
+    /// The markup that the name of a file shows. `None` for a file without prose.
     pub fn of_path(path: &Path) -> Option<Self> {
         let Some(ending) = path.extension() else {
             return Self::of_name(path.file_name()?.to_str()?);
@@ -59,22 +59,54 @@ impl Markup {
             "txt" | "text" => Self::Plain,
             "docx" | "docm" => Self::Docx,
             "odt" | "ott" => Self::Odt,
-            ending => Self::Source(Language::of_extension(ending)?),
+            ending => Self::Comments(Language::of_extension(ending)?),
         })
     }
 
-    /// What a name without an ending says, by custom.
+    /// The format of a document that a person hands in, by the file's ending; none for a file that is judged as it is.
+    /// Source code is judged as it is: its comments alone are not what was handed in.
+    pub fn of_document(path: &Path) -> Option<Self> {
+        Self::of_path(path).filter(|markup| !matches!(markup, Self::Plain | Self::Comments(_)))
+    }
+
+    /// The usual markup of a file whose name has no ending.
     fn of_name(name: &str) -> Option<Self> {
         match name.to_uppercase().as_str() {
             "CHANGELOG" | "CHANGES" | "CONTRIBUTING" | "HACKING" | "INSTALL" | "NEWS" | "README" | "TODO" => {
                 Some(Self::Plain)
             }
-            "GEMFILE" | "RAKEFILE" | "VAGRANTFILE" => Some(Self::Source(Language::Ruby)),
+            "GEMFILE" | "RAKEFILE" | "VAGRANTFILE" => Some(Self::Comments(Language::Ruby)),
             _ => None,
         }
     }
 
-    /// What it is called.
+    /// Its name in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::ReStructuredText => "restructuredtext",
+            Self::Html => "html",
+            Self::Latex => "latex",
+            Self::Plain => "plain",
+            Self::Docx => "docx",
+            Self::Odt => "odt",
+            Self::Comments(_) => "source",
+        }
+    }
+
+    /// What is left out of such a file, in words.
+    pub fn leaves_out(self) -> &'static str {
+        match self {
+            Self::Markdown | Self::ReStructuredText => "markup, code and the addresses of links",
+            Self::Html => "tags, scripts, code and the addresses of links",
+            Self::Latex => "commands, formulas, code and comments",
+            Self::Plain => "nothing",
+            Self::Docx | Self::Odt => "formatting, pictures, headers, footers and deleted text",
+            Self::Comments(_) => "everything except comments",
+        }
+    }
+
+    /// The name for reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Markdown => "Markdown",
@@ -84,17 +116,17 @@ impl Markup {
             Self::Plain => "plain text",
             Self::Docx => "a word processor's file (DOCX)",
             Self::Odt => "a word processor's file (ODT)",
-            Self::Source(language) => language.name(),
+            Self::Comments(language) => language.name(),
         }
     }
 }
 
-/// The prose of a file.
+/// Extracts the prose of a file.
 ///
 /// # Errors
-/// When its bytes are no text, or no file of a word processor where they should be one.
+/// When the bytes are not text, or not a valid file of the word processor.
 pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputError> {
-    let text = || super::decoded(name, bytes);
+    let text = || crate::document::decoded(name, bytes);
     let office = |format| Ok(office::extract(&printable(name), format, bytes)?);
     match markup {
         Markup::Markdown => Ok(markdown::extract(&text()?)),
@@ -102,35 +134,35 @@ pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputE
         Markup::Html => Ok(html::extract(&text()?)),
         Markup::Latex => Ok(latex::extract(&text()?)),
         Markup::Plain => Ok(plain::extract(&text()?)),
-        Markup::Source(language) => Ok(source::extract(&text()?, language)),
-        Markup::Docx => office(office::Format::Docx),
-        Markup::Odt => office(office::Format::Odt),
+        Markup::Comments(language) => Ok(comments::extract(&text()?, language)),
+        Markup::Docx => office(office::OfficeFormat::Docx),
+        Markup::Odt => office(office::OfficeFormat::Odt),
     }
 }
 
 /// A paragraph, a heading, an item of a list, a cell of a table, or a comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The text: words with single spaces between them.
+    /// The words, with single spaces between them.
     pub text: String,
-    /// Where it stands, in the order of the text: one piece for each line, or for each run of text of one.
+    /// The pieces of the text in order. Each line has one piece or several.
     pub pieces: Vec<Piece>,
-    /// What it is.
+    /// The kind of block.
     pub kind: BlockKind,
-    /// Whether a mark in the file exempts it.
+    /// Whether a mark in the file exempts the block.
     pub ignored: bool,
 }
 
-/// A stretch of a block's text, and its line.
+/// A piece of a block's text that stands on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Bytes of [`Block::text`].
+    /// The range of bytes in [`Block::text`].
     pub span: Range<usize>,
-    /// The line of the file, counted from 1; in a word processor's file the paragraph.
+    /// The line of the file, counted from 1. In a word processor's file, the paragraph.
     pub line: usize,
 }
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockKind {
     /// A paragraph, or a cell of a table.
@@ -143,7 +175,7 @@ pub enum BlockKind {
     Comment,
 }
 
-/// What the numbers of lines count.
+/// What line numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineUnit {
@@ -156,12 +188,34 @@ pub enum LineUnit {
 /// The prose of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prose {
-    /// In the order of the file.
+    /// The blocks in the order of the file.
     pub blocks: Vec<Block>,
-    /// What [`Piece::line`] counts.
+    /// The unit of [`Piece::line`].
     pub line_unit: LineUnit,
-    /// What a reader of the results must know of the file, each with its line.
+    /// Notes about the file for the person who reads the results, each with its line.
     pub notes: Vec<(usize, String)>,
+}
+
+impl Prose {
+    /// The text alone: an empty line between paragraphs, and a line for each item of a list. Stretches that a mark in the
+    /// file exempts are part of it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut before = None;
+        for block in self.blocks.iter().filter(|block| !block.text.trim().is_empty()) {
+            match before {
+                None => {}
+                Some(BlockKind::Item) if block.kind == BlockKind::Item => text.push('\n'),
+                Some(_) => text.push_str("\n\n"),
+            }
+            text.push_str(&block.text);
+            before = Some(block.kind);
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
 }
 
 #[cfg(test)]
@@ -173,9 +227,9 @@ pub(crate) mod tests {
         let of = |name: &str| Markup::of_path(Path::new(name));
         assert_eq!(of("docs/README"), Some(Markup::Plain));
         assert_eq!(of("a/README.MD"), Some(Markup::Markdown));
-        assert_eq!(of("Rakefile"), Some(Markup::Source(Language::Ruby)));
+        assert_eq!(of("Rakefile"), Some(Markup::Comments(Language::Ruby)));
         assert_eq!(of("a.docx"), Some(Markup::Docx));
-        assert_eq!(of("x.SH"), Some(Markup::Source(Language::Bash)));
+        assert_eq!(of("x.SH"), Some(Markup::Comments(Language::Bash)));
         assert_eq!(
             (of("LICENSE"), of(".gitignore"), of("a.png"), of("..")),
             (None, None, None, None)
@@ -187,13 +241,13 @@ pub(crate) mod tests {
         prose.blocks.into_iter().map(|block| block.text).collect()
     }
 
-    /// The same, with what each is.
+    /// The text and the kind of each block.
     pub fn kinds(prose: Prose) -> Vec<(String, BlockKind)> {
         let blocks = prose.blocks.into_iter();
         blocks.map(|block| (block.text, block.kind)).collect()
     }
 
-    /// Each block in one line: what it is, its lines, and its text.
+    /// Each block as one line: its kind, its lines and its text.
     pub fn shown(prose: &Prose) -> Vec<String> {
         let block = |block: &Block| {
             let (first, last) = (block.pieces[0].line, block.pieces[block.pieces.len() - 1].line);
@@ -207,7 +261,7 @@ pub(crate) mod tests {
         prose.blocks.iter().map(block).collect()
     }
 
-    /// The same, and that words stand on their lines as they are.
+    /// Like [`check`], and also checks that every word stands on its line unchanged.
     pub fn check_words(file: &str, prose: &Prose) {
         check(file, prose);
         let lines: Vec<&str> = file.lines().collect();
@@ -224,7 +278,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Holds what is true of all prose; where the file is given also that its words stand on the lines that are said.
+    /// Checks what holds for all prose. If the file is given, also checks that the words stand on their lines.
     pub fn check(file: &str, prose: &Prose) {
         let lines: Vec<&str> = file.lines().collect();
         for block in &prose.blocks {
@@ -241,7 +295,7 @@ pub(crate) mod tests {
             for piece in &block.pieces {
                 assert!(piece.span.start >= end && piece.line >= before, "{block:?}");
                 (end, before) = (piece.span.end, piece.line);
-                // In this order; markup may stand between any two.
+                // The order is the same, but markup may stand between any two letters.
                 if let Some(line) = lines.get(piece.line - 1) {
                     let mut signs = line.chars();
                     let mut letters = block.text[piece.span.clone()].chars().filter(|c| c.is_alphanumeric());

@@ -1,27 +1,25 @@
 //! Word processors' files: DOCX (ECMA-376, ISO/IEC 29500) and ODT (OASIS OpenDocument 1.3).
 //!
-//! Both are zip archives with the text in one XML member, `word/document.xml` or `content.xml`, and only that member
-//! is read; an ODT file that turns out unreadable is asked by its manifest whether it is encrypted. So comments,
-//! footnotes, headers and footers of DOCX are not read, and those of ODT, which stand within the text, are left out,
-//! so that one text saved in both formats gives the same blocks. Where the text refers to a note or to another file,
-//! a note to the reader says once that it is not read.
+//! Both are zip archives with the text in one XML member, `word/document.xml` or `content.xml`. Only that member is
+//! read. (If an ODT file cannot be read, its manifest shows whether it is encrypted.) So comments, footnotes, headers
+//! and footers of DOCX are not read. ODT has them within the text; there they are left out, so that a text saved in
+//! both formats gives the same blocks. The first reference to a note or to another file gets a note in the report.
 //!
-//! Elements are told apart by namespace, not by the usual prefix: prefixes are free, some libraries write `ns0:p`,
-//! and a file must not escape its test by another prefix. The bindings are kept here, by name in a map, because the
-//! lookup of [`quick_xml::NsReader`] walks all bindings in scope, which costs quadratic time in a file made for it.
+//! Elements are recognised by namespace, not by prefix. Any prefix is allowed, some libraries write `ns0:p`, and a file
+//! must not escape its test by an unusual prefix. The bindings are kept here in a map: [`quick_xml::NsReader`] searches
+//! all bindings in scope, which takes quadratic time for a malicious file.
 //!
-//! Styles are judged by their identifiers. Those of DOCX stand in a part of their own that is not read, so that a
-//! heading whose style is called otherwise (in a German Word `berschrift1`) is a paragraph, and text hidden by a
-//! style counts as seen. Automatic styles of ODT stand in the member that is read, and follow their parent.
+//! Styles are recognised by their identifiers. DOCX defines its styles in another part, which is not read. So a heading
+//! with an unusual style name (`berschrift1` in a German Word) is a paragraph, and text that a style hides counts as
+//! visible. ODT defines automatic styles in the member that is read, and they follow their parent.
 //!
-//! Only members of those names are looked for. A package of DOCX may name another as its main part in `_rels/.rels`: it is
-//! refused.
+//! Only members of these names are read. A DOCX file whose `_rels/.rels` names another main part is refused.
 //!
-//! All of it comes from outside. Nothing here recurses, the XML is streamed, and what is kept is bounded by the
-//! limits below.
+//! The input is untrusted: nothing here recurses, the XML is streamed, and the limits below bound the memory.
 
 use super::{BlockKind, Builder, LineUnit, Prose};
 use crate::printable;
+use crate::unpack::Limited;
 use quick_xml::XmlVersion;
 use quick_xml::encoding::EncodingError;
 use quick_xml::escape::resolve_xml_entity;
@@ -34,47 +32,46 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-/// The most that is unpacked: the XML of a novel of 200,000 words is about 5 MiB, of one with many tracked changes 30
-/// MiB.
+/// The most bytes of XML. A novel of 200,000 words has about 5 MiB, or 30 MiB with many tracked changes.
 pub const MAX_UNPACKED: u64 = 64 << 20;
 
-/// The most paragraphs. One costs up to 200 bytes of memory for 16 of XML, and a thick book has 20,000.
+/// The most paragraphs. A thick book has 20,000. A paragraph of 16 bytes of XML takes up to 200 bytes of memory.
 pub const MAX_PARAGRAPHS: usize = 1_000_000;
 
-/// The most elements within each other. Word itself nests fewer than a hundred.
+/// The deepest nesting of elements. Word nests fewer than a hundred.
 const MAX_DEPTH: usize = 10_000;
 
-/// The most namespaces in scope that differ from what was in scope before. Word declares forty.
+/// The most declarations in scope that change a namespace. Word declares forty.
 const MAX_DECLARED: usize = 10_000;
 
-/// What is read of an ODT file's manifest, and only to explain a failure.
+/// The most bytes of a manifest or of a list of relations.
 const MAX_MANIFEST: u64 = 1 << 20;
 
-/// The first bytes of an OLE compound file: a `.doc` of before 2007, or the wrapping of an encrypted DOCX file.
+/// The first bytes of an OLE compound file: a `.doc` from before 2007, or an encrypted DOCX file.
 const COMPOUND_FILE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
-/// A format of a word processor.
+/// The format of a word processor's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum OfficeFormat {
     /// Office Open XML, as Word writes it.
     Docx,
     /// OpenDocument text, as LibreOffice writes it.
     Odt,
 }
 
-impl Format {
+impl OfficeFormat {
     fn name(self) -> &'static str {
         match self {
-            Format::Docx => "DOCX",
-            Format::Odt => "ODT",
+            OfficeFormat::Docx => "DOCX",
+            OfficeFormat::Odt => "ODT",
         }
     }
 
     /// The member of the archive that holds the text.
     fn member(self) -> &'static str {
         match self {
-            Format::Docx => "word/document.xml",
-            Format::Odt => "content.xml",
+            OfficeFormat::Docx => "word/document.xml",
+            OfficeFormat::Odt => "content.xml",
         }
     }
 }
@@ -84,7 +81,8 @@ impl Format {
 pub enum OfficeError {
     /// A binary file of an older word processor.
     #[error(
-        "`{name}` is a file of an old binary format such as .doc, whatever its name says; open it in a word processor and save it as {format}"
+        "`{name}` is in an old binary format such as .doc, despite its name; \
+         open it in a word processor and save it as {format}"
     )]
     OldBinary {
         /// The file.
@@ -92,55 +90,59 @@ pub enum OfficeError {
         /// The format to save it in.
         format: &'static str,
     },
-    /// Its text is where only a word processor looks for it.
+    /// The text is in an unusual part of the file.
     #[error(
-        "`{name}` keeps its text in another part than `word/document.xml`; open it in a word processor and save it again"
+        "`{name}` does not keep its text in `word/document.xml`, as usual; \
+         open it in a word processor and save it again"
     )]
     OtherPart {
         /// The file.
         name: String,
     },
-    /// Protected by a password.
+    /// The file is protected by a password.
     #[error("`{name}` is protected by a password; open it in a word processor and save it without one")]
     Encrypted {
         /// The file.
         name: String,
     },
-    /// No zip archive, or a damaged one.
+    /// The file is not a zip archive, or is damaged.
     #[error(
-        "`{name}` is no {format} file, or is cut off or damaged ({reason}); open it in a word processor and save it as {format} again"
+        "`{name}` is not a {format} file, or it is damaged ({reason}); \
+         open it in a word processor and save it as {format} again"
     )]
     NotZip {
         /// The file.
         name: String,
-        /// The format that it should have.
+        /// The expected format.
         format: &'static str,
         /// What the library said.
         reason: String,
     },
-    /// An archive of something else.
+    /// The file is an archive of something else.
     #[error(
-        "`{name}` is an archive without `{member}`, and so no {format} file; open it in a word processor and save it as {format}"
+        "`{name}` is not a {format} file, because it lacks `{member}`; \
+         open it in a word processor and save it as {format}"
     )]
     NoText {
         /// The file.
         name: String,
-        /// The format that it should have.
+        /// The expected format.
         format: &'static str,
-        /// The member that it lacks.
+        /// The missing member.
         member: &'static str,
     },
-    /// Two members of one name, of which programs read different ones.
+    /// Two members have the same name, so programs may read different ones.
     #[error(
-        "`{name}` holds two members of one name, so that programs may show different texts of it; open it in a word processor and save it again"
+        "`{name}` holds two parts of the same name, so programs may show different texts; \
+         open it in a word processor and save it again"
     )]
     Ambiguous {
         /// The file.
         name: String,
     },
-    /// Compressed in a way that no word processor uses.
+    /// The compression is one that no word processor uses.
     #[error(
-        "`{name}` has `{member}` compressed in a way that is not read ({reason}); open it in a word processor and save it again"
+        "`{name}` uses an unusual compression for `{member}` ({reason}); open it in a word processor and save it again"
     )]
     Compression {
         /// The file.
@@ -150,8 +152,10 @@ pub enum OfficeError {
         /// What the library said.
         reason: String,
     },
-    /// More text than is ever read.
-    #[error("`{name}` unpacks to more than {limit_mib} MiB of `{member}`, the most that is read; split it into parts")]
+    /// The text exceeds the size limit.
+    #[error(
+        "`{name}` unpacks to more than {limit_mib} MiB of `{member}`, the largest size allowed; split it into parts"
+    )]
     TooLarge {
         /// The file.
         name: String,
@@ -160,17 +164,18 @@ pub enum OfficeError {
         /// The limit.
         limit_mib: u64,
     },
-    /// More paragraphs than are ever read.
-    #[error("`{name}` has more than {limit} paragraphs, the most that are read; split it into parts")]
+    /// The text has too many paragraphs.
+    #[error("`{name}` has more than {limit} paragraphs, the largest number allowed; split it into parts")]
     TooManyParagraphs {
         /// The file.
         name: String,
         /// The limit.
         limit: usize,
     },
-    /// The text is no XML, or not that of its format.
+    /// The text is not XML, or not in its format.
     #[error(
-        "`{name}` cannot be read, because its `{member}` is broken ({reason}); open it in a word processor and save it again"
+        "`{name}` cannot be read, because its `{member}` is broken ({reason}); \
+         open it in a word processor and save it again"
     )]
     Broken {
         /// The file.
@@ -182,11 +187,11 @@ pub enum OfficeError {
     },
 }
 
-/// The prose of a word processor's file.
+/// Extracts the prose of a word processor's file.
 ///
-/// The line of a piece is the number of its paragraph in the order of the document, counted from 1 over all that are
-/// read, empty ones and those of code too. `name` stands in errors and must be safe to print.
-pub fn extract(name: &str, format: Format, bytes: &[u8]) -> Result<Prose, OfficeError> {
+/// The line of a piece is the number of its paragraph in the document, counted from 1. Empty paragraphs and code count
+/// too. Errors call the file `name`, which must be safe to print.
+pub fn extract(name: &str, format: OfficeFormat, bytes: &[u8]) -> Result<Prose, OfficeError> {
     let file = File { name, format };
     if bytes.starts_with(COMPOUND_FILE) {
         return Err(file.compound(bytes));
@@ -195,16 +200,16 @@ pub fn extract(name: &str, format: Format, bytes: &[u8]) -> Result<Prose, Office
     if archive.has_duplicate_names() {
         return Err(OfficeError::Ambiguous { name: name.to_owned() });
     }
-    // LibreOffice can encrypt the whole package, which then is the only member but for its manifest.
-    if format == Format::Odt && archive.index_for_name("encrypted-package").is_some() {
+    // LibreOffice can encrypt the whole package. The archive then holds only that and a manifest.
+    if format == OfficeFormat::Odt && archive.index_for_name("encrypted-package").is_some() {
         return Err(file.encrypted());
     }
-    if format == Format::Docx && names_another_part(&mut archive).unwrap_or(true) {
+    if format == OfficeFormat::Docx && names_another_part(&mut archive).unwrap_or(true) {
         return Err(OfficeError::OtherPart { name: name.to_owned() });
     }
     let read = match archive.by_name(format.member()) {
         Ok(member) => {
-            // The library says so only while reading, as an error like those of damage.
+            // The library would report this only while reading, and as if the file were damaged.
             if !matches!(
                 member.compression(),
                 CompressionMethod::Stored | CompressionMethod::Deflated
@@ -217,21 +222,23 @@ pub fn extract(name: &str, format: Format, bytes: &[u8]) -> Result<Prose, Office
         Err(error) => return Err(file.no_member(error)),
     };
     read.map_err(|failure| match failure {
-        // Encrypted members are noise in place of XML; only the manifest tells.
-        Failure::Broken(_) if format == Format::Odt && manifest_tells_of_encryption(&mut archive) => file.encrypted(),
+        // An encrypted member looks like noise. Only the manifest shows that it is encrypted.
+        Failure::Broken(_) if format == OfficeFormat::Odt && manifest_tells_of_encryption(&mut archive) => {
+            file.encrypted()
+        }
         failure => file.failed(failure),
     })
 }
 
-/// A file in its errors.
+/// What errors need to know of a file.
 struct File<'a> {
     name: &'a str,
-    format: Format,
+    format: OfficeFormat,
 }
 
 impl File<'_> {
     fn compound(&self, bytes: &[u8]) -> OfficeError {
-        // The directory of a compound file holds its streams' names in UTF-16.
+        // The directory of a compound file holds the names of streams in UTF-16.
         let stream: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
         if bytes.windows(stream.len()).any(|window| window == stream) {
             return self.encrypted();
@@ -295,7 +302,7 @@ impl File<'_> {
     }
 }
 
-/// What a library said, safe to print: it may quote the file.
+/// A library's message, made safe to print because it may quote the file.
 fn reason(said: impl Display) -> String {
     printable(&said.to_string().chars().take(160).collect::<String>())
 }
@@ -305,21 +312,21 @@ fn manifest_tells_of_encryption(archive: &mut ZipArchive<Cursor<&[u8]>>) -> bool
     let Ok(member) = archive.by_name("META-INF/manifest.xml") else {
         return false;
     };
-    // What was read before an error will do: the answer only words a failure.
+    // The part before an error is enough, because the answer only chooses the sentence.
     let _ = member.take(MAX_MANIFEST).read_to_end(&mut manifest);
     let sign = b"encryption-data";
     manifest.windows(sign.len()).any(|window| window == sign)
 }
 
-/// Whether the relations of a package name another main part than the usual one. A word processor opens the one that they name.
+/// Whether the relations of a package name an unusual main part. A word processor opens the part that they name.
 fn names_another_part(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<bool, Failure> {
     let mut relations = Vec::new();
     let Ok(member) = archive.by_name("_rels/.rels") else {
         return Ok(false);
     };
-    // What is cut or broken names what comes before that.
+    // If the list is broken, the part before the break counts.
     let _ = member.take(MAX_MANIFEST).read_to_end(&mut relations);
-    let mut reader = quick_xml::Reader::from_reader(relations.as_slice());
+    let mut reader = Reader::from_reader(relations.as_slice());
     loop {
         match reader.read_event() {
             Ok(Event::Start(tag) | Event::Empty(tag)) => {
@@ -329,7 +336,8 @@ fn names_another_part(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<bool, F
                     match attribute.key.as_ref() {
                         b"Type" => is_main = value.ends_with("/officeDocument"),
                         b"Target" => {
-                            is_usual = value.trim_start_matches("./").trim_start_matches('/') == Format::Docx.member()
+                            is_usual =
+                                value.trim_start_matches("./").trim_start_matches('/') == OfficeFormat::Docx.member()
                         }
                         _ => {}
                     }
@@ -344,34 +352,6 @@ fn names_another_part(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Result<bool, F
     }
 }
 
-/// A reader that fails behind a limit. The size that the header names is the file's own claim, and so not asked.
-struct Limited<R> {
-    inner: R,
-    left: u64,
-}
-
-/// The error of [`Limited`].
-#[derive(Debug, thiserror::Error)]
-#[error("the limit is exceeded")]
-struct LimitExceeded;
-
-impl<R> Limited<R> {
-    fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit }
-    }
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => self.left = left,
-            None => return Err(io::Error::other(LimitExceeded)),
-        }
-        Ok(read)
-    }
-}
-
 /// Why the XML could not be read.
 #[derive(Debug)]
 enum Failure {
@@ -383,9 +363,7 @@ enum Failure {
 impl From<quick_xml::Error> for Failure {
     fn from(error: quick_xml::Error) -> Self {
         match error {
-            quick_xml::Error::Io(error) if error.get_ref().is_some_and(|source| source.is::<LimitExceeded>()) => {
-                Failure::TooLarge
-            }
+            quick_xml::Error::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => Failure::TooLarge,
             error => Failure::Broken(reason(error)),
         }
     }
@@ -397,10 +375,10 @@ impl From<EncodingError> for Failure {
     }
 }
 
-/// The namespaces that matter.
+/// The namespaces that this module knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Namespace {
-    /// None of them, or none at all.
+    /// Any other namespace, or none.
     Other,
     /// WordprocessingML.
     Word,
@@ -414,14 +392,14 @@ enum Namespace {
     Text,
     /// `style:` of ODT.
     Style,
-    /// Another of OpenDocument or MathML, whose own text (descriptions of pictures, data, formulas) is not in the
-    /// line of the text.
+    /// Another namespace of OpenDocument, or MathML. Its text is outside the running text: descriptions of pictures,
+    /// data, formulas.
     Foreign,
 }
 
 impl Namespace {
     fn of(name: &str) -> Self {
-        // Each of DOCX has two names, of the transitional and of the strict variant.
+        // DOCX has two names for each, one of the transitional and one of the strict variant.
         match name {
             "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
             | "http://purl.oclc.org/ooxml/wordprocessingml/main" => Namespace::Word,
@@ -444,12 +422,12 @@ impl Namespace {
 #[derive(Default)]
 struct Prefixes {
     bound: HashMap<Vec<u8>, Namespace>,
-    /// What to put back, and at the end of an element of which depth.
+    /// The bindings to restore, each with the depth of the element that replaced it.
     shadowed: Vec<(usize, Vec<u8>, Option<Namespace>)>,
 }
 
 impl Prefixes {
-    /// Binds the prefixes that an element at a depth declares.
+    /// Binds the prefixes that an element declares.
     fn enter(&mut self, tag: &BytesStart, depth: usize) -> Result<(), Failure> {
         for attribute in tag.attributes().with_checks(false) {
             let attribute = attribute.map_err(quick_xml::Error::from)?;
@@ -463,7 +441,7 @@ impl Prefixes {
             let value = attribute.normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity)?;
             let before = self.bound.get(prefix).copied();
             let namespace = Namespace::of(&value);
-            // What is not in the map is `Other` anyway.
+            // A prefix that is not in the map counts as `Other`.
             if before.unwrap_or(Namespace::Other) == namespace {
                 continue;
             }
@@ -476,7 +454,7 @@ impl Prefixes {
         Ok(())
     }
 
-    /// Forgets what elements from a depth on have declared.
+    /// Removes the declarations of elements at this depth or deeper.
     fn leave(&mut self, depth: usize) {
         while let Some((_, prefix, before)) = self.shadowed.pop_if(|(declared, ..)| *declared >= depth) {
             match before {
@@ -491,7 +469,7 @@ impl Prefixes {
         self.bound.get(prefix).copied().unwrap_or(Namespace::Other)
     }
 
-    /// The value of an attribute. One without a prefix has no namespace, whatever the default is.
+    /// The value of an attribute. An attribute without a prefix has no namespace, even if there is a default one.
     fn attribute(&self, tag: &BytesStart, namespace: Namespace, local: &[u8]) -> Result<Option<String>, Failure> {
         for attribute in tag.attributes().with_checks(false) {
             let attribute = attribute.map_err(quick_xml::Error::from)?;
@@ -507,10 +485,10 @@ impl Prefixes {
     }
 }
 
-/// What an open element is for the reading.
+/// The role of an open element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Element {
-    /// Nothing of its own; what is in it counts.
+    /// No role of its own, but its content counts.
     Plain,
     /// The root of the document.
     Root,
@@ -518,21 +496,21 @@ enum Element {
     Paragraph,
     /// The properties of a paragraph of DOCX.
     ParagraphProperties,
-    /// The numbering among them.
+    /// The numbering in the properties of a paragraph.
     Numbering,
     /// A run of DOCX.
     Run,
-    /// Its properties.
+    /// The properties of a run.
     RunProperties,
-    /// Text stands directly in it.
+    /// An element that holds text directly.
     Text,
     /// An item of a list in ODT.
     Item,
-    /// Neither it nor anything in it counts.
+    /// An element that is ignored with its content.
     Skipped,
 }
 
-/// A paragraph as far as it has been read.
+/// A paragraph that is being read.
 #[derive(Debug, Default)]
 struct Paragraph {
     number: usize,
@@ -540,11 +518,11 @@ struct Paragraph {
     heading: bool,
     item: bool,
     code: bool,
-    /// Whether the run that is open is hidden.
+    /// Whether the open run is hidden.
     hidden: bool,
 }
 
-/// What a style says of its paragraphs.
+/// What a style says about its paragraphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Heading,
@@ -564,24 +542,24 @@ impl Role {
     }
 }
 
-/// Goes through a document.
+/// The state while a document is read.
 struct Walk {
-    format: Format,
+    format: OfficeFormat,
     prefixes: Prefixes,
-    /// The open elements; within a skipped one only that.
+    /// The open elements. Elements within a skipped one are not listed.
     open: Vec<Element>,
-    /// How many are open within the one that is skipped.
+    /// How many elements are open within the skipped one.
     skipped: usize,
-    /// The open paragraphs: one in a text box lies within another.
+    /// The open paragraphs. A paragraph in a text box lies within another one.
     paragraphs: Vec<Paragraph>,
-    /// Those that are finished, while the one around them is not.
+    /// The finished paragraphs within an unfinished one.
     finished: Vec<Paragraph>,
     count: usize,
-    /// How many paragraphs there may be.
+    /// The most paragraphs allowed.
     most: usize,
-    /// How many items of lists are open.
+    /// How many list items are open.
     items: usize,
-    /// The automatic styles of ODT that say something.
+    /// The automatic styles of ODT that have a role.
     styles: HashMap<String, Role>,
     told_of_notes: bool,
     told_of_parts: bool,
@@ -589,8 +567,8 @@ struct Walk {
     builder: Builder,
 }
 
-/// Reads the XML of a document of at most `most` paragraphs.
-fn read(format: Format, source: impl BufRead, most: usize) -> Result<Prose, Failure> {
+/// Reads the XML of a document with at most `most` paragraphs.
+fn read(format: OfficeFormat, source: impl BufRead, most: usize) -> Result<Prose, Failure> {
     let mut reader = Reader::from_reader(source);
     reader.config_mut().expand_empty_elements = true;
     let mut walk = Walk {
@@ -624,12 +602,12 @@ fn read(format: Format, source: impl BufRead, most: usize) -> Result<Prose, Fail
                 Some(character) => walk.text(character.encode_utf8(&mut [0; 4])),
                 None => {
                     let entity = reference.decode()?;
-                    let unknown = || Failure::Broken(reason(format!("the entity `{entity}` is none of XML's own")));
+                    let unknown = || Failure::Broken(reason(format!("the entity `{entity}` is not defined in XML")));
                     walk.text(resolve_xml_entity(&entity).ok_or_else(unknown)?);
                 }
             },
             Event::Eof => break,
-            // A document type is read over, so that none of its entities exists.
+            // A document type is skipped, so its entities do not exist.
             _ => {}
         }
     }
@@ -654,11 +632,11 @@ impl Walk {
         let namespace = self.prefixes.of_element(tag.name());
         let local = tag.local_name();
         let element = match self.format {
-            Format::Docx => self.start_docx(tag, namespace, local.as_ref())?,
-            Format::Odt => self.start_odt(tag, namespace, local.as_ref())?,
+            OfficeFormat::Docx => self.start_docx(tag, namespace, local.as_ref())?,
+            OfficeFormat::Odt => self.start_odt(tag, namespace, local.as_ref())?,
         };
         if self.open.is_empty() {
-            // A document in another namespace would otherwise pass for an empty one.
+            // Without this check, a document in another namespace would look empty.
             if element != Element::Root || self.rooted {
                 return Err(Failure::Broken(format!(
                     "its root is not that of a {} document",
@@ -696,7 +674,7 @@ impl Walk {
                 Element::Run
             }
             b"t" => Element::Text,
-            // Deleted or moved away; properties as they were before a change; the reading aid above a word.
+            // Deleted or moved text, old properties, and the reading aid above a word.
             b"del" | b"moveFrom" | b"pPrChange" | b"rPrChange" | b"rt" => Element::Skipped,
             b"tab" | b"ptab" | b"br" | b"cr" if in_run => {
                 self.text(" ");
@@ -712,7 +690,7 @@ impl Walk {
                 self.change(|paragraph| paragraph.item = true);
                 Element::Numbering
             }
-            // The number 0 takes away the numbering that a style gives.
+            // The number 0 removes the numbering of a style.
             b"numId" if parent == Some(Element::Numbering) => {
                 let none = self.prefixes.attribute(tag, Namespace::Word, b"val")?.as_deref() == Some("0");
                 self.change(|paragraph| paragraph.item = !none);
@@ -759,7 +737,7 @@ impl Walk {
                 Element::Paragraph
             }
             (Namespace::Text, b"list-item" | b"list-header") => Element::Item,
-            // Deleted text; a formula for a script; what a field hides; the reading aid above a word.
+            // Deleted text, scripts, hidden text, and the reading aid above a word.
             (Namespace::Text, b"tracked-changes" | b"script" | b"hidden-text" | b"ruby-text") => Element::Skipped,
             (Namespace::Text, b"note") => {
                 self.tell_of_notes();
@@ -775,8 +753,7 @@ impl Walk {
                 self.tell_of_parts();
                 Element::Plain
             }
-            // However many spaces `text:s` stands for, between words they are one, and its count is free to name
-            // billions.
+            // `text:s` may stand for billions of spaces. Between words, all of them count as one.
             (Namespace::Text, b"s" | b"tab" | b"line-break") => {
                 self.text(" ");
                 Element::Plain
@@ -785,7 +762,7 @@ impl Walk {
                 self.remember_style(tag)?;
                 Element::Plain
             }
-            // Foreign elements within a paragraph, as content controls are in LibreOffice, leave their text in it.
+            // Foreign elements within a paragraph keep their text, such as the content controls of LibreOffice.
             (Namespace::Text | Namespace::Other, _) if !self.paragraphs.is_empty() => Element::Text,
             _ => Element::Plain,
         })
@@ -817,17 +794,17 @@ impl Walk {
         self.prefixes.leave(self.open.len());
     }
 
-    /// Whether characters that come now are prose.
+    /// Whether characters at this point are prose.
     fn takes_text(&self) -> bool {
         match self.format {
-            Format::Docx => self.open.last() == Some(&Element::Text),
-            Format::Odt => matches!(self.open.last(), Some(Element::Paragraph | Element::Text)),
+            OfficeFormat::Docx => self.open.last() == Some(&Element::Text),
+            OfficeFormat::Odt => matches!(self.open.last(), Some(Element::Paragraph | Element::Text)),
         }
     }
 
     fn text(&mut self, text: &str) {
         if let Some(paragraph) = self.paragraphs.last_mut().filter(|paragraph| !paragraph.hidden) {
-            // To the builder the end of a line would begin the next, but here a paragraph is one.
+            // For the builder, a line end starts a new line. Here a whole paragraph is one line.
             paragraph
                 .text
                 .extend(text.chars().map(|c| if c == '\n' { ' ' } else { c }));
@@ -855,7 +832,7 @@ impl Walk {
     fn end_paragraph(&mut self) {
         self.finished.extend(self.paragraphs.pop());
         if self.paragraphs.is_empty() {
-            // The one around a text box began before it and ends behind it.
+            // The paragraph around a text box begins before the box and ends after it.
             self.finished.sort_unstable_by_key(|paragraph| paragraph.number);
             for paragraph in self.finished.drain(..) {
                 paragraph.give_to(&mut self.builder);
@@ -863,7 +840,7 @@ impl Walk {
         }
     }
 
-    /// The number of the paragraph that is open, or of the last one.
+    /// The number of the open paragraph, or of the last one.
     fn here(&self) -> usize {
         self.paragraphs
             .last()
@@ -873,7 +850,7 @@ impl Walk {
     fn tell_of_notes(&mut self) {
         if !self.told_of_notes {
             self.told_of_notes = true;
-            let message = "Footnotes and endnotes, of which this is the first, are not read.";
+            let message = "Footnotes and endnotes are not read; this is the first.";
             self.builder.note(self.here(), message.to_owned());
         }
     }
@@ -881,7 +858,7 @@ impl Walk {
     fn tell_of_parts(&mut self) {
         if !self.told_of_parts {
             self.told_of_parts = true;
-            let message = "What is shown here stands in another file, which is not read.";
+            let message = "The content shown here comes from another file, which is not read.";
             self.builder.note(self.here(), message.to_owned());
         }
     }
@@ -958,7 +935,11 @@ mod tests {
                 ("_rels/.rels", relations.as_bytes()),
                 ("word/document.xml", body.as_bytes()),
             ]);
-            assert_eq!(extract("a.docx", Format::Docx, &package).is_ok(), is_read, "{target}");
+            assert_eq!(
+                extract("a.docx", OfficeFormat::Docx, &package).is_ok(),
+                is_read,
+                "{target}"
+            );
         }
     }
 
@@ -980,7 +961,7 @@ mod tests {
         ])
     }
 
-    /// The blocks, each with its paragraph, and `!` before those that are exempt.
+    /// The blocks, each with its paragraph. `!` marks the exempt ones.
     fn blocks(prose: &Prose) -> Vec<(usize, BlockKind, String)> {
         prose
             .blocks
@@ -995,13 +976,13 @@ mod tests {
     }
 
     fn read_docx(body: &str) -> Vec<(usize, BlockKind, String)> {
-        let prose = extract("a.docx", Format::Docx, &docx(body)).unwrap();
+        let prose = extract("a.docx", OfficeFormat::Docx, &docx(body)).unwrap();
         assert_eq!(prose.line_unit, LineUnit::Paragraph);
         blocks(&prose)
     }
 
     fn read_odt(styles: &str, body: &str) -> Vec<(usize, BlockKind, String)> {
-        let prose = extract("a.odt", Format::Odt, &odt(styles, body)).unwrap();
+        let prose = extract("a.odt", OfficeFormat::Odt, &odt(styles, body)).unwrap();
         assert_eq!(prose.line_unit, LineUnit::Paragraph);
         blocks(&prose)
     }
@@ -1017,7 +998,7 @@ mod tests {
         blocks.into_iter().map(|(.., text)| text).collect()
     }
 
-    fn refused(format: Format, bytes: &[u8]) -> OfficeError {
+    fn refused(format: OfficeFormat, bytes: &[u8]) -> OfficeError {
         let error = extract("a file", format, bytes).unwrap_err();
         let said = error.to_string();
         assert!(
@@ -1028,7 +1009,7 @@ mod tests {
         error
     }
 
-    fn broken(format: Format, bytes: &[u8]) -> String {
+    fn broken(format: OfficeFormat, bytes: &[u8]) -> String {
         match refused(format, bytes) {
             OfficeError::Broken { reason, .. } => reason,
             error => panic!("{error}"),
@@ -1061,7 +1042,7 @@ mod tests {
     }
 
     #[test]
-    fn docx_tabs_and_breaks_part_words_and_hyphens_join_them() {
+    fn docx_tabs_and_breaks_separate_words_and_hyphens_join_them() {
         let body = r#"<w:p><w:pPr><w:tabs><w:tab w:val="left"/></w:tabs></w:pPr><w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t><w:cr/><w:t>d</w:t>
             <w:noBreakHyphen/><w:t>e</w:t><w:sym w:char="F04A"/><w:t>f
 g</w:t></w:r></w:p>"#;
@@ -1069,7 +1050,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn docx_text_that_no_reader_sees_is_no_prose() {
+    fn docx_text_that_no_reader_sees_is_left_out() {
         let body = r#"<w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText><w:t>gone</w:t></w:r></w:del>
             <w:ins><w:r><w:t> new</w:t></w:r></w:ins><w:moveFrom><w:r><w:t>away</w:t></w:r></w:moveFrom>
             <w:r><w:instrText>PAGE</w:instrText></w:r><m:oMath><m:r><w:t>x</w:t><m:t>y</m:t></m:r></m:oMath>
@@ -1082,7 +1063,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn docx_text_boxes_stand_once_and_behind_the_paragraph_around_them() {
+    fn docx_text_boxes_are_read_once_after_the_paragraph_around_them() {
         let inner = |text: &str| format!("<w:txbxContent><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:txbxContent>");
         let body = format!(
             "<w:p><w:r><w:t>before </w:t></w:r><w:r><mc:AlternateContent><mc:Choice>{}</mc:Choice><mc:Fallback>{}</mc:Fallback>\
@@ -1103,11 +1084,11 @@ g</w:t></w:r></w:p>"#;
                 <w:p xmlns:w="urn:x"><w:t>stranger</w:t></w:p><a:p xmlns:a="urn:x"/><a:p><a:t>own</a:t></a:p></{prefix}body></{prefix}document>"#
             );
             let bytes = archive(&[("word/document.xml", xml.as_bytes())]);
-            let prose = extract("a", Format::Docx, &bytes).unwrap();
+            let prose = extract("a", OfficeFormat::Docx, &bytes).unwrap();
             assert_eq!(blocks(&prose), expected(&[(1, Heading, "hens"), (2, Plain, "own")]));
         }
         let xml = docx_xml("").replace(WORD, "urn:another");
-        assert!(broken(Format::Docx, &archive(&[("word/document.xml", xml.as_bytes())])).contains("root"));
+        assert!(broken(OfficeFormat::Docx, &archive(&[("word/document.xml", xml.as_bytes())])).contains("root"));
     }
 
     #[test]
@@ -1134,13 +1115,13 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn odt_text_that_no_reader_sees_is_no_prose() {
+    fn odt_text_that_no_reader_sees_is_left_out() {
         let body = r#"<text:tracked-changes><text:changed-region><text:deletion><text:p>gone</text:p></text:deletion></text:changed-region></text:tracked-changes>
             <text:p>one<office:annotation><text:p>remark</text:p></office:annotation><text:note><text:note-citation>1</text:note-citation>
             <text:note-body><text:p>note</text:p></text:note-body></text:note> two<drawing:frame><drawing:image><office:binary-data>QUJD</office:binary-data></drawing:image>
             <drawing:text-box><text:p>box</text:p></drawing:text-box></drawing:frame><x:control xmlns:x="urn:x"> three</x:control></text:p>
             <text:section text:display="none"><text:p>hidden</text:p></text:section>"#;
-        let prose = extract("a", Format::Odt, &odt("", body)).unwrap();
+        let prose = extract("a", OfficeFormat::Odt, &odt("", body)).unwrap();
         assert_eq!(
             blocks(&prose),
             expected(&[(1, Plain, "one two three"), (2, Plain, "box")])
@@ -1158,7 +1139,7 @@ g</w:t></w:r></w:p>"#;
     fn what_stands_elsewhere_is_named_once() {
         let note = r#"<w:p><w:r><w:t>a</w:t><w:footnoteReference w:id="1"/></w:r></w:p>"#;
         let bytes = docx(&format!(r#"<w:p/>{note}{note}<w:altChunk r="x"/>"#));
-        let prose = extract("a", Format::Docx, &bytes).unwrap();
+        let prose = extract("a", OfficeFormat::Docx, &bytes).unwrap();
         let lines: Vec<usize> = prose.notes.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [2, 3]);
     }
@@ -1189,18 +1170,24 @@ g</w:t></w:r></w:p>"#;
     fn files_of_another_kind_are_told_apart() {
         let mut old = COMPOUND_FILE.to_vec();
         old.extend([0; 1000]);
-        let error = refused(Format::Docx, &old);
+        let error = refused(OfficeFormat::Docx, &old);
         assert!(matches!(error, OfficeError::OldBinary { .. }) && error.to_string().contains("save it as DOCX"));
         old.extend("EncryptedPackage".bytes().flat_map(|byte| [byte, 0]));
-        assert!(matches!(refused(Format::Docx, &old), OfficeError::Encrypted { .. }));
+        assert!(matches!(
+            refused(OfficeFormat::Docx, &old),
+            OfficeError::Encrypted { .. }
+        ));
         for bytes in [&b""[..], b"Some text.", b"PK\x03\x04", b"{\\rtf1 hens}"] {
-            assert!(matches!(refused(Format::Docx, bytes), OfficeError::NotZip { .. }));
+            assert!(matches!(refused(OfficeFormat::Docx, bytes), OfficeError::NotZip { .. }));
         }
         assert!(matches!(
-            refused(Format::Docx, &odt("", "")),
+            refused(OfficeFormat::Docx, &odt("", "")),
             OfficeError::NoText { .. }
         ));
-        assert!(matches!(refused(Format::Odt, &docx("")), OfficeError::NoText { .. }));
+        assert!(matches!(
+            refused(OfficeFormat::Odt, &docx("")),
+            OfficeError::NoText { .. }
+        ));
     }
 
     #[test]
@@ -1210,13 +1197,22 @@ g</w:t></w:r></w:p>"#;
             ("content.xml", b"\x8f\x01\xff<\x00"),
             ("META-INF/manifest.xml", manifest),
         ]);
-        assert!(matches!(refused(Format::Odt, &bytes), OfficeError::Encrypted { .. }));
+        assert!(matches!(
+            refused(OfficeFormat::Odt, &bytes),
+            OfficeError::Encrypted { .. }
+        ));
         let bytes = archive(&[("encrypted-package", b"\x8f\x01")]);
-        assert!(matches!(refused(Format::Odt, &bytes), OfficeError::Encrypted { .. }));
-        // The first flag of a member, in its own header and in the directory, says that it is encrypted.
+        assert!(matches!(
+            refused(OfficeFormat::Odt, &bytes),
+            OfficeError::Encrypted { .. }
+        ));
+        // A member's first flag, in its header and in the directory, marks it as encrypted.
         let mut bytes = archive(&[("word/document.xml", docx_xml("").as_bytes())]);
         flag(&mut bytes, 6, 8, 1);
-        assert!(matches!(refused(Format::Docx, &bytes), OfficeError::Encrypted { .. }));
+        assert!(matches!(
+            refused(OfficeFormat::Docx, &bytes),
+            OfficeError::Encrypted { .. }
+        ));
     }
 
     #[test]
@@ -1224,10 +1220,13 @@ g</w:t></w:r></w:p>"#;
         let mut bytes = archive(&[("word/document.xml", docx_xml("").as_bytes())]);
         // Method 14 is LZMA.
         flag(&mut bytes, 8, 10, 14);
-        assert!(matches!(refused(Format::Docx, &bytes), OfficeError::Compression { .. }));
+        assert!(matches!(
+            refused(OfficeFormat::Docx, &bytes),
+            OfficeError::Compression { .. }
+        ));
     }
 
-    /// Sets a byte of the only member's header and of its entry in the directory.
+    /// Sets a byte in the header of the only member and in its entry of the directory.
     fn flag(bytes: &mut [u8], local: usize, central: usize, value: u8) {
         let entry = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
         bytes[local] = value;
@@ -1243,7 +1242,10 @@ g</w:t></w:r></w:p>"#;
         while let Some(at) = bytes.windows(8).position(|window| window == b"documenu") {
             bytes[at + 7] = b't';
         }
-        assert!(matches!(refused(Format::Docx, &bytes), OfficeError::Ambiguous { .. }));
+        assert!(matches!(
+            refused(OfficeFormat::Docx, &bytes),
+            OfficeError::Ambiguous { .. }
+        ));
     }
 
     #[test]
@@ -1257,12 +1259,12 @@ g</w:t></w:r></w:p>"#;
             "</w:body></w:document>",
             "&",
         ] {
-            broken(Format::Docx, &docx(body));
+            broken(OfficeFormat::Docx, &docx(body));
         }
         let t = |text: &str| docx(&format!("<w:p><w:t>{text}</w:t></w:p>"));
-        assert!(broken(Format::Docx, &t("a&nbsp;b")).contains("`nbsp`"));
-        broken(Format::Docx, &t("&#0;"));
-        broken(Format::Docx, &t("&#x110000;"));
+        assert!(broken(OfficeFormat::Docx, &t("a&nbsp;b")).contains("`nbsp`"));
+        broken(OfficeFormat::Docx, &t("&#0;"));
+        broken(OfficeFormat::Docx, &t("&#x110000;"));
         let latin = docx_xml("<w:p><w:t>caf?</w:t></w:p>")
             .replace("caf?", "caf\u{1}")
             .into_bytes();
@@ -1270,15 +1272,15 @@ g</w:t></w:r></w:p>"#;
             .into_iter()
             .map(|byte| if byte == 1 { 0xe9 } else { byte })
             .collect();
-        assert!(broken(Format::Docx, &archive(&[("word/document.xml", &latin)])).contains("UTF-8"));
+        assert!(broken(OfficeFormat::Docx, &archive(&[("word/document.xml", &latin)])).contains("UTF-8"));
         let utf_16: Vec<u8> = [0xfeff]
             .into_iter()
             .chain(docx_xml("").encode_utf16())
             .flat_map(u16::to_le_bytes)
             .collect();
-        assert!(broken(Format::Docx, &archive(&[("word/document.xml", &utf_16)])).contains("UTF-8"));
+        assert!(broken(OfficeFormat::Docx, &archive(&[("word/document.xml", &utf_16)])).contains("UTF-8"));
         for xml in ["", "hens", "<a\u{1b}[2J></b\u{202e}>"] {
-            broken(Format::Docx, &archive(&[("word/document.xml", xml.as_bytes())]));
+            broken(OfficeFormat::Docx, &archive(&[("word/document.xml", xml.as_bytes())]));
         }
     }
 
@@ -1287,7 +1289,7 @@ g</w:t></w:r></w:p>"#;
         let laughs = r#"<!DOCTYPE w [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]><w:document"#;
         for text in ["&b;", "&c;"] {
             let xml = docx_xml(&format!("<w:p><w:t>{text}</w:t></w:p>")).replace("<w:document", laughs);
-            assert!(broken(Format::Docx, &archive(&[("word/document.xml", xml.as_bytes())])).contains("entity"));
+            assert!(broken(OfficeFormat::Docx, &archive(&[("word/document.xml", xml.as_bytes())])).contains("entity"));
         }
     }
 
@@ -1296,14 +1298,16 @@ g</w:t></w:r></w:p>"#;
         let zeros = vec![0; MAX_UNPACKED as usize + 1];
         let bytes = archive(&[("word/document.xml", &zeros)]);
         assert!(bytes.len() < 1 << 20);
-        assert!(matches!(refused(Format::Docx, &bytes), OfficeError::TooLarge { .. }));
-        // The sizes unpacked stand at 22 and 24; they claim nothing now, and the library stops at the first byte too
-        // many.
+        assert!(matches!(
+            refused(OfficeFormat::Docx, &bytes),
+            OfficeError::TooLarge { .. }
+        ));
+        // The unpacked sizes are at 22 and 24. With a size of 0, the library stops at the first byte.
         let mut bytes = bytes;
         for i in 0..4 {
             flag(&mut bytes, 22 + i, 24 + i, 0);
         }
-        let reason = broken(Format::Docx, &bytes);
+        let reason = broken(OfficeFormat::Docx, &bytes);
         assert!(reason.contains("I/O"), "{reason}");
     }
 
@@ -1324,14 +1328,14 @@ g</w:t></w:r></w:p>"#;
     #[test]
     fn paragraphs_beyond_the_limit_are_refused() {
         let xml = docx_xml(&"<w:p><w:t>a</w:t></w:p>".repeat(100));
-        assert_eq!(read(Format::Docx, xml.as_bytes(), 100).unwrap().blocks.len(), 100);
+        assert_eq!(read(OfficeFormat::Docx, xml.as_bytes(), 100).unwrap().blocks.len(), 100);
         assert!(matches!(
-            read(Format::Docx, xml.as_bytes(), 99),
+            read(OfficeFormat::Docx, xml.as_bytes(), 99),
             Err(Failure::TooManyParagraphs)
         ));
         let file = File {
             name: "a",
-            format: Format::Docx,
+            format: OfficeFormat::Docx,
         };
         assert!(
             file.failed(Failure::TooManyParagraphs)
@@ -1341,7 +1345,7 @@ g</w:t></w:r></w:p>"#;
     }
 
     #[test]
-    fn deep_nesting_is_read_to_a_limit_and_refused_behind_it() {
+    fn deep_nesting_is_read_to_a_limit_and_refused_beyond_it() {
         let nested = |tag: &str, depth: usize| {
             let body = format!(
                 "{}{}",
@@ -1351,18 +1355,18 @@ g</w:t></w:r></w:p>"#;
             docx(&format!("{body}<w:p><w:t>end</w:t></w:p>"))
         };
         for tag in ["w:p", "w:r", "w:del", "x"] {
-            let prose = extract("a", Format::Docx, &nested(tag, MAX_DEPTH - 2)).unwrap();
+            let prose = extract("a", OfficeFormat::Docx, &nested(tag, MAX_DEPTH - 2)).unwrap();
             assert_eq!(prose.blocks[0].text, "end");
-            assert!(broken(Format::Docx, &nested(tag, 100_000)).contains("too deep"));
+            assert!(broken(OfficeFormat::Docx, &nested(tag, 100_000)).contains("too deep"));
         }
-        // Without ends, too.
-        assert!(broken(Format::Docx, &docx(&"<w:p>".repeat(100_000))).contains("too deep"));
+        // The same without end tags.
+        assert!(broken(OfficeFormat::Docx, &docx(&"<w:p>".repeat(100_000))).contains("too deep"));
     }
 
     #[test]
     fn namespaces_without_number_are_refused_and_repeated_ones_cost_nothing() {
         let many: String = (0..20_000).map(|i| format!(r#" xmlns:a{i}="{WORD}""#)).collect();
-        assert!(broken(Format::Docx, &docx(&format!("<w:p{many}/>"))).contains("too many namespaces"));
+        assert!(broken(OfficeFormat::Docx, &docx(&format!("<w:p{many}/>"))).contains("too many namespaces"));
         let same = format!(r#"<w:p xmlns:w="{WORD}"><w:t>a</w:t></w:p>"#).repeat(20_000);
         assert_eq!(read_docx(&same).len(), 20_000);
     }
@@ -1374,20 +1378,23 @@ g</w:t></w:r></w:p>"#;
             .collect();
         let docx = docx(&paragraphs);
         let odt = odt("", &paragraphs.replace("w:p", "text:p").replace("w:", "text:"));
-        for (format, bytes) in [(Format::Docx, &docx), (Format::Odt, &odt)] {
+        for (format, bytes) in [(OfficeFormat::Docx, &docx), (OfficeFormat::Odt, &odt)] {
             assert_eq!(extract("a", format, bytes).unwrap().blocks.len(), 200);
             for end in (0..bytes.len()).step_by(50) {
                 refused(format, &bytes[..end]);
             }
         }
-        // The XML itself, cut off inside of an archive that is whole.
+        // The XML is cut off, but the archive is whole.
         let xml = docx_xml(&paragraphs[..2000]);
         for end in (0..xml.len()).step_by(50) {
-            refused(Format::Docx, &archive(&[("word/document.xml", &xml.as_bytes()[..end])]));
+            refused(
+                OfficeFormat::Docx,
+                &archive(&[("word/document.xml", &xml.as_bytes()[..end])]),
+            );
         }
     }
 
-    /// A piece of XML: mostly elements that mean something, in any order.
+    /// A scrap of XML: mostly known elements, in any order.
     fn scrap() -> impl Strategy<Value = String> {
         let names = [
             "w:p",
@@ -1431,8 +1438,8 @@ g</w:t></w:r></w:p>"#;
         #[test]
         fn no_body_makes_it_panic(scraps in prop::collection::vec(scrap(), 0..40)) {
             let body = scraps.concat();
-            let _ = extract("a", Format::Docx, &docx(&body));
-            let _ = extract("a", Format::Odt, &odt("", &body));
+            let _ = extract("a", OfficeFormat::Docx, &docx(&body));
+            let _ = extract("a", OfficeFormat::Odt, &odt("", &body));
         }
 
         #[test]
@@ -1447,7 +1454,7 @@ g</w:t></w:r></w:p>"#;
             for (tag, text) in parts.iter().rev() {
                 body += &format!("{text}</{}>", tags[*tag]);
             }
-            let prose = extract("a", Format::Docx, &docx(&body)).unwrap();
+            let prose = extract("a", OfficeFormat::Docx, &docx(&body)).unwrap();
             let lines: Vec<usize> = prose.blocks.iter().map(|block| block.pieces[0].line).collect();
             prop_assert!(lines.is_sorted_by(|a, b| a < b));
             prop_assert!(lines.iter().all(|line| (1..=40).contains(line)));
@@ -1455,9 +1462,10 @@ g</w:t></w:r></w:p>"#;
 
         #[test]
         fn no_bytes_make_it_panic(at in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), odf: bool) {
-            let (format, mut bytes) = match odf {
-                true => (Format::Odt, odt("", "<text:p>The hen had ten-gallon hats.</text:p>")),
-                false => (Format::Docx, docx("<w:p><w:t>The hen had ten-gallon hats.</w:t></w:p>")),
+            let (format, mut bytes) = if odf {
+                (OfficeFormat::Odt, odt("", "<text:p>The hen had ten-gallon hats.</text:p>"))
+            } else {
+                (OfficeFormat::Docx, docx("<w:p><w:t>The hen had ten-gallon hats.</w:t></w:p>"))
             };
             for (index, byte) in at {
                 let length = bytes.len();

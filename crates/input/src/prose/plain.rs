@@ -1,4 +1,4 @@
-//! Plain text: paragraphs with empty lines between them.
+//! Plain text. Empty lines separate its paragraphs.
 
 use super::{Builder, LineUnit, Prose};
 

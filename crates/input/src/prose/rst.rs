@@ -1,28 +1,28 @@
-//! reStructuredText: what docutils and Sphinx would show as running text.
+//! reStructuredText: the running text that docutils and Sphinx would show.
 //!
-//! No crate served: `rst_parser` reads part of the language only and fails on the rest, `docutils-core` is at its first release,
-//! and the grammar of tree-sitter is C code that would read what strangers send. So this is a scanner of lines. It looks at
-//! indentation only where something has to be left out, and takes each line once.
+//! No crate was suitable. `rst_parser` reads only part of the language and fails on the rest, `docutils-core` is at its
+//! first release, and the grammar of tree-sitter is C code, which should not read untrusted input. So this module scans
+//! lines. It needs the indentation only to leave something out, and reads each line once.
 //!
-//! Left out are adornments, literal and doctest blocks, comments, targets, definitions of substitutions, the fields of the
-//! document's head, types of parameters, references to footnotes, formulas, and tables in characters (grid and simple) with all
-//! of their cells; of a `list-table` the cells are kept. Directives are kept by name: admonitions, what Sphinx describes
-//! (functions, classes, options), figures, and what only arranges text. One of another name is left out with its body, since
-//! most of those hold code or data.
+//! It leaves out adornments, literal and doctest blocks, comments, targets, definitions of substitutions, fields at the
+//! head of the document, types of parameters, references to footnotes, formulas, and tables drawn in characters (grid
+//! and simple). The cells of a `list-table` stay. Directives stay if their name is known: admonitions, Sphinx's
+//! descriptions of functions, classes and options, figures, and directives that only arrange text. Any other directive
+//! is left out with its body, because most hold code or data.
 //!
-//! Limits: substitutions and labels are not looked up, so that `|name|` and `` :ref:`label` `` stay as they are written. A text
-//! in interpreted text is not searched for more markup, as in docutils. The head of a PEP, which has no colons before its names,
-//! is read as a paragraph. A continuation line of an item may stand further left than its text, as people write it.
+//! Limits: substitutions and labels are not resolved, so `|name|` and `` :ref:`label` `` stay as written. As in
+//! docutils, interpreted text is not searched for more markup. The head of a PEP has no colons before its names, so it
+//! is read as a paragraph. A continuation line of an item may be indented less than its text, because people write so.
 
 use super::{BlockKind, Builder, LineUnit, Prose};
 
-/// How far the body of a directive is searched for its indentation, in lines.
+/// How many lines of a directive's body are searched for its indentation.
 const BODY_LOOKAHEAD: usize = 1000;
 
-/// The longest label of a footnote that is looked for, in bytes.
+/// The longest label of a footnote, in bytes.
 const LONGEST_LABEL: usize = 80;
 
-/// The prose of a reStructuredText document.
+/// Extracts the prose of a reStructuredText document.
 pub fn extract(text: &str) -> Prose {
     let lines: Vec<Line<'_>> = text.split('\n').map(Line::of).collect();
     let mut scanner = Scanner {
@@ -42,7 +42,7 @@ pub fn extract(text: &str) -> Prose {
 /// A line without the white space around it.
 #[derive(Clone, Copy, Debug)]
 struct Line<'a> {
-    /// The column that its text begins in.
+    /// The column in which its text begins.
     indent: usize,
     text: &'a str,
 }
@@ -60,7 +60,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The line from a byte of its text on.
+    /// The rest of the line, from a byte of its text on.
     fn after(self, bytes: usize) -> Self {
         let text = self.text[bytes..].trim_start();
         let skipped = &self.text[..self.text.len() - text.len()];
@@ -71,15 +71,15 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What the first line of a paragraph was marked as.
+/// What the markers on the first line of a paragraph mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lead {
     kind: BlockKind,
-    /// The column of the marker, where there is one: lines that are indented further go on with its text.
+    /// The column of the marker, if there is one. Lines with a deeper indentation continue its text.
     hang: Option<usize>,
-    /// Whether the text's column is the body's, as it is in a list, or the first line stands apart, as in a directive.
+    /// Whether the body is aligned with the text of the first line, as in a list. In a directive it is not.
     aligned: bool,
-    /// Whether fields behind the text are options of a directive.
+    /// Whether fields after the text are options of a directive.
     options: bool,
 }
 
@@ -96,38 +96,38 @@ struct Scanner<'a> {
     builder: Builder,
     /// The indentation of a paragraph that ended in `::`.
     literal: Option<usize>,
-    /// Whether the line before was the term of a definition.
+    /// Whether the previous line was the term of a definition.
     definition: bool,
-    /// Whether nothing but titles and fields came so far.
+    /// Whether there were only titles and fields so far.
     in_head: bool,
 }
 
 impl<'a> Scanner<'a> {
-    /// The line at an index, where it is one with text.
+    /// The line at an index, if it has text.
     fn filled(&self, index: usize) -> Option<Line<'a>> {
         self.lines.get(index).copied().filter(|line| !line.text.is_empty())
     }
 
-    /// Whether a line belongs to the body of what stands in column `base`.
+    /// Whether a line belongs to the body of a construct in column `base`.
     fn is_inside(&self, index: usize, base: usize) -> bool {
         self.filled(index).is_some_and(|line| line.indent > base)
     }
 
-    /// Goes behind the indented lines from here on, over empty lines.
+    /// Skips indented lines, and empty lines between them.
     fn skip_body(&mut self, base: usize) {
         while self.at < self.lines.len() && (self.filled(self.at).is_none() || self.is_inside(self.at, base)) {
             self.at += 1;
         }
     }
 
-    /// Goes behind the indented lines from here on, up to an empty one.
+    /// Skips indented lines up to an empty one.
     fn skip_inside(&mut self, base: usize) {
         while self.is_inside(self.at, base) {
             self.at += 1;
         }
     }
 
-    /// Takes the block that begins at the current line.
+    /// Reads the block that begins on the current line.
     fn block(&mut self) {
         let Some(mut line) = self.filled(self.at) else {
             self.at += 1;
@@ -142,7 +142,7 @@ impl<'a> Scanner<'a> {
         if std::mem::take(&mut self.definition) {
             lead.kind = BlockKind::Item;
         }
-        // More than one marker may stand on a line: `* - cell`, `- .. note:: text`.
+        // A line may have several markers: `* - cell`, `- .. note:: text`.
         loop {
             if line.text.is_empty() {
                 self.at += 1;
@@ -204,13 +204,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Leaves out a literal block behind a paragraph in column `base`, where one stands there.
+    /// Leaves out a literal block after a paragraph in column `base`. Returns whether there was one.
     fn skip_literal(&mut self, base: usize, line: Line<'a>) -> bool {
         if line.indent > base {
             self.skip_body(base);
             return true;
         }
-        // A literal block may be quoted instead: each line begins with the same character.
+        // A literal block may be quoted instead of indented: each line begins with the same character.
         let Some(quote) = line.text.chars().next().filter(char::is_ascii_punctuation) else {
             return false;
         };
@@ -230,7 +230,7 @@ impl<'a> Scanner<'a> {
         true
     }
 
-    /// Takes a title with its adornments, or a line that only separates.
+    /// Reads a title with its adornments, or a transition. Returns whether there was one.
     fn title(&mut self, line: Line<'a>) -> bool {
         if matches!(line.text, "::" | "..") {
             return false;
@@ -257,7 +257,7 @@ impl<'a> Scanner<'a> {
         let Some((_, length)) = adornment(next.text) else {
             return false;
         };
-        // A short line may be text; a long one is an underline, too short for its title or not.
+        // A short line may be text. A long one is an underline, even if it is shorter than its title.
         if length < 4 && length < line.text.chars().count() || matches!(next.text, "::" | "..") {
             return false;
         }
@@ -272,7 +272,7 @@ impl<'a> Scanner<'a> {
         self.builder.end();
     }
 
-    /// Leaves out a grid table or a simple table.
+    /// Leaves out a grid table or a simple table. Returns whether there was one.
     fn table(&mut self, line: Line<'a>) -> bool {
         if is_grid_border(line.text) {
             while self.filled(self.at).is_some_and(|row| row.text.starts_with(['+', '|'])) {
@@ -304,7 +304,7 @@ impl<'a> Scanner<'a> {
         true
     }
 
-    /// The length of a list's number. Other text may begin like one, `A. Einstein`; then its next line is not indented.
+    /// The length of an item's number. Text such as `A. Einstein` looks similar, but its next line is not indented.
     fn enumerator(&self, line: Line<'a>) -> Option<usize> {
         let length = enumerator(line.text)?;
         let goes_on = self
@@ -313,7 +313,7 @@ impl<'a> Scanner<'a> {
         goes_on.then_some(length)
     }
 
-    /// Takes what begins with two dots. Returns the text to go on with on the same line, where there is some.
+    /// Reads explicit markup, which begins with two dots. Returns the text to continue with on the same line, if any.
     fn explicit(&mut self, line: Line<'a>) -> Option<(Line<'a>, Lead)> {
         let base = line.indent;
         let rest = line.after(2);
@@ -387,7 +387,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes behind the options of a directive.
+    /// Skips the options of a directive.
     fn skip_options(&mut self, base: usize) {
         if self.is_inside(self.at, base) && self.filled(self.at).is_some_and(|line| field(line.text).is_some()) {
             self.skip_inside(base);
@@ -398,7 +398,7 @@ impl<'a> Scanner<'a> {
     fn comment(&mut self, first: Line<'a>, base: usize) {
         self.builder.mark(first.text, self.at + 1);
         self.at += 1;
-        // Two dots with an empty line behind them are a comment of their own: what is indented there is a quotation.
+        // Two dots before an empty line are a complete comment. Indented text after it is a quotation.
         if first.text.is_empty() && self.filled(self.at).is_none() {
             return;
         }
@@ -414,7 +414,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether the text of a field is none to read.
+    /// Whether the text of a field is left out.
     fn is_silent(&self, name: &str) -> bool {
         let first = name.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
         let is_type = matches!(first.as_str(), "type" | "rtype" | "vartype" | "meta");
@@ -438,13 +438,13 @@ impl<'a> Scanner<'a> {
         is_type || is_head && self.in_head
     }
 
-    /// Takes lines that keep their ends, each behind a bar.
+    /// Reads a line block: lines that keep their ends, each after a bar.
     fn line_block(&mut self, first: Line<'a>) {
         self.in_head = false;
         self.builder.begin(BlockKind::Paragraph);
         let start = self.at;
         while let Some(line) = self.filled(self.at) {
-            // The first line may stand behind another marker.
+            // The first line may follow another marker.
             let text = if self.at == start { first.text } else { line.text };
             let text = text.strip_prefix('|').unwrap_or(text);
             inline(text.trim_start(), self.at + 1, &mut self.builder);
@@ -454,7 +454,7 @@ impl<'a> Scanner<'a> {
         self.builder.end();
     }
 
-    /// Takes a paragraph, whose first line is the rest of the current one.
+    /// Reads a paragraph. Its first line is the rest of the current one.
     fn paragraph(&mut self, first: Line<'a>, mut lead: Lead) {
         let start = self.at;
         let mut indent = first.indent;
@@ -477,7 +477,7 @@ impl<'a> Scanner<'a> {
         let is_literal = text.ends_with("::");
         if is_literal {
             self.literal = Some(self.literal_base(indent, self.at == start + 1, lead));
-            // Of the two colons one is shown, but none that stands apart.
+            // One of the two colons is shown, unless they stand alone.
             text.pop();
             let before = text[..text.len() - 1].chars().next_back();
             if before.is_none_or(char::is_whitespace) {
@@ -487,7 +487,7 @@ impl<'a> Scanner<'a> {
             lead.kind = BlockKind::Item;
             self.definition = true;
         }
-        // Fields stand in the head, whether their text is kept or not.
+        // Fields do not end the head, even if their text is kept.
         let is_field = lead.kind == BlockKind::Item && !lead.aligned;
         if lead.kind != BlockKind::Heading && !is_field {
             self.in_head = false;
@@ -497,7 +497,8 @@ impl<'a> Scanner<'a> {
         self.builder.end();
     }
 
-    /// The column that a literal block is further in than. Behind a directive's first line it is that of its body.
+    /// The column that a literal block is indented from. After the first line of a directive, it is the column of the
+    /// body.
     fn literal_base(&self, indent: usize, is_one_line: bool, lead: Lead) -> usize {
         let (Some(hang), false, true) = (lead.hang, lead.aligned, is_one_line) else {
             return indent;
@@ -517,16 +518,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// What becomes of a directive.
+/// How a directive is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Directive {
-    /// Its argument is text but for a number of words in front, and so is its body.
+    /// The argument is text, except for a number of words before it. The body is text too.
     Text { words: usize },
-    /// Its argument is a title, and its body text.
+    /// The argument is a title, and the body is text.
     Title,
-    /// Its argument is none, but its body is text.
+    /// The argument is left out, and the body is text.
     Body,
-    /// All of it is left out.
+    /// Everything is left out.
     Dropped,
 }
 
@@ -599,7 +600,7 @@ impl Directive {
     }
 }
 
-/// The name of a directive, and how many bytes it takes with its colons.
+/// The name of a directive, and its length in bytes with the colons.
 fn directive(text: &str) -> Option<(&str, usize)> {
     let end = text.find("::")?;
     let name = text[..end].trim_end();
@@ -611,7 +612,7 @@ fn directive(text: &str) -> Option<(&str, usize)> {
     (is_name && (behind.is_empty() || behind.starts_with(char::is_whitespace))).then_some((name, end + 2))
 }
 
-/// The character and the length of a line that holds one kind of punctuation only.
+/// The character and the length of a line that repeats one punctuation character.
 fn adornment(text: &str) -> Option<(char, usize)> {
     let mark = text.chars().next().filter(char::is_ascii_punctuation)?;
     (text.len() >= 2 && text.chars().all(|c| c == mark)).then_some((mark, text.len()))
@@ -628,7 +629,7 @@ fn is_simple_border(text: &str) -> bool {
     text.starts_with('=') && text.contains(' ') && text.bytes().all(|byte| matches!(byte, b'=' | b' '))
 }
 
-/// The length of the marker of a list.
+/// The length of a bullet.
 fn bullet(text: &str) -> Option<usize> {
     let mark = text
         .chars()
@@ -663,7 +664,7 @@ fn enumerator(text: &str) -> Option<usize> {
     (behind.is_empty() || behind.starts_with(char::is_whitespace)).then_some(total)
 }
 
-/// The length of the name of a field with its colons. A role looks alike, but has a quote behind its colon.
+/// The length of a field's name with its colons. A role looks similar, but has a backtick after its colon.
 fn field(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b':') || bytes.get(1).is_none_or(|byte| matches!(byte, b':' | b' ')) {
@@ -685,7 +686,7 @@ fn field(text: &str) -> Option<usize> {
     None
 }
 
-/// The length of the options of a program in front of what is said of them: `-a, --all  text`.
+/// The length of a program's options before their description: `-a, --all  text`.
 fn option(text: &str, has_body: bool) -> Option<usize> {
     let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'))?;
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
@@ -719,17 +720,17 @@ struct Inline<'a, 'b> {
     /// The line of the byte `counted`.
     line: usize,
     counted: usize,
-    /// Where the text begins that is not yet added.
+    /// The start of the text that is not added yet.
     from: usize,
-    /// Whether white space came behind what was added last.
+    /// Whether white space follows the last text.
     gap: bool,
-    /// Whether something was left out behind it.
+    /// Whether something was left out after the last text.
     dropped: bool,
-    /// From where on no end of a markup comes, so that no search is made twice.
+    /// For each kind of end, the position from which a search found none, so that it is not repeated.
     missing: [usize; 4],
 }
 
-/// What ends an inline markup; the index of its place in [`Inline::missing`].
+/// The kinds of end of an inline markup. The value is an index into [`Inline::missing`].
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     Literal = 0,
@@ -753,7 +754,7 @@ impl Inline<'_, '_> {
     fn run(&mut self) {
         let bytes = self.text.as_bytes();
         let mut at = 0;
-        // Whether the word that is being read may be a name of a target.
+        // Whether the current word may be the name of a target.
         let mut is_name = false;
         while at < bytes.len() {
             let next = match bytes[at] {
@@ -791,7 +792,7 @@ impl Inline<'_, '_> {
         if trimmed.is_empty() {
             return;
         }
-        // No space stays in front of punctuation where a reference stood between.
+        // No space stays before punctuation where a reference was left out.
         if self.gap && !(self.dropped && trimmed.starts_with(['.', ',', ';', ':', '!', '?', ')'])) {
             self.builder.space();
         }
@@ -805,7 +806,7 @@ impl Inline<'_, '_> {
         self.dropped = false;
     }
 
-    /// Leaves out what stands between two bytes.
+    /// Leaves out the text between two bytes.
     fn drop(&mut self, start: usize, end: usize) {
         self.flush(start);
         self.from = end;
@@ -821,7 +822,7 @@ impl Inline<'_, '_> {
         self.text[at..].chars().next()
     }
 
-    /// Whether markup may begin at a byte, by the character before.
+    /// Whether markup may begin at a byte, judged by the character before it.
     fn may_open(&self, at: usize) -> bool {
         self.before(at).is_none_or(|c| {
             c.is_whitespace()
@@ -839,7 +840,8 @@ impl Inline<'_, '_> {
         })
     }
 
-    /// Whether a text begins at a byte: neither white space nor the end, nor the other half of what encloses the markup.
+    /// Whether text begins at a byte: not white space, not the end, and not the closing half of what encloses the
+    /// markup.
     fn has_text(&self, start: usize, at: usize) -> bool {
         let Some(next) = self.behind(at).filter(|c| !c.is_whitespace()) else {
             return false;
@@ -856,7 +858,7 @@ impl Inline<'_, '_> {
         !enclosed
     }
 
-    /// Where the end of a markup begins whose text begins at `from`.
+    /// The end mark of a markup whose text begins at `from`.
     fn ending(&mut self, ending: Ending, from: usize) -> Option<usize> {
         if from >= self.missing[ending as usize] {
             return None;
@@ -884,13 +886,15 @@ impl Inline<'_, '_> {
     fn escape(&mut self, at: usize) -> Option<usize> {
         self.flush(at);
         let length = self.behind(at + 1).map_or(0, char::len_utf8);
-        // White space behind a backslash is not shown, so that markup may stand inside of a word; the end of a line parts words.
+        // White space after a backslash is not shown, so that markup can stand within a word. A line end still
+        // separates words.
         let is_joint = self.behind(at + 1).is_some_and(|c| c.is_whitespace() && c != '\n');
         self.from = at + 1 + if is_joint { length } else { 0 };
         Some(at + 1 + length)
     }
 
-    /// Literal text, a reference, or text with a role behind it or none.
+    /// Reads what begins with a backtick: literal text, a reference, or interpreted text with or without a role after
+    /// it.
     fn quoted(&mut self, at: usize) -> Option<usize> {
         let may_open = self.may_open(at);
         if self.text[at..].starts_with("``") {
@@ -912,7 +916,7 @@ impl Inline<'_, '_> {
         self.interpreted(at, at, "")
     }
 
-    /// Text in single quotes at `at`, of a markup that begins at `start` with its role.
+    /// Reads text in single backticks at `at`. Its markup begins at `start`, perhaps with a role.
     fn interpreted(&mut self, start: usize, at: usize, role: &str) -> Option<usize> {
         if !self.has_text(start, at + 1) {
             return None;
@@ -941,7 +945,7 @@ impl Inline<'_, '_> {
         Some(end)
     }
 
-    /// A role in front of its text.
+    /// Reads a role before its text.
     fn role(&mut self, at: usize) -> Option<usize> {
         if !self.may_open(at) {
             return None;
@@ -974,7 +978,7 @@ impl Inline<'_, '_> {
         Some(self.from)
     }
 
-    /// A reference to a footnote or a citation.
+    /// Reads a reference to a footnote or a citation.
     fn footnote(&mut self, at: usize) -> Option<usize> {
         let rest = self.text[at + 1..].bytes().take(LONGEST_LABEL);
         let length = rest
@@ -989,7 +993,7 @@ impl Inline<'_, '_> {
         Some(close + 2)
     }
 
-    /// The underscore behind a name that refers to a target, or before a target inside of the text.
+    /// Reads the underscore after a name that refers to a target, or before a target within the text.
     fn reference(&mut self, at: usize, is_name: bool) -> Option<usize> {
         if self.text[at..].starts_with("_`") && self.may_open(at) {
             return self.interpreted(at, at + 1, "");
@@ -1005,7 +1009,7 @@ impl Inline<'_, '_> {
     }
 }
 
-/// How many bytes behind interpreted text belong to it: the underscores of a reference, or a role.
+/// The length of what follows interpreted text: the underscores of a reference, or a role.
 fn suffix(text: &str) -> usize {
     match text.bytes().take(2).take_while(|byte| *byte == b'_').count() {
         0 => role_name(text).map_or(0, |(_, length)| length),
@@ -1013,7 +1017,7 @@ fn suffix(text: &str) -> usize {
     }
 }
 
-/// The name of a role that stands in front, between colons, and its length with them.
+/// The name of a role at the beginning of a text, and its length with the colons.
 fn role_name(text: &str) -> Option<(&str, usize)> {
     let inner = text.strip_prefix(':')?;
     let length = inner
@@ -1025,7 +1029,7 @@ fn role_name(text: &str) -> Option<(&str, usize)> {
     Some((name, length + 1))
 }
 
-/// Whether the text of a role is a formula or the key of a source.
+/// Whether the text of a role is a formula or a citation key.
 fn is_hidden_role(role: &str) -> bool {
     let name = role.rsplit(':').next().unwrap_or("");
     matches!(name, "math" | "eq" | "raw")
@@ -1033,7 +1037,8 @@ fn is_hidden_role(role: &str) -> bool {
         || role.split(':').any(|part| part.ends_with("cite"))
 }
 
-/// What is shown of interpreted text between two bytes: no target behind it, and of a dotted name behind `~` the last part.
+/// The part of interpreted text that is shown: without a target after it, and only the last part of a dotted name after
+/// `~`.
 fn shown(text: &str, from: usize, to: usize, has_target: bool) -> (usize, usize) {
     let inner = &text[from..to];
     if has_target
@@ -1064,7 +1069,7 @@ mod tests {
         tests::kinds(extract(text))
     }
 
-    /// What an inline text becomes.
+    /// The extracted text of a paragraph with inline markup.
     fn shown_of(text: &str) -> String {
         texts(text).join(" / ")
     }
@@ -1100,7 +1105,7 @@ mod tests {
     }
 
     #[test]
-    fn initials_and_years_are_no_lists() {
+    fn initials_and_years_are_not_lists() {
         assert_eq!(
             texts("A. Einstein was a\nphysicist.\n"),
             ["A. Einstein was a physicist."]
@@ -1167,7 +1172,7 @@ mod tests {
     }
 
     #[test]
-    fn code_behind_the_first_line_of_a_note_is_left_out() {
+    fn code_after_the_first_line_of_a_note_is_left_out() {
         assert_eq!(
             texts(".. note:: Like this::\n\n       code\n\n   Rest.\n"),
             ["Like this:", "Rest."]
@@ -1216,7 +1221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_of_the_head_are_dropped_and_those_of_the_text_kept() {
+    fn the_fields_of_the_head_are_dropped_and_the_fields_of_the_text_kept() {
         let text = "Title\n=====\n\n:Author: A. Hen\n:Abstract: On eggs.\n:Date: today\n\nText.\n\n:Date: a day\n";
         assert_eq!(texts(text), ["Title", "On eggs.", "Text.", "a day"]);
     }
@@ -1281,7 +1286,7 @@ mod tests {
 
     #[test]
     fn a_megabyte_of_anything_takes_no_time() {
-        // What takes a tenth of a second takes minutes where time grows with the square.
+        // Each takes about a tenth of a second. Quadratic time would take minutes.
         let limit = Duration::from_secs(20);
         for part in [
             "{",

@@ -1,0 +1,313 @@
+//! How often verdicts are right where the prompt is unknown: the built-in calibrations against scores of texts that
+//! answer other prompts and stand in other documents. `calibration/make` makes both from seeds, and this test the
+//! tables of docs/VALIDITY.md: with UPDATE_VALIDITY=1 in the environment it writes them there.
+
+#[path = "../../../tests/common/document.rs"]
+mod document;
+#[path = "common/held_out.rs"]
+mod held_out;
+
+use document::{documented, share};
+use held_out::{ALPHA_HUMAN, Defaults, cut, held_out};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use whowrote_stats::calibration::{Calibration, HUMAN, KnownText, built_in};
+use whowrote_stats::clopper_pearson;
+use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
+use whowrote_stats::verdict::{ALPHA, Decision};
+
+/// The lengths of the tables, words.
+const WORDS: [usize; 3] = [40, 80, 150];
+
+/// Scores of texts by models that are not loaded.
+fn not_loaded() -> Calibration {
+    Calibration::from_json(include_str!("validity/not-loaded.json"), "not loaded").unwrap()
+}
+
+/// What became of the texts of one row.
+#[derive(Default)]
+struct Row {
+    texts: u64,
+    alone: u64,
+    retained: u64,
+    wrong: u64,
+    undecided: u64,
+}
+
+impl Row {
+    fn add(&mut self, decision: &Decision, author: &str) {
+        let left = &decision.authors;
+        let retained = left.iter().any(|name| name == author);
+        self.texts += 1;
+        self.retained += u64::from(retained);
+        self.alone += u64::from(retained && left.len() == 1);
+        self.wrong += u64::from(!retained && left.len() == 1);
+        self.undecided += u64::from(left.len() > 1);
+    }
+
+    fn cells(&self) -> String {
+        let cell = |k| share(k, self.texts);
+        [self.alone, self.retained, self.wrong, self.undecided]
+            .map(cell)
+            .join(" | ")
+    }
+}
+
+/// The default settings, and the same with the level of the models for a person too.
+struct Levels {
+    strict: Defaults,
+    lax: Defaults,
+}
+
+impl Levels {
+    fn new(calibrations: Vec<Calibration>) -> Self {
+        let mut lax = Defaults::new(calibrations.clone());
+        lax.settings.alpha_human = ALPHA;
+        Self {
+            strict: Defaults::new(calibrations),
+            lax,
+        }
+    }
+}
+
+/// What became of the hypothesis of a person, at its own level and at that of the models.
+#[derive(Default)]
+struct Person {
+    strict: Row,
+    lax: Row,
+}
+
+impl Person {
+    /// The columns of [`Self::cells`].
+    const HEAD: &str = "n | a person ruled out at 0.01 | at 0.05 | loaded model alone left | with a person at 0.05";
+
+    fn add(&mut self, levels: &Levels, text: &[Vec<TextFeatures>]) {
+        self.strict.add(&levels.strict.decide(text), HUMAN);
+        self.lax.add(&levels.lax.decide(text), HUMAN);
+    }
+
+    fn cells(&self) -> String {
+        let of = self.strict.texts;
+        let rows = [&self.strict, &self.lax];
+        let shares = rows.map(|row| share(of - row.retained, of)).into_iter();
+        let shares: Vec<String> = shares.chain(rows.map(|row| share(row.wrong, of))).collect();
+        format!("{of} | {}", shares.join(" | "))
+    }
+}
+
+/// What a row of a table is called: an author and a way of sampling, or people and a group of genres.
+fn row_name(author: &str, group: &str) -> String {
+    match author {
+        HUMAN => format!("people: {group}"),
+        model => format!("{model} {group}"),
+    }
+}
+
+#[test]
+fn the_three_way_table() {
+    let defaults = Defaults::new(built_in());
+    let mut tables = String::new();
+    for words in WORDS {
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        for held_out in held_out() {
+            for group in &held_out.groups {
+                let row = rows.entry(row_name(&held_out.author, &group.name)).or_default();
+                for text in group.texts.iter().filter_map(|text| cut(text, words)) {
+                    row.add(&defaults.decide(text), &held_out.author);
+                }
+            }
+        }
+        rows.retain(|_, row| row.texts > 0);
+        writeln!(tables, "\n**{words} words**\n").unwrap();
+        tables
+            .push_str("| texts by | n | true author alone | true author retained | wrong author alone | undecided |\n");
+        tables.push_str("|---|---|---|---|---|---|\n");
+        for (name, row) in &rows {
+            writeln!(tables, "| {name} | {} | {} |", row.texts, row.cells()).unwrap();
+            // The promise is a rate of at least 0.95 in every row, and 0.99 for people.
+            let level = if name.starts_with("people") { ALPHA_HUMAN } else { ALPHA };
+            assert!(
+                clopper_pearson(row.retained, row.texts, 0.999).1 >= 1.0 - level,
+                "{name} at {words} words: retained in {} of {}",
+                row.retained,
+                row.texts
+            );
+        }
+    }
+    documented("three-way table", &tables);
+}
+
+#[test]
+fn texts_that_end_early() {
+    let defaults = Defaults::new(built_in());
+    let mut table = String::from(
+        "\n| texts by | words | n | true author alone | true author retained | wrong author alone | undecided |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for held_out in held_out() {
+        // Whole texts, each at its own length.
+        for (from, to) in [(20, 80), (80, 150)] {
+            let mut row = Row::default();
+            for text in held_out.groups.iter().flat_map(|group| &group.texts) {
+                let reached = text.features.len().checked_sub(1).map_or(0, |class| LENGTHS[class]);
+                if (from..to).contains(&reached) {
+                    row.add(&defaults.decide(&text.features), &held_out.author);
+                }
+            }
+            writeln!(
+                table,
+                "| {} | {from} to {} | {} | {} |",
+                held_out.author,
+                to - 1,
+                row.texts,
+                row.cells()
+            )
+            .unwrap();
+        }
+    }
+    documented("texts that end early", &table);
+}
+
+/// Whether a calibration text was cut at 85 words and did not end there: `calibration/make` names such texts so.
+fn is_cut(text: &KnownText) -> bool {
+    text.id.ends_with("/85") && text.features.len() > LENGTHS.iter().take_while(|length| **length < 80).count()
+}
+
+/// The models' calibration texts that end before the longest length, each left out of its calibration in turn.
+#[test]
+fn calibration_texts_that_end_early() {
+    let calibrations = built_in();
+    let mut table = String::from("\n| texts by | n | author ruled out |\n|---|---|---|\n");
+    for (author, calibration) in calibrations.iter().enumerate().filter(|(_, c)| c.author != HUMAN) {
+        for (place, group) in calibration.groups.iter().enumerate() {
+            let early = |text: &&KnownText| text.features.len() < LENGTHS.len() && !is_cut(text);
+            let (mut texts, mut ruled_out) = (0, 0);
+            for text in group.texts.iter().filter(early) {
+                let mut poorer = calibrations.clone();
+                poorer[author].groups[place].texts.retain(|other| other.id != text.id);
+                texts += 1;
+                let decision = Defaults::new(poorer).decide(&text.features);
+                ruled_out += u64::from(!decision.authors.contains(&calibration.author));
+            }
+            let name = row_name(&calibration.author, &group.name);
+            writeln!(table, "| {name} | {texts} | {} |", share(ruled_out, texts)).unwrap();
+        }
+    }
+    documented("calibration texts that end early", &table);
+}
+
+/// What a text's name begins with: the kind of the prompt that it answers, or its genre.
+fn kind(text: &KnownText) -> &str {
+    let first = text.id.split('/').next().unwrap_or_default();
+    first
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches('-')
+}
+
+/// The kinds of all texts, in order.
+fn kinds(calibration: &Calibration) -> Vec<String> {
+    let texts = calibration.groups.iter().flat_map(|group| &group.texts);
+    let mut kinds: Vec<String> = texts.map(|text| kind(text).to_owned()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// The calibration without the texts of a kind.
+fn without(calibration: &Calibration, left_out: &str) -> Calibration {
+    let mut calibration = calibration.clone();
+    for group in &mut calibration.groups {
+        group.texts.retain(|text| kind(text) != left_out);
+    }
+    calibration.groups.retain(|group| !group.texts.is_empty());
+    calibration
+}
+
+#[test]
+fn each_kind_of_prompt_left_out_in_turn() {
+    let calibrations = built_in();
+    let defaults = Defaults::new(calibrations.clone());
+    let mut table = String::from(
+        "\n| kind left out | author | n | author ruled out | author alone | author alone, kind not left out |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for held_out in held_out().iter().filter(|held_out| held_out.author != HUMAN) {
+        let author = &held_out.author;
+        let place = calibrations.iter().position(|known| known.author == *author).unwrap();
+        for left_out in kinds(held_out) {
+            let mut poorer = calibrations.clone();
+            poorer[place] = without(&calibrations[place], &left_out);
+            let poorer = Defaults::new(poorer);
+            let (mut row, mut full) = (Row::default(), Row::default());
+            // Texts that calibrate are held out too, once their kind is.
+            for group in held_out.groups.iter().chain(&calibrations[place].groups) {
+                for text in group.texts.iter().filter(|text| kind(text) == left_out) {
+                    if let Some(text) = cut(text, 80) {
+                        row.add(&poorer.decide(text), author);
+                    }
+                }
+            }
+            for text in held_out.groups.iter().flat_map(|group| &group.texts) {
+                if let Some(text) = cut(text, 80).filter(|_| kind(text) == left_out) {
+                    full.add(&defaults.decide(text), author);
+                }
+            }
+            writeln!(
+                table,
+                "| {left_out} | {} | {} | {} | {} | {} |",
+                held_out.author,
+                row.texts,
+                share(row.texts - row.retained, row.texts),
+                share(row.alone, row.texts),
+                share(full.alone, full.texts)
+            )
+            .unwrap();
+        }
+    }
+    documented("kinds of prompt", &table);
+}
+
+#[test]
+fn each_genre_left_out_in_turn() {
+    let calibrations = built_in();
+    let human = calibrations.iter().position(|known| known.author == HUMAN).unwrap();
+    let held_out = held_out()
+        .into_iter()
+        .find(|held_out| held_out.author == HUMAN)
+        .unwrap();
+    let mut table = format!("\n| genre left out | {} |\n|---|---|---|---|---|---|\n", Person::HEAD);
+    for left_out in kinds(&held_out) {
+        let mut poorer = calibrations.clone();
+        poorer[human] = without(&calibrations[human], &left_out);
+        let poorer = Levels::new(poorer);
+        let mut person = Person::default();
+        for group in held_out.groups.iter().chain(&calibrations[human].groups) {
+            let texts = group.texts.iter().filter(|text| kind(text) == left_out);
+            for text in texts.filter_map(|text| cut(text, 80)) {
+                person.add(&poorer, text);
+            }
+        }
+        writeln!(table, "| {left_out} | {} |", person.cells()).unwrap();
+    }
+    documented("genres", &table);
+}
+
+#[test]
+fn models_that_are_not_loaded() {
+    let levels = Levels::new(built_in());
+    let mut table = format!(
+        "\n| texts by | words | {} |\n|---|---|---|---|---|---|---|\n",
+        Person::HEAD
+    );
+    for group in &not_loaded().groups {
+        for words in WORDS {
+            let mut person = Person::default();
+            for text in group.texts.iter().filter_map(|text| cut(text, words)) {
+                // Whoever is left alone is wrong, but for a person: that verdict says "or a model that is not loaded".
+                person.add(&levels, text);
+            }
+            writeln!(table, "| {} | {words} | {} |", group.name, person.cells()).unwrap();
+        }
+    }
+    documented("models not loaded", &table);
+}

@@ -1,0 +1,14 @@
+//! Tests that take tiny random models, or none.
+
+pub mod batch;
+mod cli;
+pub mod cross_entropy;
+pub mod gate;
+mod generate;
+#[cfg(unix)]
+mod hub_server;
+#[cfg(unix)]
+mod packaging;
+pub mod referee;
+#[cfg(unix)]
+mod store_wheel;
