@@ -179,6 +179,9 @@ pub enum InputError {
     /// A file of a word processor that is none, or cannot be read.
     #[error(transparent)]
     Office(#[from] super::prose::OfficeError),
+    /// A PDF file that is none, or cannot be read.
+    #[error(transparent)]
+    Pdf(#[from] super::prose::PdfError),
     /// Half of a surrogate pair.
     #[error(
         "`{name}` is not valid UTF-16 at byte {offset}, where half of a surrogate pair stands alone; save it again as \

@@ -10,11 +10,13 @@ mod latex;
 mod lexical;
 mod markdown;
 mod office;
+mod pdf;
 mod plain;
 mod rst;
 mod source;
 
 pub use office::OfficeError;
+pub use pdf::PdfError;
 pub use source::Language;
 
 use super::{InputError, printable};
@@ -40,6 +42,8 @@ pub enum Markup {
     Docx,
     /// One in OpenDocument.
     Odt,
+    /// Pages as they are printed.
+    Pdf,
     /// Comments of a program.
     Source(Language),
 }
@@ -59,6 +63,7 @@ impl Markup {
             "txt" | "text" => Self::Plain,
             "docx" | "docm" => Self::Docx,
             "odt" | "ott" => Self::Odt,
+            "pdf" => Self::Pdf,
             ending => Self::Source(Language::of_extension(ending)?),
         })
     }
@@ -84,6 +89,7 @@ impl Markup {
             Self::Plain => "plain text",
             Self::Docx => "a word processor's file (DOCX)",
             Self::Odt => "a word processor's file (ODT)",
+            Self::Pdf => "a PDF file",
             Self::Source(language) => language.name(),
         }
     }
@@ -92,7 +98,7 @@ impl Markup {
 /// The prose of a file.
 ///
 /// # Errors
-/// When its bytes are no text, or no file of a word processor where they should be one.
+/// When its bytes are no text, or no file of a word processor or PDF file where they should be one.
 pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputError> {
     let text = || super::decoded(name, bytes);
     let office = |format| Ok(office::extract(&printable(name), format, bytes)?);
@@ -105,6 +111,7 @@ pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputE
         Markup::Source(language) => Ok(source::extract(&text()?, language)),
         Markup::Docx => office(office::Format::Docx),
         Markup::Odt => office(office::Format::Odt),
+        Markup::Pdf => Ok(pdf::extract(&printable(name), bytes)?),
     }
 }
 
@@ -126,7 +133,7 @@ pub struct Block {
 pub struct Piece {
     /// Bytes of [`Block::text`].
     pub span: Range<usize>,
-    /// The line of the file, counted from 1; in a word processor's file the paragraph.
+    /// The line of the file, counted from 1; in a word processor's file or a PDF file the paragraph.
     pub line: usize,
 }
 
@@ -149,7 +156,7 @@ pub enum BlockKind {
 pub enum LineUnit {
     /// Lines of a text file.
     Line,
-    /// Paragraphs of a word processor's file, which has no lines.
+    /// Paragraphs of a word processor's file or a PDF file, which has no lines.
     Paragraph,
 }
 
@@ -175,6 +182,7 @@ pub(crate) mod tests {
         assert_eq!(of("a/README.MD"), Some(Markup::Markdown));
         assert_eq!(of("Rakefile"), Some(Markup::Source(Language::Ruby)));
         assert_eq!(of("a.docx"), Some(Markup::Docx));
+        assert_eq!(of("a.PDF"), Some(Markup::Pdf));
         assert_eq!(of("x.SH"), Some(Markup::Source(Language::Bash)));
         assert_eq!(
             (of("LICENSE"), of(".gitignore"), of("a.png"), of("..")),
