@@ -82,11 +82,24 @@ fn unicode(font: &Font<'_>, code: u32) -> Option<String> {
     };
     let text = match unicode? {
         BfString::Char(letter) => letter.to_string(),
-        BfString::String(letters) => letters,
+        BfString::String(letters) => unswapped(letters),
     };
     // Letters of private use are what a program writes that does not know.
     let is_letter = |c: char| !matches!(c, '\0' | '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..);
     (text.chars().count() <= MAX_LETTERS && text.chars().all(is_letter)).then_some(text)
+}
+
+/// Ghostscript writes the two bytes of each letter of a ligature the wrong way round: Chinese signs for `ffi`.
+fn unswapped(letters: String) -> String {
+    let swapped = |c: char| match u32::from(c) {
+        code if code & 0xff == 0 => u8::try_from(code >> 8).ok().map(char::from),
+        _ => None,
+    };
+    let right: Option<String> = letters.chars().map(swapped).collect();
+    match right {
+        Some(right) if right.chars().all(|c| c.is_ascii_alphabetic()) => right,
+        _ => letters,
+    }
 }
 
 /// The fonts of a file, each loaded when it is first used.
@@ -254,9 +267,14 @@ impl<'f, 'a> Writer<'f, 'a> {
 
     fn dict(&mut self, dict: &Dict, depth: usize) -> Result<Vec<u8>, Failure> {
         let mut body = b"<<".to_vec();
+        let is_drawn = dict.get(&b"Subtype"[..]).and_then(Object::name) == Some(b"Type3");
         for (key, value) in dict.iter().filter(|(key, _)| is_of_letters(key)) {
             let value = match key.as_slice() {
                 b"W" => self.widths(value)?,
+                b"Encoding" if is_drawn => {
+                    let encoding = with_names_of_tex(self.file, value)?;
+                    self.value(&encoding, depth)?
+                }
                 b"FirstChar" | b"LastChar" if !is_byte(&self.file.resolved(value)?) => continue,
                 _ => self.value(value, depth)?,
             };
@@ -366,6 +384,56 @@ impl<'f, 'a> Writer<'f, 'a> {
         self.file.work.spend(body.len())?;
         Ok(body)
     }
+}
+
+/// TeX names the letters of a font of dots by their codes alone, `a` and a number. Fonts that it has no others for are in the
+/// encoding T1, in which the letters of English have the codes of ASCII.
+fn with_names_of_tex(file: &File<'_>, encoding: &Object) -> Result<Object, Failure> {
+    let Object::Dict(mut encoding) = file.resolved(encoding)? else {
+        return Ok(Object::Null);
+    };
+    let mut code = 0.0;
+    let mut differences = file.array(&encoding, b"Differences")?;
+    for value in &mut differences {
+        match value {
+            Object::Number(number) => code = *number,
+            Object::Name(name) => {
+                if *name == format!("a{code}").as_bytes()
+                    && let Some(letter) = t1(code as u8)
+                {
+                    *name = format!("uni{:04X}", u32::from(letter)).into_bytes();
+                }
+                code += 1.0;
+            }
+            _ => {}
+        }
+    }
+    encoding.insert(b"Differences".to_vec(), Object::Array(differences));
+    Ok(Object::Dict(encoding))
+}
+
+/// The letter of a code in T1, where it is one of Western Europe.
+fn t1(code: u8) -> Option<char> {
+    Some(match code {
+        16 => '“',
+        17 => '”',
+        21 => '–',
+        22 => '—',
+        27 => 'ﬀ',
+        28 => 'ﬁ',
+        29 => 'ﬂ',
+        30 => 'ﬃ',
+        31 => 'ﬄ',
+        39 => '’',
+        96 => '‘',
+        127 => '-',
+        215 => 'Œ',
+        223 => 'ẞ',
+        247 => 'œ',
+        255 => 'ß',
+        33..=126 | 192..=254 => char::from(code),
+        _ => return None,
+    })
 }
 
 fn is_byte(value: &Object) -> bool {

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 pub struct Glyph {
     /// Where it begins.
     pub x0: f64,
-    /// Where the next one begins.
+    /// Where it ends.
     pub x1: f64,
     /// The line that it stands on.
     pub y: f64,
@@ -60,7 +60,10 @@ impl Lines {
         if let Some((accent, place)) = self.accent.take() {
             let is_over = glyph.x0 < place.x1 && place.x0 < glyph.x1 && (glyph.y - place.y).abs() < glyph.size;
             if is_over && text.chars().next().is_some_and(char::is_alphabetic) {
-                let length = text.chars().next().map_or(0, char::len_utf8);
+                // Where there is an accent there is no dot.
+                let bare = text.replace('ı', "i").replace('ȷ', "j");
+                let length = bare.chars().next().map_or(0, char::len_utf8);
+                text = bare;
                 text.insert(length, accent);
                 text = text.nfc().collect();
                 glyph.x0 = glyph.x0.min(place.x0);
@@ -164,6 +167,8 @@ fn clean(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\u{fb00}'..='\u{fb06}' => cleaned.extend(c.nfkc()),
+            // Typst calls every hyphen a soft one. What is drawn is there to be seen.
+            '\u{ad}' | '\u{2010}' => cleaned.push('-'),
             '\t' | '\n' | '\r' | '\u{a0}' => cleaned.push(' '),
             c if c.is_control() => {}
             c => cleaned.push(c),

@@ -13,7 +13,7 @@ const EDGE_LINES: usize = 2;
 const MARGIN: f64 = 0.15;
 
 /// Signs that begin an item of a list.
-const BULLETS: [char; 8] = ['•', '◦', '▪', '‣', '●', '○', '–', '■'];
+const BULLETS: [char; 7] = ['•', '◦', '▪', '‣', '●', '○', '■'];
 
 /// The prose of the pages, with what its reader must know.
 pub fn prose(mut pages: Vec<PageText>, known: usize, unknown: usize) -> Prose {
@@ -203,7 +203,7 @@ fn words(pages: &[PageText]) -> HashSet<String> {
     for line in pages.iter().flat_map(|page| &page.lines) {
         for word in line.text.split(' ').skip(1) {
             let word = bare(word);
-            if !word.is_empty() && !word.ends_with(is_hyphen) {
+            if !word.is_empty() && !word.ends_with('-') {
                 words.insert(word);
             }
         }
@@ -212,41 +212,54 @@ fn words(pages: &[PageText]) -> HashSet<String> {
 }
 
 fn bare(word: &str) -> String {
-    let word = word.trim_matches(|c: char| !c.is_alphanumeric() && !is_hyphen(c));
-    word.replace('\u{2010}', "-").to_lowercase()
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-');
+    word.to_lowercase()
 }
 
-fn is_hyphen(c: char) -> bool {
-    matches!(c, '-' | '\u{2010}' | '\u{ad}')
-}
-
-/// The text of a paragraph. A word that is parted at a line's end is put together again: without its hyphen, unless the
-/// text elsewhere writes it with one and not without, or the word has another hyphen.
+/// The text of a paragraph. A word that is parted at a line's end is put together again.
 fn joined(paragraph: &[&Line], words: &HashSet<String>) -> String {
     let mut text = String::new();
     for line in paragraph {
-        let next = &line.text;
-        let stem = text.strip_suffix(is_hyphen).unwrap_or_default();
+        let stem = text.strip_suffix('-').unwrap_or_default();
         let first = stem.rsplit(' ').next().unwrap_or_default();
-        let is_parted = first.ends_with(char::is_alphabetic) && next.starts_with(char::is_lowercase);
-        if is_parted {
-            let second = next.split(' ').next().unwrap_or_default();
-            let (whole, with_hyphen) = (bare(&format!("{first}{second}")), bare(&format!("{first}-{second}")));
-            let keeps_hyphen = !text.ends_with('\u{ad}')
-                && !words.contains(&whole)
-                && (words.contains(&with_hyphen) || first.contains(is_hyphen) || second.contains(is_hyphen));
-            let length = stem.len();
-            text.truncate(length);
-            if keeps_hyphen {
-                text.push('-');
-            }
-        } else if stem.is_empty() || !next.starts_with(char::is_alphanumeric) {
+        let second = line.text.split(' ').next().unwrap_or_default();
+        // A dash, or the first part of "left- and right-handed".
+        if text.ends_with('/') {
+            // An address that is parted behind its stroke.
+        } else if first.is_empty() || matches!(second, "and" | "or" | "to" | "und" | "oder" | "bis") {
             push_space(&mut text);
+        } else if is_one_word(first, second, words) {
+            text.truncate(stem.len());
         }
-        // A hyphen before a capital or a digit is the word's own: no space, and it stays.
-        text.push_str(next);
+        text.push_str(&line.text);
     }
-    text.replace('\u{ad}', "").replace('\u{2010}', "-")
+    text
+}
+
+/// Words with which others begin.
+const BEGINNINGS: [&str; 28] = [
+    "an", "any", "as", "be", "by", "can", "down", "ever", "every", "for", "how", "in", "it", "no", "not", "off", "on", "or",
+    "other", "out", "over", "some", "there", "to", "under", "up", "where", "with",
+];
+
+/// Whether the hyphen between two parts is there only because a line ends. The rest of the text tells, if it has the word;
+/// otherwise a hyphen is the word's own behind a single letter, beside another hyphen, before a capital or a digit, and between two
+/// words of the text: "data-driven", but not "an-other".
+fn is_one_word(first: &str, second: &str, words: &HashSet<String>) -> bool {
+    if !first.ends_with(char::is_alphabetic) {
+        return false;
+    }
+    if words.contains(&bare(&format!("{first}{second}"))) {
+        return true;
+    }
+    let (left, right) = (bare(first), bare(second));
+    let is_compound = words.contains(&bare(&format!("{first}-{second}")))
+        || left.chars().count() < 2
+        || left.contains('-')
+        || right.contains('-')
+        || words.contains(&left) && words.contains(&right) && !BEGINNINGS.contains(&left.as_str())
+        || matches!(left.as_str(), "half" | "self" | "well") && right.chars().count() > 3;
+    !is_compound && second.starts_with(char::is_lowercase)
 }
 
 fn push_space(text: &mut String) {

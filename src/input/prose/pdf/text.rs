@@ -401,7 +401,8 @@ impl<'f, 'a> Reader<'f, 'a> {
             let is_horizontal = font.is_horizontal();
             let letter = font.letter(code);
             let state = &self.state;
-            let mut advance = letter.advance / 1000.0 * state.size + state.letter_space;
+            let width = letter.advance / 1000.0 * state.size;
+            let mut advance = width + state.letter_space;
             if length == 1 && bytes[at] == b' ' {
                 advance += state.word_space;
             }
@@ -409,11 +410,11 @@ impl<'f, 'a> Reader<'f, 'a> {
             let step = [1.0, 0.0, 0.0, 1.0, advance * state.stretch, 0.0];
             let from = times(self.text_matrix, state.matrix);
             self.text_matrix = times(step, self.text_matrix);
-            let to = times(self.text_matrix, state.matrix);
             let shape = times([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise], from);
             let glyph = Glyph {
                 x0: shape[4],
-                x1: shape[4] + (to[4] - from[4]),
+                // The space behind a letter is none of it: some programs part words by nothing else.
+                x1: shape[4] + width * state.stretch * from[0],
                 y: shape[5],
                 size: shape[2].hypot(shape[3]),
                 is_invisible: state.mode == 3,
