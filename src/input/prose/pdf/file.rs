@@ -16,8 +16,8 @@ use std::ops::Range;
 /// The most objects of a file. The PDF standard itself, 1,000 tagged pages, has 200,000.
 const MAX_OBJECTS: usize = 2_000_000;
 
-/// The most values in one object. The largest ones of real files, lists of pages or of a font's widths, have 65,536.
-const MAX_VALUES: usize = 1_000_000;
+/// The most values in one object. The largest ones of real files, of a font's widths, have 65,536.
+const MAX_VALUES: usize = 2_000_000;
 
 /// The most arrays and dictionaries within each other. Real files have fewer than ten.
 const MAX_DEPTH: usize = 100;
@@ -114,7 +114,8 @@ pub struct Lexer<'a> {
     bytes: &'a [u8],
     /// The next byte.
     pub at: usize,
-    values: usize,
+    /// The values of the object so far.
+    pub values: usize,
 }
 
 /// Whether a byte is white space.
@@ -278,8 +279,11 @@ impl<'a> Lexer<'a> {
     /// The value that begins with a token.
     pub fn value(&mut self, token: Token<'a>, depth: usize) -> Result<Object, Failure> {
         self.values += 1;
-        if self.values > MAX_VALUES || depth > MAX_DEPTH {
-            return Err(Failure::Broken("an object is too large or too deep"));
+        if self.values > MAX_VALUES {
+            return Err(Failure::TooMuchWork);
+        }
+        if depth > MAX_DEPTH {
+            return Err(Failure::Broken("an object is too deep"));
         }
         let ended = Failure::Broken("it ends within an object");
         Ok(match token {
@@ -315,9 +319,11 @@ impl<'a> Lexer<'a> {
                     }
                 }
             }
-            Token::ArrayEnd | Token::DictEnd | Token::Word(_) => {
+            Token::ArrayEnd | Token::DictEnd | Token::Word(b"obj" | b"endobj" | b"stream" | b"endstream" | b"trailer") => {
                 return Err(Failure::Broken("a value is missing"));
             }
+            // What nobody knows is nothing.
+            Token::Word(_) => Object::Null,
         })
     }
 
@@ -379,7 +385,9 @@ pub struct File<'a> {
     bytes: &'a [u8],
     places: HashMap<u32, Place>,
     packed: Vec<Vec<u8>>,
+    /// What trailers call the catalog, and what looks like one.
     root: Option<Object>,
+    catalog: Option<u32>,
     /// What may still be done.
     pub work: Work,
 }
@@ -396,9 +404,9 @@ impl<'a> File<'a> {
             places: HashMap::new(),
             packed: Vec::new(),
             root: None,
+            catalog: None,
             work,
         };
-        let mut catalog = None;
         let mut at = 0;
         while let Some(found) = next_landmark(bytes, at) {
             at = match found {
@@ -413,11 +421,8 @@ impl<'a> File<'a> {
                         behind
                     }
                 }
-                Landmark::Object(id, behind) => file.found(id, behind, &mut catalog)?,
+                Landmark::Object(id, behind) => file.found(id, behind)?,
             };
-        }
-        if file.root.is_none() {
-            file.root = catalog.map(Object::Ref);
         }
         Ok(file)
     }
@@ -433,12 +438,14 @@ impl<'a> File<'a> {
     }
 
     /// Notes where an object lies, and where to look for the next.
-    fn found(&mut self, id: u32, behind: usize, catalog: &mut Option<u32>) -> Result<usize, Failure> {
+    fn found(&mut self, id: u32, behind: usize) -> Result<usize, Failure> {
         let mut lexer = Lexer::new(self.bytes, behind);
         let object = lexer.object();
         self.work.spend(lexer.at - behind)?;
-        let Ok(object) = object else {
-            return Ok(behind);
+        let object = match object {
+            Ok(object) => object,
+            Err(Failure::Broken(_)) => return Ok(behind),
+            Err(failure) => return Err(failure),
         };
         let mut end = lexer.at;
         let mut data = None;
@@ -454,7 +461,7 @@ impl<'a> File<'a> {
                     self.unpack(dict, range)?;
                 }
             } else if kind == Some(b"Catalog") {
-                *catalog = Some(id);
+                self.catalog = Some(id);
             }
         }
         self.place(id, Place::File(behind, data))?;
@@ -572,10 +579,13 @@ impl<'a> File<'a> {
 
     /// The catalog.
     pub fn root(&self) -> Result<Dict, Failure> {
-        match self.root.as_ref().map(|root| self.resolved(root)).transpose()? {
-            Some(Object::Dict(root)) => Ok(root),
-            _ => Err(Failure::Broken("its catalog is missing")),
+        let guess = self.catalog.map(Object::Ref);
+        for root in [&self.root, &guess].into_iter().flatten() {
+            if let Object::Dict(root) = self.resolved(root)? {
+                return Ok(root);
+            }
         }
+        Err(Failure::Broken("its catalog is missing"))
     }
 
     /// Whether there is a stream of this number.

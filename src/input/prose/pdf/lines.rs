@@ -89,6 +89,10 @@ impl Lines {
             if is_level && is_same && self.is_shadow(glyph, first) {
                 return;
             }
+            // A space that goes back is one of a shadow.
+            if is_level && first.is_whitespace() && gap < -0.5 * size {
+                return;
+            }
             let line = self.line.as_mut().expect("it was there above");
             if is_level && is_same && gap > -0.5 * size && gap < LINE_GAP * size {
                 let is_small = glyph.size < 0.85 * line.place.size;

@@ -148,8 +148,8 @@ fn common_leading(pages: &[PageText]) -> f64 {
         }
     }
     leadings.sort_by(f64::total_cmp);
-    // Gaps between paragraphs are the fewer ones, and the larger.
-    leadings.get(leadings.len() * 2 / 5).copied().unwrap_or(1.2)
+    // Gaps between paragraphs are the larger ones.
+    leadings.get(leadings.len() / 4).copied().unwrap_or(1.2)
 }
 
 fn paragraphs(pages: &[PageText]) -> Vec<Vec<&Line>> {

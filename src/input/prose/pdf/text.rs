@@ -457,7 +457,8 @@ impl<'a> Lexer<'a> {
         if let Token::Number(number) = token {
             return Ok(Object::Number(number));
         }
-        Lexer::value(self, token, 0)
+        self.values = 0;
+        self.value(token, 0)
     }
 }
 
