@@ -267,6 +267,11 @@ impl<'f, 'a> Writer<'f, 'a> {
 
     fn dict(&mut self, dict: &Dict, depth: usize) -> Result<Vec<u8>, Failure> {
         let mut body = b"<<".to_vec();
+        let ends = [self.file.get(dict, b"FirstChar")?, self.file.get(dict, b"LastChar")?];
+        let has_range = match ends.map(|end| end.number()) {
+            [Some(first), Some(last)] => first >= 0.0 && first <= last && last < 256.0,
+            _ => false,
+        };
         let is_drawn = dict.get(&b"Subtype"[..]).and_then(Object::name) == Some(b"Type3");
         for (key, value) in dict.iter().filter(|(key, _)| is_of_letters(key)) {
             let value = match key.as_slice() {
@@ -275,7 +280,7 @@ impl<'f, 'a> Writer<'f, 'a> {
                     let encoding = with_names_of_tex(self.file, value)?;
                     self.value(&encoding, depth)?
                 }
-                b"FirstChar" | b"LastChar" if !is_byte(&self.file.resolved(value)?) => continue,
+                b"FirstChar" | b"LastChar" | b"Widths" if !has_range => continue,
                 _ => self.value(value, depth)?,
             };
             write_name(&mut body, key);
@@ -434,10 +439,6 @@ fn t1(code: u8) -> Option<char> {
         33..=126 | 192..=254 => char::from(code),
         _ => return None,
     })
-}
-
-fn is_byte(value: &Object) -> bool {
-    value.number().is_some_and(|number| (0.0..256.0).contains(&number))
 }
 
 fn not_a_reference(object: Object) -> Object {
