@@ -474,7 +474,7 @@ mod tests {
         let line = |i: usize| {
             format!(
                 "{{\"chars\":{i},\"authors\":{}}}\n",
-                if i % 3 == 0 { "[\"m\",\"n\"]" } else { "[]" }
+                if i.is_multiple_of(3) { "[\"m\",\"n\"]" } else { "[]" }
             )
         };
         let lines: String = (0..ROWS + 3).map(line).collect();

@@ -250,7 +250,7 @@ impl<'f, 'a> Writer<'f, 'a> {
         let mut tail = format!("xref\n0 {size}\n0000000000 65535 f \n");
         for start in &writer.starts {
             // Writing to a String cannot fail.
-            let _ = write!(tail, "{start:010} 00000 n \n");
+            let _ = writeln!(tail, "{start:010} 00000 n ");
         }
         let _ = write!(
             tail,
