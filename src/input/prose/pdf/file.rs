@@ -1,11 +1,11 @@
 //! The objects of a PDF file (ISO 32000-2), read within a bound on the work.
 //!
-//! The table of a file that says where its objects lie is not asked: it is often wrong, and a hostile one costs a reader as much
-//! time as it likes. The file is searched for its objects once, from front to back, and the last object of a number counts. That
-//! is what a table says too, because whoever changes a PDF file adds to its end.
+//! The table of a file that says where its objects lie is not asked: it is often wrong, and a hostile one costs a
+//! reader as much time as it likes. The file is searched for its objects once, from front to back, and the last object
+//! of a number counts. That is what a table says too, because whoever changes a PDF file adds to its end.
 //!
-//! Nothing is held but where objects begin: an object is read when it is asked for, and each byte that is read or unpacked is
-//! work that is paid for.
+//! Nothing is held but where objects begin: an object is read when it is asked for, and each byte that is read or
+//! unpacked is work that is paid for.
 
 use flate2::read::{DeflateDecoder, ZlibDecoder};
 use std::cell::Cell;
@@ -86,11 +86,7 @@ impl Object {
 
     /// A name.
     pub fn name(&self) -> Option<&[u8]> {
-        if let Self::Name(name) = self {
-            Some(name)
-        } else {
-            None
-        }
+        if let Self::Name(name) = self { Some(name) } else { None }
     }
 }
 
@@ -124,7 +120,10 @@ pub fn is_space(byte: u8) -> bool {
 }
 
 fn is_delimiter(byte: u8) -> bool {
-    matches!(byte, b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'{' | b'}' | b'/' | b'%')
+    matches!(
+        byte,
+        b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'{' | b'}' | b'/' | b'%'
+    )
 }
 
 fn is_regular(byte: u8) -> bool {
@@ -319,7 +318,9 @@ impl<'a> Lexer<'a> {
                     }
                 }
             }
-            Token::ArrayEnd | Token::DictEnd | Token::Word(b"obj" | b"endobj" | b"stream" | b"endstream" | b"trailer") => {
+            Token::ArrayEnd
+            | Token::DictEnd
+            | Token::Word(b"obj" | b"endobj" | b"stream" | b"endstream" | b"trailer") => {
                 return Err(Failure::Broken("a value is missing"));
             }
             // What nobody knows is nothing.
@@ -766,7 +767,10 @@ fn unlzw(bytes: &[u8], limit: usize) -> Vec<u8> {
 
 /// The bytes of hexadecimal digits, up to their end sign.
 fn unhex(bytes: &[u8]) -> Vec<u8> {
-    let digits = bytes.iter().take_while(|byte| **byte != b'>').filter_map(|byte| hex(*byte));
+    let digits = bytes
+        .iter()
+        .take_while(|byte| **byte != b'>')
+        .filter_map(|byte| hex(*byte));
     let digits: Vec<u8> = digits.collect();
     let pairs = digits.chunks(2);
     pairs.map(|pair| pair[0] << 4 | pair.get(1).unwrap_or(&0)).collect()
@@ -784,7 +788,9 @@ fn unrun(bytes: &[u8], limit: usize) -> Vec<u8> {
             unpacked.extend_from_slice(run);
             rest = behind;
         } else {
-            let Some((&byte, behind)) = after.split_first() else { break };
+            let Some((&byte, behind)) = after.split_first() else {
+                break;
+            };
             unpacked.extend(std::iter::repeat_n(byte, 257 - usize::from(length)));
             rest = behind;
         }

@@ -18,7 +18,7 @@ const MAX_OPERANDS: usize = 1_000;
 /// The most resources that are kept at hand.
 const MAX_KEPT: usize = 100;
 
-/// A page's box, turned and moved so that it begins at 0.
+/// A change of place, as the standard writes it: x becomes a x + c y + e, and y becomes b x + d y + f.
 type Matrix = [f64; 6];
 
 const IDENTITY: Matrix = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
@@ -331,7 +331,8 @@ impl<'f, 'a> Reader<'f, 'a> {
         Ok(())
     }
 
-    /// Where no font says what the letters of a stretch are, the file may. Where one does, that counts: it is what a reader sees.
+    /// Where no font says what the letters of a stretch are, the file may. Where one does, that counts: it is what a
+    /// reader sees.
     fn end_mark(&mut self) {
         if let Some(mark) = self.marks.pop()
             && let Some(reading) = mark.reading
@@ -410,7 +411,10 @@ impl<'f, 'a> Reader<'f, 'a> {
             let step = [1.0, 0.0, 0.0, 1.0, advance * state.stretch, 0.0];
             let from = times(self.text_matrix, state.matrix);
             self.text_matrix = times(step, self.text_matrix);
-            let shape = times([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise], from);
+            let shape = times(
+                [state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise],
+                from,
+            );
             let glyph = Glyph {
                 x0: shape[4],
                 // The space behind a letter is none of it: some programs part words by nothing else.
@@ -587,5 +591,9 @@ fn shown(media: Option<[f64; 4]>, crop: Option<[f64; 4]>) -> [f64; 4] {
         media[2].min(crop[2]),
         media[3].min(crop[3]),
     ];
-    if both[0] < both[2] && both[1] < both[3] { both } else { media }
+    if both[0] < both[2] && both[1] < both[3] {
+        both
+    } else {
+        media
+    }
 }
