@@ -1,16 +1,18 @@
 //! PDF files (ISO 32000-2).
 //!
-//! A PDF file has no paragraphs: it says where each letter stands. `file` finds its objects, `fonts` says which letters the codes
-//! of a font are, `text` carries out a page's operators and gets lines of letters, and here lines become paragraphs.
+//! A PDF file has no paragraphs: it says where each letter stands. `file` finds its objects, `fonts` says which letters
+//! the codes of a font are, `text` carries out a page's operators and gets lines of letters, and here lines become
+//! paragraphs.
 //!
 //! All of it comes from outside. Whatever is read, unpacked or carried out is paid for out of [`MAX_WORK`], and what is
-//! held grows no faster than that, so a file that unpacks without end, or draws the same form a million times, ends in a sentence.
-//! Nothing here recurses deeper than a bound. The one library that gets to see any of it is `hayro-font`, and what it sees
-//! is a font that was written anew within these bounds; should it panic all the same, that is a sentence as well.
+//! held grows no faster than that, so a file that unpacks without end, or draws the same form a million times, ends in
+//! a sentence. Nothing here recurses deeper than a bound. The one library that gets to see any of it is `hayro-font`,
+//! and what it sees is a font that was written anew within these bounds; should it panic all the same, that is a
+//! sentence as well.
 //!
-//! What is read is what a reader of the page sees, as far as that is simple to say: not text off the page, nor smaller than a point,
-//! turned, or on a layer that is not shown; text that is placed but not drawn only where a page has no other, as behind a scan.
-//! White letters on white paper are read.
+//! What is read is what a reader of the page sees, as far as that is simple to say: not text off the page, nor smaller
+//! than a point, turned, or on a layer that is not shown; text that is placed but not drawn only where a page has no
+//! other, as behind a scan. White letters on white paper are read.
 
 mod file;
 mod fonts;
@@ -27,8 +29,8 @@ use text::{PageText, Reader};
 /// The most pages. The longest novels have 4,000, and the work of reading one page is at least that of finding it.
 pub const MAX_PAGES: usize = 10_000;
 
-/// The most bytes that are read, unpacked and carried out, without pictures. A book of 1,000 pages takes 10 to 30 MiB, and one full
-/// of drawings 100 MiB.
+/// The most bytes that are read, unpacked and carried out, without pictures. A book of 1,000 pages takes 10 to 30 MiB,
+/// and one full of drawings 100 MiB.
 pub const MAX_WORK: usize = 256 << 20;
 
 /// Why a PDF file cannot be read. The names of files are already safe to print.
@@ -36,7 +38,8 @@ pub const MAX_WORK: usize = 256 << 20;
 pub enum PdfError {
     /// Protected by a password, or by rights that need a key.
     #[error(
-        "`{name}` is encrypted; save it without a password or restrictions, e.g. with `qpdf --decrypt`, or print it to a new PDF file"
+        "`{name}` is encrypted; save it without a password or restrictions, e.g. with `qpdf --decrypt`, or print it to \
+         a new PDF file"
     )]
     Encrypted {
         /// The file.
@@ -59,14 +62,18 @@ pub enum PdfError {
         name: String,
     },
     /// Neither text nor pictures.
-    #[error("`{name}` has no text on its pages; there is nothing to judge")]
+    #[error(
+        "`{name}` has no text on its pages, or draws its letters as shapes; if it shows text, run it through OCR first, \
+         e.g. with `ocrmypdf --force-ocr`"
+    )]
     NoText {
         /// The file.
         name: String,
     },
     /// Letters that only the eye can read.
     #[error(
-        "`{name}` has fonts that do not say which letters they draw; run it through OCR first, e.g. with `ocrmypdf --force-ocr`"
+        "`{name}` has fonts that do not say which letters they draw; run it through OCR first, e.g. with \
+         `ocrmypdf --force-ocr`"
     )]
     NoLetters {
         /// The file.
@@ -92,8 +99,8 @@ pub enum PdfError {
 
 /// The prose of a PDF file.
 ///
-/// The line of a piece is the number of its paragraph, as in a word processor's file: a PDF file has no lines that anybody
-/// could count. `name` stands in errors and must be safe to print.
+/// The line of a piece is the number of its paragraph, as in a word processor's file: a PDF file has no lines that
+/// anybody could count. `name` stands in errors and must be safe to print.
 pub fn extract(name: &str, bytes: &[u8]) -> Result<Prose, PdfError> {
     bounded(name, bytes, MAX_PAGES, MAX_WORK)
 }

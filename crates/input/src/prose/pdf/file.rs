@@ -1,11 +1,11 @@
 //! The objects of a PDF file (ISO 32000-2), read within a bound on the work.
 //!
-//! The table of a file that says where its objects lie is not asked: it is often wrong, and a hostile one costs a reader as much
-//! time as it likes. The file is searched for its objects once, from front to back, and the last object of a number counts. That
-//! is what a table says too, because whoever changes a PDF file adds to its end.
+//! The table of a file that says where its objects lie is not asked: it is often wrong, and a hostile one costs a
+//! reader as much time as it likes. The file is searched for its objects once, from front to back, and the last object
+//! of a number counts. That is what a table says too, because whoever changes a PDF file adds to its end.
 //!
-//! Nothing is held but where objects begin: an object is read when it is asked for, and each byte that is read or unpacked is
-//! work that is paid for.
+//! Nothing is held but where objects begin: an object is read when it is asked for, and each byte that is read or
+//! unpacked is work that is paid for.
 
 use flate2::read::{DeflateDecoder, ZlibDecoder};
 use std::cell::Cell;

@@ -1,10 +1,10 @@
 //! Which letters the codes of a font stand for, and how wide they are.
 //!
-//! The library `hayro-font` knows this: it reads encodings, tables of Unicode, the names that fonts give their letters, and the
-//! widths of the fonts that every reader has. It is not handed the file. It would unpack without a bound, and a range of widths
-//! from 0 to 4,294,967,295 or a first letter of that number keeps it busy until memory ends. So each font is written anew as a
-//! small PDF file of its own, out of what was read within the bounds: only what says something of letters, unpacked, and with
-//! widths that make sense.
+//! The library `hayro-font` knows this: it reads encodings, tables of Unicode, the names that fonts give their letters,
+//! and the widths of the fonts that every reader has. It is not handed the file. It would unpack without a bound, and a
+//! range of widths from 0 to 4,294,967,295 or a first letter of that number keeps it busy until memory ends. So each
+//! font is written anew as a small PDF file of its own, out of what was read within the bounds: only what says
+//! something of letters, unpacked, and with widths that make sense.
 
 use super::file::{Dict, Failure, File, Object};
 use hayro_font::hayro_cmap::BfString;
@@ -174,7 +174,8 @@ fn standard(query: &FontQuery) -> StandardFont {
     }
 }
 
-/// Whether what stands under a key says something of letters. Shapes of letters that are drawn by the page's own means do not.
+/// Whether what stands under a key says something of letters. Shapes of letters that are drawn by the page's own means
+/// do not.
 fn is_of_letters(key: &[u8]) -> bool {
     const KEYS: [&[u8]; 34] = [
         b"Type",
@@ -398,8 +399,8 @@ impl<'f, 'a> Writer<'f, 'a> {
     }
 }
 
-/// TeX names the letters of a font of dots by their codes alone, `a` and a number. Fonts that it has no others for are in the
-/// encoding T1, in which the letters of English have the codes of ASCII.
+/// TeX names the letters of a font of dots by their codes alone, `a` and a number. Fonts that it has no others for are
+/// in the encoding T1, in which the letters of English have the codes of ASCII.
 fn with_names_of_tex(file: &File<'_>, encoding: &Object) -> Result<Object, Failure> {
     let Object::Dict(mut encoding) = file.resolved(encoding)? else {
         return Ok(Object::Null);

@@ -28,8 +28,8 @@ pub struct Line {
     pub place: Glyph,
 }
 
-/// Letters further apart than this, in sizes of their font, are of two words. TeX shrinks a space to 0.22 and moves letters of
-/// one word by up to 0.1.
+/// Letters further apart than this, in sizes of their font, are of two words. TeX shrinks a space to 0.22 and moves
+/// letters of one word by up to 0.1.
 const WORD_GAP: f64 = 0.17;
 
 /// Letters further apart than this are not of one line: of two columns, or of two cells of a table.
@@ -37,8 +37,8 @@ const LINE_GAP: f64 = 3.0;
 
 /// Makes lines out of letters, in the order in which they are drawn.
 ///
-/// Programs draw a text in the order in which it is read, one column after the other. Sorting by place would have to find the
-/// columns first, and it is what mixes them where it does not.
+/// Programs draw a text in the order in which it is read, one column after the other. Sorting by place would have to
+/// find the columns first, and it is what mixes them where it does not.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     done: Vec<Line>,

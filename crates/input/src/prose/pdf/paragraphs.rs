@@ -1,15 +1,15 @@
 //! Lines become paragraphs.
 
+use super::super::{BlockKind, Builder, LineUnit, Prose};
 use super::lines::Line;
 use super::text::PageText;
-use crate::prose::{BlockKind, Builder, LineUnit, Prose};
 use std::collections::{HashMap, HashSet};
 
 /// How many lines at the top and at the bottom of a page can be its head and its foot.
 const EDGE_LINES: usize = 2;
 
-/// The share of a page's height in which a line that the file calls no part of the text is left out. Elsewhere it is read: a reader
-/// sees it too.
+/// The share of a page's height in which a line that the file calls no part of the text is left out. Elsewhere it is
+/// read: a reader sees it too.
 const MARGIN: f64 = 0.15;
 
 /// Signs that begin an item of a list.
@@ -67,8 +67,9 @@ pub fn prose(mut pages: Vec<PageText>, known: usize, unknown: usize) -> Prose {
 /// Takes off heads and feet of pages, and says how many lines that were. They are
 /// - what the file itself calls no part of the text, in the margin of a page,
 /// - lines at the edge of a page that are but a number, with a gap between them and the text, and
-/// - lines at the edge that stand at the same height with the same words, whatever their numbers are, on three pages and on one page
-///   in three: heads often differ on left and right pages, and no text has the same line in the same place on so many pages.
+/// - lines at the edge that stand at the same height with the same words, whatever their numbers are, on three pages
+///   and on one page in three: heads often differ on left and right pages, and no text has the same line in the same
+///   place so often.
 fn leave_out_edges(pages: &mut [PageText]) -> usize {
     let mut seen: HashMap<(String, i64), HashSet<usize>> = HashMap::new();
     for (number, page) in pages.iter().enumerate() {
@@ -201,7 +202,8 @@ fn goes_on(paragraph: &[&Line], line: &Line, is_new_page: bool, leading: f64) ->
         // Beside it: the next cell of a table, or what stands behind a wide gap.
         return line.place.x0 > last.place.x0;
     }
-    // The first line may be set in, or all but the first; a line that is set in after others that are not begins a paragraph.
+    // The first line may be set in, or all but the first; a line that is set in after others that are not begins a
+    // paragraph.
     let is_set_in =
         paragraph.len() > 1 && line.place.x0 > begins + 0.8 * size && line.place.x0 > last.place.x0 + 0.8 * size
             || paragraph.len() == 1 && line.place.x0 > last.place.x0 + 0.8 * size && ends_sentence(&last.text);
@@ -258,9 +260,9 @@ const BEGINNINGS: [&str; 28] = [
     "or", "other", "out", "over", "some", "there", "to", "under", "up", "where", "with",
 ];
 
-/// Whether the hyphen between two parts is there only because a line ends. The rest of the text tells, if it has the word;
-/// otherwise a hyphen is the word's own behind a single letter, beside another hyphen, before a capital or a digit, and between two
-/// words of the text: "data-driven", but not "an-other".
+/// Whether the hyphen between two parts is there only because a line ends. The rest of the text tells, if it has the
+/// word; otherwise a hyphen is the word's own behind a single letter, beside another hyphen, before a capital or a
+/// digit, and between two words of the text: "data-driven", but not "an-other".
 fn is_one_word(first: &str, second: &str, words: &HashSet<String>) -> bool {
     if !first.ends_with(char::is_alphabetic) {
         return false;

@@ -18,7 +18,7 @@ const MAX_OPERANDS: usize = 1_000;
 /// The most resources that are kept at hand.
 const MAX_KEPT: usize = 100;
 
-/// A page's box, turned and moved so that it begins at 0.
+/// A change of place, as the standard writes it: x becomes a x + c y + e, and y becomes b x + d y + f.
 type Matrix = [f64; 6];
 
 const IDENTITY: Matrix = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
@@ -331,7 +331,8 @@ impl<'f, 'a> Reader<'f, 'a> {
         Ok(())
     }
 
-    /// Where no font says what the letters of a stretch are, the file may. Where one does, that counts: it is what a reader sees.
+    /// Where no font says what the letters of a stretch are, the file may. Where one does, that counts: it is what a
+    /// reader sees.
     fn end_mark(&mut self) {
         if let Some(mark) = self.marks.pop()
             && let Some(reading) = mark.reading
