@@ -47,7 +47,7 @@ pub enum PdfError {
     },
     /// No PDF file, or a damaged one.
     #[error(
-        "`{name}` is no PDF file, or is cut off or damaged ({reason}); get the whole file, or save it as PDF again"
+        "`{name}` is not a PDF file, or it is cut off or damaged ({reason}); get the whole file, or save it as PDF again"
     )]
     Damaged {
         /// The file.
