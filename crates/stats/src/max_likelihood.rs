@@ -820,6 +820,6 @@ mod tests {
             );
         }
         println!("{excluded_by_grid} of {} texts above the grid by ln 20", 5 * TEXTS);
-        assert!(excluded_by_grid > 25, "{wronged_by_grid}");
+        assert!(excluded_by_grid > 25, "{excluded_by_grid}");
     }
 }
