@@ -1,11 +1,11 @@
-//! Prefill of 512-token windows with logits at every position, beside llama.cpp on the same file and text.
+//! Prefill of 512-token windows with logits at every position, compared with llama.cpp on the same file and text.
 //!
 //!     cargo bench --bench equal_work
 //!
-//! The peer runs in `equal_work_peer.py`, in the Python that `WHOWROTE_BENCH_PYTHON` names (default `python3`), which
-//! must have llama-cpp-python; without it only our own speed is printed. The two take turns, round by round, on two
-//! threads each. llama.cpp computes logits; we compute logits and all statistics. The multiplication peak of the
-//! machine is measured in every round too, on shapes that the models have.
+//! `equal_work_peer.py` runs llama.cpp, in the Python that `WHOWROTE_BENCH_PYTHON` names (default `python3`). That
+//! Python needs llama-cpp-python; without it only our own speed is printed. The two programs take turns, round by
+//! round, on two threads each. llama.cpp computes logits; we compute logits and all statistics. Every round also
+//! measures the peak speed of multiplication on the machine, on shapes from the models.
 
 #[path = "../tests/common/model_file.rs"]
 mod common;
@@ -28,7 +28,7 @@ struct Peer {
 }
 
 impl Peer {
-    /// Starts the peer and waits until it has loaded the model; none where it cannot run.
+    /// Starts the peer and waits until it has loaded the model. None if it cannot run.
     fn start(model: &Path, ids: &[u32]) -> Option<Self> {
         let python = std::env::var("WHOWROTE_BENCH_PYTHON").unwrap_or("python3".into());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/equal_work_peer.py");
@@ -63,14 +63,14 @@ fn ours(model: &LanguageModel, ids: &[u32]) -> f64 {
     let start = Instant::now();
     for window in ids.chunks_exact(WINDOW) {
         let hidden = model.decoder().forward(window, 1, None).unwrap();
-        // Every position's logits, as the peer's; the last predicts a token that is not there, so any will do.
+        // The logits of every position, as in the peer. The last position has no next token, so any token will do.
         let seen: Vec<u32> = window.iter().skip(1).copied().chain([0]).collect();
         std::hint::black_box(reduce(model, &hidden, &seen, &[1.0], None).unwrap());
     }
     ids.len() as f64 / start.elapsed().as_secs_f64()
 }
 
-/// GFLOP/s of candle's f32 multiplication: the best of the models' shapes, 512 rows each.
+/// GFLOP/s of candle's f32 multiplication with 512 rows: the best over the shapes of the models.
 fn peak() -> f64 {
     let shape = |k: usize, n: usize| {
         let a = Tensor::rand(-1f32, 1f32, (WINDOW, k), &Device::Cpu).unwrap();
@@ -90,7 +90,7 @@ fn peak() -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// Multiplications and additions of the weight matrices, a token.
+/// Multiplications and additions per token with the weight matrices.
 fn flop(model: &LanguageModel) -> f64 {
     let a = model.decoder().architecture();
     let layer = a.hidden * (a.heads + 2 * a.kv_heads) * a.head_dim
@@ -139,7 +139,7 @@ fn main() {
                 peaks[peaks.len() - 1]
             );
         }
-        // Each round against its own peak: the machine's speed differs from round to round.
+        // Compare each round with its own peak, because the machine's speed differs from round to round.
         let shares = own
             .iter()
             .zip(&peaks)

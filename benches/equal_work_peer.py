@@ -1,6 +1,6 @@
-"""The peer of equal_work.rs: llama.cpp with logits at every position, windows of 512 tokens, two threads.
+"""The peer of equal_work.rs: llama.cpp with logits at every position, in windows of 512 tokens, on two threads.
 
-First line in: the token ids; then each line asks for one round, answered by its seconds.
+The first input line has the token ids. Each further line asks for one round; the answer is its time in seconds.
 """
 
 import sys

@@ -1,4 +1,4 @@
-//! The two halves of scoring by themselves: the decoder, and the head with its statistics.
+//! The two halves of scoring, measured separately: the decoder, and the head with its statistics.
 //!
 //!     cargo bench --bench scoring
 

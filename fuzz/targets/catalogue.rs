@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use whowrote::stats::calibration::Calibration;
 use whowrote::model::catalogue::Catalogue;
+use whowrote_stats::calibration::Calibration;
 
 fuzz_target!(|text: &str| {
     if let Ok(catalogue) = Catalogue::from_toml(text, Path::new("models.toml")) {

@@ -1,11 +1,11 @@
-//! A model's file in GGUF: its header, its tokeniser and its weights.
+//! A model in a GGUF file: its header, its tokeniser and its weights.
 #![no_main]
 
 use candle_core::Device;
 use libfuzzer_sys::fuzz_target;
 use whowrote::model::LanguageModel;
 
-/// Bytes for weights.
+/// Bytes that weights may take.
 const MEMORY: u64 = 64 << 20;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,12 +2,23 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use whowrote::input::{Columns, Corpus, CorpusOptions, CorpusSource, Shard};
+use whowrote_input::{Columns, Corpus, CorpusOptions, CorpusSource, Shard};
 
-const NAMES: [&str; 8] = ["x.json", "x.csv", "x.tsv", "x.parquet", "x.jsonl.gz", "x.csv.zst", "x.txt.gz", "x.zst"];
+const NAMES: [&str; 8] = [
+    "x.json",
+    "x.csv",
+    "x.tsv",
+    "x.parquet",
+    "x.jsonl.gz",
+    "x.csv.zst",
+    "x.txt.gz",
+    "x.zst",
+];
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((first, bytes)) = bytes.split_first() else { return };
+    let Some((first, bytes)) = bytes.split_first() else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAMES[usize::from(*first) % NAMES.len()]);
     std::fs::write(&path, bytes).unwrap();

@@ -1,11 +1,11 @@
-//! The weights of a model's folder, with a configuration and a tokeniser that are whole.
+//! The weights in a model's folder, beside a valid configuration and a valid tokeniser.
 #![no_main]
 
 use candle_core::Device;
 use libfuzzer_sys::fuzz_target;
 use whowrote::model::LanguageModel;
 
-/// Bytes for weights.
+/// Bytes that weights may take.
 const MEMORY: u64 = 64 << 20;
 
 fuzz_target!(|bytes: &[u8]| {

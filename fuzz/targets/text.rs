@@ -1,18 +1,23 @@
-//! Bytes become a document: decoding, taking disguises off, and finding what is misspelt.
+//! Bytes become a document: decoding, removing disguises, and finding misspelt words.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use whowrote::input::Document;
-use whowrote::input::disguise::{BLOCK, undisguise};
-use whowrote::input::spelling::{corrected, misspellings};
-use whowrote::stats::conformal_scores::beginning;
+use whowrote_input::Document;
+use whowrote_input::disguise::{BLOCK, undisguise};
+use whowrote_input::spelling::{corrected, misspellings};
+use whowrote_stats::conformal_scores::beginning;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(document) = Document::from_bytes("fuzz", bytes) else { return };
-    let came = document.disguised.as_ref().map_or(&document.text, |disguised| &disguised.text);
+    let Ok(document) = Document::from_bytes("fuzz", bytes) else {
+        return;
+    };
+    let came = document
+        .disguised
+        .as_ref()
+        .map_or(&document.text, |disguised| &disguised.text);
     if came.len() <= BLOCK {
         let again = undisguise(&document.text);
-        assert!(again.kinds.is_empty(), "what has no disguise any more has one");
+        assert!(again.kinds.is_empty(), "a text without disguises still has one");
     }
     let wrong = misspellings(&document.text);
     assert_eq!(corrected(&document.text, &wrong) == document.text, wrong.is_empty());

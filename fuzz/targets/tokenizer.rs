@@ -10,7 +10,9 @@ fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokenizer.json");
     std::fs::write(&path, bytes).unwrap();
-    let Ok(tokenizer) = Tokenizer::from_json(&path, "fuzz") else { return };
+    let Ok(tokenizer) = Tokenizer::from_json(&path, "fuzz") else {
+        return;
+    };
     if let Ok(tokens) = tokenizer.encode(TEXT) {
         assert_eq!(tokens.ids.len(), tokens.spans.len());
         let mut end = 0;

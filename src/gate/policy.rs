@@ -449,6 +449,7 @@ mod tests {
             "x/y.html",
             "paper.tex",
             "letter.docx",
+            "thesis.pdf",
             "README",
             "docs/Page.MDX",
         ] {

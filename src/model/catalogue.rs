@@ -110,7 +110,7 @@ pub enum CatalogueError {
         message: String,
     },
     /// The name belongs to no author, no model and no file.
-    #[error("there is no author, model or file called '{name}'; known are {known}")]
+    #[error("there is no author, model or file called '{name}'; these are known: {known}")]
     UnknownAuthor {
         /// What the user wrote.
         name: String,
@@ -118,7 +118,7 @@ pub enum CatalogueError {
         known: String,
     },
     /// The name belongs to no model.
-    #[error("there is no model called '{name}'; known are {known}")]
+    #[error("there is no model called '{name}'; these are known: {known}")]
     UnknownModel {
         /// What the user wrote.
         name: String,

@@ -5,8 +5,6 @@
 //! exponential for one number at a time, and each operation passes over memory once. Together they took longer than the
 //! multiplications of a small model.
 
-#![warn(clippy::undocumented_unsafe_blocks)]
-
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, bail};
 use gemm::Parallelism;
 use memmap2::Mmap;

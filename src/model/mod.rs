@@ -3,7 +3,7 @@
 pub mod architecture;
 pub mod catalogue;
 pub mod chat;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "memory maps, and matrix products without bounds checks")]
 mod cpu_kernels;
 pub mod decoder;
 pub mod device;

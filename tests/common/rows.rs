@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The ids of the rows.
-#[allow(dead_code)] // A test has one of them.
+#[allow(dead_code, reason = "each test takes one of them")]
 pub enum Keys {
     Whole(Vec<i64>),
     Text(Vec<String>),

@@ -450,6 +450,7 @@ mod tests {
             globs: Vec::new(),
             hidden: false,
             ignored: false,
+            plain: false,
             shard,
             except: Vec::new(),
         }

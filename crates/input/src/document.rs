@@ -119,34 +119,30 @@ pub struct Disguised {
 
 impl Document {
     /// Reads a file or standard input to its end. The ending of a file's name says whether its text must be taken out of
-    /// another format ([`Markup::of_document`]); any other file is read as it is.
+    /// another format ([`Markup::of_document`]), and a PDF file is known by its first bytes too. Anything else is read as it
+    /// is.
     pub fn read(source: &Source) -> Result<Self, InputError> {
-        let markup = match source {
+        let (name, bytes) = bytes_of(source)?;
+        let by_name = match source {
             Source::Stdin => None,
             Source::File(path) => Markup::of_document(path),
         };
-        Self::read_as(source, markup)
+        let is_pdf = bytes.starts_with(b"%PDF-");
+        match by_name.or(is_pdf.then_some(Markup::Pdf)) {
+            Some(markup) => Self::extracted(&name, &bytes, markup),
+            None => Self::from_bytes(&name, &bytes),
+        }
     }
 
     /// Reads a file or standard input to its end as it is, whatever its name says.
     pub fn read_plain(source: &Source) -> Result<Self, InputError> {
-        Self::read_as(source, None)
-    }
-
-    fn read_as(source: &Source, markup: Option<Markup>) -> Result<Self, InputError> {
-        match source {
-            Source::Stdin => Self::from_reader("-", io::stdin().lock(), markup),
-            Source::File(path) => Self::from_reader(&source.name(), unpack::open_stream(path)?, markup),
-        }
+        let (name, bytes) = bytes_of(source)?;
+        Self::from_bytes(&name, &bytes)
     }
 
     /// Reads a document to its end. Reading stops one byte after [`MAX_BYTES`].
     pub fn from_reader(name: &str, reader: impl Read, markup: Option<Markup>) -> Result<Self, InputError> {
-        let mut bytes = Vec::new();
-        reader
-            .take(MAX_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| InputError::from_io(name, error))?;
+        let bytes = limited(name, reader)?;
         match markup {
             Some(markup) => Self::extracted(name, &bytes, markup),
             None => Self::from_bytes(name, &bytes),
@@ -223,6 +219,24 @@ impl Document {
             extraction: self.extraction.clone(),
         }
     }
+}
+
+/// The name of a source, and its bytes to its end or to one more than [`MAX_BYTES`].
+fn bytes_of(source: &Source) -> Result<(String, Vec<u8>), InputError> {
+    let name = source.name();
+    let bytes = match source {
+        Source::Stdin => limited(&name, io::stdin().lock())?,
+        Source::File(path) => limited(&name, unpack::open_stream(path)?)?,
+    };
+    Ok((name, bytes))
+}
+
+/// The bytes of a reader to its end or to one more than [`MAX_BYTES`].
+fn limited(name: &str, reader: impl Read) -> Result<Vec<u8>, InputError> {
+    let mut bytes = Vec::new();
+    let read = reader.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| InputError::from_io(name, error))?;
+    Ok(bytes)
 }
 
 /// Reads the bytes of a regular file.

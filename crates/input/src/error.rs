@@ -209,6 +209,9 @@ pub enum InputError {
     /// A word processor's file cannot be read.
     #[error(transparent)]
     Office(#[from] super::prose::OfficeError),
+    /// A PDF file cannot be read.
+    #[error(transparent)]
+    Pdf(#[from] super::prose::PdfError),
     /// Half of a surrogate pair stands alone.
     #[error(
         "`{name}` is not valid UTF-16 at byte {offset}: half of a surrogate pair stands alone; open it in the program \

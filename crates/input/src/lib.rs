@@ -6,10 +6,9 @@
 //!    a branch changed, for `gate`.
 //! 2. **Read the bytes.** `unpack` opens a file and decompresses it. `charset` decodes UTF-8 and UTF-16.
 //! 3. **Split files of many texts.** `json_lines`, `records` and `parquet` give one [`Record`] per line or row.
-//! 4. **Make a [`Document`]**: the decoded text with its name, size and SHA-256. [`disguise`] removes look-alike
-//!    letters, invisible characters and odd spaces from it.
-//! 5. **Extract the prose.** [`prose`] takes the text out of Markdown, HTML, LaTeX, DOCX, program code and other
-//!    markup.
+//! 4. **Extract the prose.** [`prose`] takes the text out of Markdown, HTML, LaTeX, DOCX, PDF, program code and other markup.
+//! 5. **Make a [`Document`]**: the text with its name, size and SHA-256. [`disguise`] removes look-alike letters, invisible
+//!    characters and odd spaces from it.
 //! 6. **Correct the spelling.** [`spelling`] finds common misspellings, so that a report can say what they change.
 //!
 //! Whatever goes wrong is an [`InputError`], a sentence for the person who named the input.

@@ -185,7 +185,7 @@ impl Table {
                 return Err(ParquetError::General("one column is longer than the other".to_owned()));
             }
             if !texts.is_empty() {
-                self.left -= texts.len() as i64;
+                self.left = self.left.saturating_sub(texts.len() as i64);
                 let rows = texts.into_iter().zip(ids);
                 return Ok(rows.map(|(text, id)| Row { text, id }).collect());
             }
@@ -397,7 +397,7 @@ struct Id {
 }
 
 impl Id {
-    /// As it is written; none where the value lies out of its kind's range.
+    /// As it is written; none where the value lies outside what its kind allows.
     fn printed(self) -> Option<String> {
         match (self.kind, self.value) {
             (Kind::Text, value) => value.text().map(str::to_owned),
@@ -430,17 +430,17 @@ impl Id {
 }
 
 fn decimal(value: Value, precision: i32, scale: i32) -> Option<String> {
-    /// No decimal number that anybody writes takes more bytes.
-    const LONGEST: usize = 32;
+    /// Bytes and digits of the longest decimal numbers that programs write.
+    const LONGEST: (usize, i32) = (32, 76);
+    if precision > LONGEST.1 || !(0..=precision).contains(&scale) {
+        return None;
+    }
     let value = match value {
         Value::Int32(value) => Decimal::from_i32(value, precision, scale),
         Value::Int64(value) => Decimal::from_i64(value, precision, scale),
-        Value::Bytes(value) if value.len() <= LONGEST => Decimal::from_bytes(value, precision, scale),
+        Value::Bytes(value) if value.len() <= LONGEST.0 => Decimal::from_bytes(value, precision, scale),
         _ => return None,
     };
-    if !(0..=precision).contains(&scale) {
-        return None;
-    }
     let printed = Field::Decimal(value).to_string();
     // The library ends a whole number with a point.
     Some(printed.strip_suffix('.').unwrap_or(&printed).to_owned())
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_parquet_or_has_no_texts_is_told_once() {
+    fn a_file_that_is_not_parquet_or_has_no_texts_is_reported_once() {
         let file = usual(3, 3);
         assert!(said(&file, columns("body", None)).contains("id, text"));
         assert!(said(&file, columns("text", Some("key"))).contains("no column `key`, but id, text"));
@@ -767,5 +767,6 @@ mod tests {
         assert_eq!(int64("INT64 id (TIMESTAMP (MILLIS, true))", i64::MAX), None);
         assert_eq!(int64("INT64 id (TIME (MICROS, true))", -1), None);
         assert_eq!(bytes("BYTE_ARRAY id (DECIMAL (6, 1))", &[1; 33]), None);
+        assert_eq!(bytes("BYTE_ARRAY id (DECIMAL (2147483647, 2147483646))", &[1]), None);
     }
 }

@@ -4,14 +4,17 @@
 //! unlikely, and readers overlook them. Honest writers misspell words too. So a text is judged as written, and the
 //! report adds the verdict on the corrected text.
 //!
-//! The dictionary is from the project typos. It lists common misspellings, except those that are words in some variety
-//! of English.
+//! The dictionary is that of the project typos (crate typos-dict 0.13, MIT or Apache-2.0), as a sorted file: as source code
+//! its 80,000 entries take longer to compile than the rest of this crate. It lists common misspellings, except those that are
+//! words in some variety of English. `crates/attacks` tests that the file agrees with the crate.
 
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::ops::Range;
-use typos_dict::WORD;
-use unicase::UniCase;
 use unicode_segmentation::UnicodeSegmentation;
+
+/// One misspelling a line, in lower case, with a space and the likeliest word behind it; sorted by bytes.
+pub const DICTIONARY: &str = include_str!("../data/misspellings.txt");
 
 /// A misspelt word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,8 +36,7 @@ pub fn misspellings(text: &str) -> Vec<Misspelling> {
         let (first, rest) = word.as_bytes().split_first()?;
         let is_word = rest.iter().all(u8::is_ascii_lowercase)
             && (first.is_ascii_lowercase() || (first.is_ascii_uppercase() && starts_sentence(&text[..start])));
-        let meant = WORD.find(&UniCase::new(word)).filter(|_| is_word)?.first()?;
-        let mut meant = (*meant).to_owned();
+        let mut meant = is_word.then(|| meant_by(&word.to_ascii_lowercase()))??.to_owned();
         if let Some(letter) = meant.get_mut(..1).filter(|_| first.is_ascii_uppercase()) {
             letter.make_ascii_uppercase();
         }
@@ -46,6 +48,24 @@ pub fn misspellings(text: &str) -> Vec<Misspelling> {
         })
     });
     wrong.collect()
+}
+
+/// What the dictionary has for a word in lower case, by bisection.
+fn meant_by(word: &str) -> Option<&'static str> {
+    let (mut low, mut high) = (0, DICTIONARY.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let mut before = DICTIONARY.as_bytes()[..middle].iter();
+        let start = before.rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let line = DICTIONARY[start..].lines().next()?;
+        let (known, meant) = line.split_once(' ')?;
+        match word.cmp(known) {
+            Ordering::Equal => return Some(meant),
+            Ordering::Less => high = start,
+            Ordering::Greater => low = start + line.len() + 1,
+        }
+    }
+    None
 }
 
 /// The text with these words corrected.
@@ -77,6 +97,20 @@ fn starts_sentence(before: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn every_line_of_the_dictionary_is_found() {
+        let mut before = "";
+        for line in DICTIONARY.lines() {
+            let (word, meant) = line.split_once(' ').unwrap();
+            assert!(before < word, "{word} is out of order");
+            assert_eq!(meant_by(word), Some(meant));
+            before = word;
+        }
+        for word in ["", "a", "house", "zzzzzz", "\u{fc}ber"] {
+            assert_eq!(meant_by(word), None, "{word}");
+        }
+    }
 
     #[test]
     fn words_are_put_right_where_they_stand() {

@@ -1,13 +1,14 @@
-//! The likelihood ratio against an author who may have used any decoding of a family.
+//! The likelihood ratio against an author who may have used any decoding of a family: a composite null hypothesis.
 //!
-//! For each decoding d let P_d be the author's distribution, and Q one mixture for all of them. `Q/P_d` is an e-process
-//! against "the author wrote it under d", so that the least of them over the family is no greater than the right one,
-//! whichever that is: `E_n = min_d Q_n/P_{d,n}` exceeds 1/alpha at any time with probability at most alpha under every d.
+//! For each decoding d let P_d be the author's distribution, and let Q be one mixture for all of them. `Q/P_d` is an
+//! e-process against "the author wrote it under d". The minimum over the family is at most the one for the true
+//! decoding, whichever it is. So `E_n = min_d Q_n/P_{d,n}` ever exceeds 1/alpha with probability at most alpha under
+//! every d.
 //!
-//! Q mixes the author's own model without truncation at T = 1.14, 1 and 0.89: what a person or another model writes
-//! leaves a nucleus again and again, and each time costs P_d up to ln(1/share) nats against Q. It mixes all other models
-//! as well: token by token, for the text as a whole, where they share the author's tokeniser; and word by word, by
-//! [`super::mixture`], whatever their tokenisers. There, the words' probability under P_d is bounded by that of
+//! Q mixes the author's own model without truncation, at T = 1.14, 1 and 0.89. The text of a person or of another model
+//! leaves a nucleus again and again, and each time P_d loses up to ln(1/share) nats against Q. Q also mixes all other
+//! models: token by token over the whole text if they share the author's tokeniser, and word by word
+//! ([`super::mixture`]) whatever their tokenisers. For words, the probability under P_d is at most the product over
 //! their tokens without the first:
 //!
 //! ```text
@@ -15,14 +16,14 @@
 //! ```
 //!
 //! because the factors of adjacent words cancel, `a(last) <= 1`, and a token that begins with a space has at most the
-//! mass `a(first)` of all that do.
+//! mass `a(first)` of all such tokens.
 //!
-//! A family is first stood for by the decodings of a grid. Where that rules the author out, the likelihood of all
-//! decodings of the family is bounded instead ([`super::max_likelihood`]). docs/THEORY.md 13 has the proofs.
+//! At first the decodings of a grid stand for the family. If they would exclude the author, [`super::max_likelihood`]
+//! bounds the likelihood of all decodings of the family instead. docs/THEORY.md 13 has the proofs.
 
 use super::conformal_scores::ln_p_at;
 use super::likelihood_ratio::{RatioVoid, same_tokens, same_vocabulary};
-use super::max_likelihood::greatest;
+use super::max_likelihood::max_ln_likelihood;
 use super::mixture::{FixedShare, Mixture};
 use super::truncated_likelihood::{LnLikelihoods, members};
 use super::word_boundaries::{WordFigures, borders, ln_word_probabilities, token_at};
@@ -31,33 +32,33 @@ use crate::sampling_params::SamplingFamily;
 use crate::token_stats::{DecodingStats, SPACE, TextScores};
 use std::ops::Range;
 
-/// What the ratio says against an author with a family of decodings.
+/// Evidence against an author with a family of decodings.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FamilyEvidence {
-    /// ln of the evidence, nats: a p-value at any time, by [`super::p_value`]; minus infinity when void.
+pub struct CompositeEvidence {
+    /// ln of the evidence, nats: an anytime p-value by [`super::p_value`]; minus infinity when void.
     pub ln_e_value: f64,
     /// ln of the least ratio over tokens, nats.
     pub ln_by_tokens: f64,
-    /// ln of the least ratio over words, nats; minus infinity where there is no other model.
+    /// ln of the least ratio over words, nats; minus infinity if there is no other model.
     pub ln_by_words: f64,
-    /// The index of the decoding that explains the tokens best.
+    /// The index of the decoding under which the tokens are likeliest.
     pub decoding: usize,
     /// Why there is no ratio.
     pub void: Option<RatioVoid>,
 }
 
-/// Evidence against "the model `null` wrote the text with a decoding of `family`", to be held against `level`.
+/// Evidence against "the model `null` wrote the text with a decoding of `family`", for a test at `level`.
 ///
-/// Evidence that reaches this level, or a stricter one, is evidence against all decodings of the family. Evidence that
-/// does not is that against the grid's, which is no less.
+/// If the evidence reaches this level, or a stricter one, it holds against all decodings of the family. If it does not,
+/// it may be the evidence against the decodings of the grid alone, which is never less.
 pub fn composite_likelihood_ratio(
     text: &str,
     null: &TextScores,
     family: &SamplingFamily,
     numerators: &[&TextScores],
     level: f64,
-) -> FamilyEvidence {
-    let void = |reason| FamilyEvidence {
+) -> CompositeEvidence {
+    let void = |reason| CompositeEvidence {
         ln_e_value: f64::NEG_INFINITY,
         ln_by_tokens: f64::NEG_INFINITY,
         ln_by_words: f64::NEG_INFINITY,
@@ -80,20 +81,21 @@ pub fn composite_likelihood_ratio(
             return (decoding, ln_e);
         }
         let enough = numerator.ln_q + level.ln();
-        let all = greatest(null, family, numerator.tokens.clone(), best, enough);
+        let all = max_ln_likelihood(null, family, numerator.tokens.clone(), best, enough);
         (decoding, numerator.ln_q - all.bound)
     };
     let (decoding, ln_by_tokens) = ratio(&by_tokens(null, numerators));
     let by_words = if alone { None } else { by_words(text, null, numerators) };
     let ln_by_words = by_words.map_or(f64::NEG_INFINITY, |numerator| ratio(&numerator).1);
-    let ln_e_value = match alone {
-        true => ln_by_tokens,
-        false => ln_union(&[(ln_by_tokens, 1.0), (ln_by_words, 1.0)]),
+    let ln_e_value = if alone {
+        ln_by_tokens
+    } else {
+        ln_union(&[(ln_by_tokens, 1.0), (ln_by_words, 1.0)])
     };
     if ln_e_value.is_nan() || ln_e_value == f64::INFINITY {
         return void(RatioVoid::NotFinite);
     }
-    FamilyEvidence {
+    CompositeEvidence {
         ln_e_value,
         ln_by_tokens,
         ln_by_words,
@@ -102,14 +104,14 @@ pub fn composite_likelihood_ratio(
     }
 }
 
-/// What the author's likelihood is held against, and the scored tokens that bound it.
+/// The log-likelihood of the alternative, and the scored tokens that the author's likelihood is taken over.
 struct Numerator {
     ln_q: f64,
     tokens: Range<usize>,
 }
 
 impl Numerator {
-    /// The decoding that explains the tokens best, and their ln likelihood under it.
+    /// The decoding under which the tokens are likeliest, and their ln likelihood under it.
     fn best_of(&self, grid: &LnLikelihoods) -> (usize, f64) {
         let mut totals = vec![0.0; grid.decodings()];
         for row in grid.rows().take(self.tokens.end).skip(self.tokens.start) {
@@ -122,25 +124,26 @@ impl Numerator {
     }
 }
 
-/// The mixture of the author's own model and of those that share its tokeniser.
+/// The mixture of the author's own model and of the models that share its tokeniser.
 fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
     let shares = |scores: &&TextScores| same_vocabulary(null, scores) && scores.first_scored == null.first_scored;
     let sharing = numerators.iter().copied().filter(shares);
-    // Each with whether it cut the text into the same tokens.
+    // Each model, with whether it cut the text into the same tokens.
     let experts: Vec<(&TextScores, bool)> = [null]
         .into_iter()
         .chain(sharing)
         .map(|scores| (scores, same_tokens(null, scores)))
         .collect();
-    // A text has one temperature from beginning to end: without a share the mixture costs ln of their number once.
+    // A text has one temperature throughout. Without a share, the mixture costs the logarithm of the number of experts,
+    // once.
     let mut mixture = FixedShare::new(experts.len() * SPACE.len(), 0.0);
     let mut row = Vec::with_capacity(experts.len() * SPACE.len());
     for token in 0..null.decoding.len() {
         row.clear();
         for &(scores, alike) in &experts {
-            // An expert that cut the text into other tokens, or whose figures fail, gives them no probability.
+            // An expert that cut the text differently, or whose figures fail, gives these tokens no probability.
             let stats = scores.decoding.get(token).filter(|stats| alike && stats.is_sound());
-            let ln_p = |&rung: &usize| stats.map_or(f64::NEG_INFINITY, |stats| ln_p_at(stats, rung).min(0.0));
+            let ln_p = |&point: &usize| stats.map_or(f64::NEG_INFINITY, |stats| ln_p_at(stats, point).min(0.0));
             row.extend(SPACE.iter().map(ln_p));
         }
         mixture.push(&row);
@@ -151,7 +154,7 @@ fn by_tokens(null: &TextScores, numerators: &[&TextScores]) -> Numerator {
     }
 }
 
-/// The mixture of all models over the words between the first and the last usable border; none where there is no ratio.
+/// The mixture of all models over the words between the first and the last usable border; none if there is no ratio.
 fn by_words(text: &str, null: &TextScores, numerators: &[&TextScores]) -> Option<Numerator> {
     let scored_from = |scores: &TextScores| {
         scores
@@ -166,7 +169,7 @@ fn by_words(text: &str, null: &TextScores, numerators: &[&TextScores]) -> Option
         .map(scored_from)
         .max()
         .unwrap_or(0);
-    // Beyond the tokens whose figures are kept there is no evidence.
+    // There is no evidence beyond the tokens whose figures are kept.
     let kept_to = |scores: &TextScores| {
         scores
             .spans
@@ -179,7 +182,7 @@ fn by_words(text: &str, null: &TextScores, numerators: &[&TextScores]) -> Option
         .filter(|&border| border >= begin && border < end)
         .collect();
     let (&first, &last) = (usable.first()?, usable.last()?);
-    // A token across a border belongs to no word: the words' events then leave the text's own tokens out.
+    // A token across a border belongs to no word, so the events of the words would not cover the text's own tokens.
     if usable.iter().any(|&border| token_at(null, border).is_none()) {
         return None;
     }
@@ -187,12 +190,12 @@ fn by_words(text: &str, null: &TextScores, numerators: &[&TextScores]) -> Option
     let (start, end) = (row_of(first)?, row_of(last)?);
     let mut experts = Vec::new();
     for scores in numerators.iter().copied().chain([null]) {
-        for (i, &rung) in SPACE.iter().enumerate() {
+        for (i, &point) in SPACE.iter().enumerate() {
             let figures: Vec<WordFigures> = scores
                 .decoding
                 .iter()
                 .map(|stats| WordFigures {
-                    surprisal: -ln_p_at(stats, rung),
+                    surprisal: -ln_p_at(stats, point),
                     ln_space_mass: f64::from(stats.ln_space[i]),
                 })
                 .collect();
@@ -224,7 +227,7 @@ mod tests {
 
     const SYMBOLS: usize = 40;
 
-    /// A text of one symbol a token, "a a a …", drawn from rows of logits that depend on the position alone.
+    /// A text of one symbol a token, "a a a …", sampled from rows of logits that depend on the position only.
     fn draw(rows: &[Vec<f64>], decoding: &SamplingParams, rng: &mut StdRng) -> Vec<usize> {
         rows.iter()
             .map(|logits| {
@@ -273,7 +276,7 @@ mod tests {
             .collect()
     }
 
-    /// How many texts are ruled out, and by how much less than the decodings of the grid say, nats.
+    /// How many texts exclude the author, and by how much less than the grid alone would, nats.
     fn rejected(
         decoding: &SamplingParams,
         family: &SamplingFamily,
@@ -289,7 +292,7 @@ mod tests {
             if let SamplingFamily::Stated(coldest, hottest) = family {
                 with_temperatures(&mut own, &rows, &[coldest.temperature, *hottest]);
             }
-            // A second model of the same tokeniser, and one of another.
+            // A second model with the same tokeniser, and one with another.
             let stranger: Vec<Vec<f64>> = rows
                 .iter()
                 .map(|logits| logits.iter().map(|l| l + rng.random::<f64>()).collect())
@@ -305,7 +308,7 @@ mod tests {
             assert_eq!(evidence.void, None);
             if rejects(evidence.ln_e_value, 0.05) {
                 count += 1;
-                // No evidence reaches the level 0, so that nothing is refined.
+                // No evidence reaches level 0, so nothing is refined.
                 let grid = composite_likelihood_ratio(&text, &own, family, &[&sharing, &apart], 0.0);
                 assert!(evidence.ln_e_value <= grid.ln_e_value);
                 price += grid.ln_e_value - evidence.ln_e_value;
@@ -314,7 +317,7 @@ mod tests {
         (count, price / count.max(1) as f64)
     }
 
-    /// Adds the log-partitions at temperatures outside the ladder.
+    /// Adds the log-partitions at temperatures outside the grid.
     fn with_temperatures(scores: &mut TextScores, rows: &[Vec<f64>], temperatures: &[f64]) {
         scores.betas = temperatures.iter().map(|t| 1.0 / t).collect();
         let stats = rows.iter().zip(&scores.ids).flat_map(|(logits, &seen)| {
@@ -349,7 +352,7 @@ mod tests {
             ] {
                 let (count, _) = rejected(&decoding, &family, 60, TEXTS, seed as u64);
                 let (low, high) = clopper_pearson(count, TEXTS, 0.999);
-                println!("{text} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
+                println!("{text} as {family}: {count} of {TEXTS} excluded, {low:.4} to {high:.4}");
                 assert!(low <= 0.05, "{text}: {count}");
             }
         }
@@ -379,14 +382,14 @@ mod tests {
                     20 + seed as u64,
                 );
                 let (low, high) = clopper_pearson(count, TEXTS, 0.999);
-                println!("{decoding} as {family}: {count} of {TEXTS} ruled out, {low:.4} to {high:.4}");
+                println!("{decoding} as {family}: {count} of {TEXTS} excluded, {low:.4} to {high:.4}");
                 assert!(low <= 0.05, "{decoding}: {count}");
             }
         }
     }
 
     #[test]
-    fn hot_text_is_ruled_out_as_deployed() {
+    fn hot_text_is_excluded_as_deployed() {
         let (count, price) = rejected(
             &SamplingParams::untruncated(1.0 / 0.75),
             &SamplingFamily::Deployed,
@@ -399,9 +402,9 @@ mod tests {
         assert!(price < 3.0, "{price}");
     }
 
-    /// A NaN must never pass for certainty.
+    /// A NaN must never count as certainty.
     #[test]
-    fn figures_that_fail_speak_against_nobody() {
+    fn figures_that_are_not_numbers_exclude_nobody() {
         let mut rng = StdRng::seed_from_u64(3);
         let rows = rows(30, 9.0, &mut rng);
         let own = scores(&rows, &draw(&rows, &SamplingParams::untruncated(1.0), &mut rng));

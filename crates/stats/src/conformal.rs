@@ -1,35 +1,37 @@
 //! Conformal p-values: a text's score against the scores of texts whose author is known.
 //!
-//! Let S_1..S_n be scores of calibration texts and S that of the text at hand, all computed by one rule fixed without
-//! looking at any of them. If the n + 1 texts are exchangeable, S is equally likely to stand at any place in their
-//! order, so that
+//! Let S_1..S_n be the scores of calibration texts and S the score of the text at hand. One rule computes all of them,
+//! fixed before any is seen. If the n + 1 texts are exchangeable, every rank of S among the scores is equally likely,
+//! so
 //!
 //! ```text
 //! p = (1 + #{i : S_i at least as extreme as S}) / (n + 1)          P(p <= alpha) <= alpha
 //! ```
 //!
 //! for every alpha and every distribution of texts (V. Vovk, A. Gammerman, G. Shafer, *Algorithmic Learning in a Random
-//! World*, 2005, proposition 2.4; docs/THEORY.md 11). "Exchangeable" is all that is supposed, and it cannot be left out:
-//! a text of another kind than the calibration's is not covered, and the verdict says which kinds those are.
+//! World*, 2005, proposition 2.4; docs/THEORY.md 11). Exchangeability is the only assumption, and it is necessary: a
+//! text of another kind than the calibration texts is not covered. The verdict says which kinds are.
 //!
-//! **Documents**: texts that answer one prompt, or stand in one document, are alike, and a new text is exchangeable with one of them
-//! only. Where calibration texts come in documents, each document counts as one, and a text in it for its share of it:
+//! **Documents.** Texts that answer one prompt, or come from one document, resemble each other, and a new text is
+//! exchangeable with only one of them. So each document counts as one, and each of its texts counts for its share of
+//! the document:
 //!
 //! ```text
 //! p = (1 + sum over documents of the share of their texts at least as extreme as S) / (documents + 1)
 //! ```
 //!
-//! This is valid if documents are exchangeable and the text at hand is a random one of its document, of whose other texts
-//! nothing is known (Y. Lee, R. F. Barber, R. Willett, *Distribution-free inference with hierarchical data*, 2023, arXiv
-//! 2306.06342; docs/THEORY.md 11, Theorem 14). With one text a document it is the p-value above.
+//! This is valid if documents are exchangeable and the text at hand is a random text of its document, whose other texts
+//! are unknown (Y. Lee, R. F. Barber, R. Willett, *Distribution-free inference with hierarchical data*, 2023, arXiv
+//! 2306.06342; docs/THEORY.md 11, Theorem 14). With one text per document it equals the p-value above.
 //!
-//! **Groups** (Mondrian): where calibration texts come in groups, such as genres of people's texts or ways of sampling from a
-//! model, the greatest of the groups' p-values is valid for a text of *any* of the groups, and of any mixture of them,
-//! because it is no less than the p-value of the text's own group, whichever that is. No group's authors pay for another's.
+//! **Groups** (Mondrian). Calibration texts may come in groups, such as genres of human-written texts or ways of
+//! sampling from a model. The largest of the groups' p-values is valid for a text of *any* group, and of any mixture of
+//! groups, because it is at least the p-value of the text's own group, whichever that is. So no group's authors pay for
+//! another group.
 
 use std::collections::HashMap;
 
-/// How much each of some texts counts: one over the number of those in its document.
+/// The weights of texts that come in documents: one over the number of texts in the document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Documents {
     weights: Vec<f64>,
@@ -37,7 +39,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Of texts whose documents have these numbers.
+    /// From each text's document number.
     pub fn new(numbers: &[usize]) -> Self {
         let mut texts = HashMap::new();
         for number in numbers {
@@ -49,27 +51,27 @@ impl Documents {
         }
     }
 
-    /// How many there are.
+    /// The number of documents.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The p-value of a text, given which of the others are as low.
+    /// The p-value of a text, given which of the others have a score as low.
     fn p_value(&self, as_low: impl Iterator<Item = bool>) -> f64 {
         let as_low = self.weights.iter().zip(as_low).filter(|&(_, is)| is);
-        // Thirds do not add up to a whole. No document has a million texts.
-        let sum = (as_low.map(|(weight, _)| weight).sum::<f64>() * ROUNDING).round() / ROUNDING;
+        // In floating point, three thirds need not sum to 1. No document has a million texts.
+        let sum = (as_low.map(|(weight, _)| weight).sum::<f64>() * WEIGHT_SCALE).round() / WEIGHT_SCALE;
         (1.0 + sum) / (1 + self.count) as f64
     }
 }
 
 /// Sums of weights are rounded to the inverse of this.
-const ROUNDING: f64 = 1e9;
+const WEIGHT_SCALE: f64 = 1e9;
 
-/// How often a text of this kind has a score as low, as at the top.
+/// The conformal p-value of a score for which low values are extreme.
 ///
-/// 1 where the score is no number, so that it speaks against nobody; calibration scores that are no numbers count as
-/// low ones. Without calibration scores the value is 1.
+/// A score that is not a number has p-value 1, so it is evidence against nobody. Calibration scores that are not
+/// numbers count as low. Without calibration scores the p-value is 1.
 pub fn p_of_low(calibration: &[f64], documents: &Documents, score: f64) -> f64 {
     if score.is_nan() {
         return 1.0;
@@ -77,11 +79,11 @@ pub fn p_of_low(calibration: &[f64], documents: &Documents, score: f64) -> f64 {
     documents.p_value(calibration.iter().map(|&s| s <= score || s.is_nan()))
 }
 
-/// The greatest score whose [`p_of_low`] is at most alpha, among the calibration scores and what lies just below them: a
-/// score below it is that unusual. Minus infinity where there are too few documents for any to be.
+/// The greatest calibration score below which a score has a [`p_of_low`] of at most alpha. Minus infinity if there are
+/// too few documents for any score to have one.
 pub fn threshold_of_low(calibration: &[f64], documents: &Documents, alpha: f64) -> f64 {
     // p = (1 + weight)/(documents + 1) <= alpha.
-    let mut left = alpha * (1 + documents.count) as f64 - 1.0 + 1.0 / ROUNDING;
+    let mut left = alpha * (1 + documents.count) as f64 - 1.0 + 1.0 / WEIGHT_SCALE;
     if left < 0.0 {
         return f64::NEG_INFINITY;
     }
@@ -100,14 +102,13 @@ pub fn threshold_of_low(calibration: &[f64], documents: &Documents, alpha: f64) 
     f64::INFINITY
 }
 
-/// The p-value of several scores jointly: `scores[j][i]` is score j of text i, low where the author is unlikely, and the
-/// last text is the one at hand.
+/// The joint p-value of several scores. `scores[j][i]` is score j of text i, low if the author is unlikely; the last
+/// text is the one at hand. `documents` are those of all texts but the last.
 ///
-/// Each score ranks all texts, the one at hand among them; a text counts by the least of its ranks, and the p-value is the
-/// share of texts that come as low in that (the smallest of several p-values of P. H. Westfall and S. S. Young,
-/// *Resampling-Based Multiple Testing*, 1993, with their correction made exact by exchangeability; docs/THEORY.md 11).
-/// No score needs a weight, and scores that say the same cost nothing. With one score it is [`p_of_low`]. `documents` are those of
-/// the texts but the last.
+/// Each score ranks all texts, including the one at hand. A text counts by the least of its ranks, and the p-value is
+/// the share of texts whose least rank is as low. This is the smallest of several p-values (P. H. Westfall and S. S.
+/// Young, *Resampling-Based Multiple Testing*, 1993); exchangeability makes their correction exact (docs/THEORY.md 11).
+/// No score needs a weight, and redundant scores cost nothing. With one score it equals [`p_of_low`].
 pub fn p_of_low_jointly(scores: &[Vec<f64>], documents: &Documents) -> f64 {
     let texts = scores.first().map_or(0, Vec::len);
     if texts == 0
@@ -119,7 +120,7 @@ pub fn p_of_low_jointly(scores: &[Vec<f64>], documents: &Documents) -> f64 {
     }
     let mut least = vec![usize::MAX; texts];
     for score in scores {
-        // What is no number is as low as can be.
+        // A score that is not a number ranks lowest.
         let key = |value: f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
         let mut sorted: Vec<f64> = score.iter().map(|&value| key(value)).collect();
         sorted.sort_by(f64::total_cmp);
@@ -131,8 +132,8 @@ pub fn p_of_low_jointly(scores: &[Vec<f64>], documents: &Documents) -> f64 {
     documents.p_value(least[..texts - 1].iter().map(|&rank| rank <= own))
 }
 
-/// The greatest of the groups' p-values, and the index of its group; 1 and none where there is no group.
-pub fn greatest(p_values: &[f64]) -> (f64, Option<usize>) {
+/// The largest of the groups' p-values, and the index of its group; 1 and none if there is no group.
+pub fn largest_p_value(p_values: &[f64]) -> (f64, Option<usize>) {
     let of = (0..p_values.len()).max_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     (of.map_or(1.0, |i| p_values[i]), of)
 }
@@ -144,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
-    /// Texts of a document of their own each.
+    /// Texts that each have a document of their own.
     fn alone(texts: usize) -> Documents {
         Documents::new(&(0..texts).collect::<Vec<_>>())
     }
@@ -186,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn ties_and_what_is_no_number_speak_for_the_author() {
+    fn ties_and_nan_favour_the_author() {
         assert_eq!(p_of_low(&[1.0, 2.0, 3.0], 0.0), 0.25);
         assert_eq!(p_of_low(&[1.0, 2.0, 3.0], 2.0), 0.75);
         assert_eq!(p_of_low(&[1.0, f64::NAN, 3.0], 0.0), 0.5);
         assert_eq!(p_of_low(&[1.0, 2.0], f64::NAN), 1.0);
         assert_eq!(p_of_low(&[], -9.0), 1.0);
-        assert_eq!(greatest(&[0.25, 1.0, 0.5]), (1.0, Some(1)));
-        assert_eq!(greatest(&[]), (1.0, None));
+        assert_eq!(largest_p_value(&[0.25, 1.0, 0.5]), (1.0, Some(1)));
+        assert_eq!(largest_p_value(&[]), (1.0, None));
         assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.5), 2.0);
         assert_eq!(p_of_low(&[3.0, 1.0, 2.0], 1.9), 0.5);
         assert_eq!(threshold_of_low(&[3.0, 1.0, 2.0], 0.2), f64::NEG_INFINITY);
@@ -218,7 +219,7 @@ mod tests {
             prop_assert!(rejected.count() as f64 <= alpha * scores.len() as f64);
         }
 
-        /// The same for documents of several texts: whichever is the one at hand and whichever of its texts is seen.
+        /// The same for documents of several texts, over all choices of the document and of the text in it.
         #[test]
         fn over_all_documents_and_their_texts_p_is_uniform_or_greater(
             documents in prop::collection::vec(prop::collection::vec(-3i8..3, 1..5), 1..20), alpha in 0.0..1.0f64
@@ -258,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Groups as unlike as can be: a text of each, and of a mixture, is rejected at most alpha of the time.
+    /// Groups that differ as much as possible: a text of each, and of a mixture, is rejected at most alpha of the time.
     #[test]
     fn texts_of_every_group_are_covered_whatever_the_other_groups_are() {
         let mut rng = StdRng::seed_from_u64(11);
@@ -278,7 +279,7 @@ mod tests {
                 let group = if case == 3 { (run % 3) as usize } else { case };
                 let score = draw(group, &mut rng);
                 let p_values: Vec<f64> = groups.iter().map(|scores| p_of_low(scores, score)).collect();
-                let (p, _) = greatest(&p_values);
+                let (p, _) = largest_p_value(&p_values);
                 *count += u64::from(p <= 0.05);
             }
         }

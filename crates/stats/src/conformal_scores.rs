@@ -1,29 +1,29 @@
-//! What the beginning of a text says for one author, in four numbers a model.
+//! Scores of the beginning of a text, from four numbers per model.
 //!
-//! With the prompt unknown no likelihood ratio has a bounded mean, so that these are scores, not e-values: they get
-//! their error from [`super::conformal`], against texts of known authors scored by the very same rule. All texts are
-//! cut to the same number of words first, so that only the author differs (docs/THEORY.md 12).
+//! If the prompt is unknown, no likelihood ratio has a bounded mean. So these are scores, not e-values.
+//! [`super::conformal`] bounds their error, against texts by known authors that the same rule scores. All texts are
+//! first cut to the same number of words, so that only the author differs (docs/THEORY.md 12).
 
 use super::truncated_likelihood::LnLikelihoods;
 use crate::sampling_params::SamplingParams;
 use crate::token_stats::{DecodingStats, SPACE, TEMPERATURE_GRID, TextScores};
 use serde::{Deserialize, Serialize};
 
-/// The lengths, in words between white space, that texts are cut to before they are compared. From one to the next is a
-/// step of at most a half at the beginning and a quarter later on: that much of a text's end may go unused.
+/// The lengths, in words between white space, to which texts are cut before they are compared. Each is at most half as
+/// long again as the one before, and at most 30% longer from 40 words on; that much of a text's end may remain unused.
 pub const LENGTHS: [usize; 9] = [20, 30, 40, 50, 65, 80, 100, 125, 150];
 
-/// Words at the beginning of a text that no score looks at. Where the prompt is unknown they look odd to every model, their
-/// author's own among them, and drown what the others say (docs/VALIDITY.md has the difference).
-pub const PASSED_OVER: usize = 1;
+/// How many words at the beginning of a text no score looks at. If the prompt is unknown, these words look odd to every
+/// model, even to their own author, and drown out the rest (docs/VALIDITY.md has the difference).
+pub const SKIPPED_WORDS: usize = 1;
 
-/// How one model accounts for the beginning of a text: sums over its tokens.
+/// What one model says about the beginning of a text: sums over its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextFeatures {
     /// The greatest log-likelihood over a family of decodings, nats.
     pub deployed: f64,
-    /// The greatest log-likelihood over the untruncated model at T = 1.14, 1 and 0.89, nats: how well the model explains
-    /// the text however it came about.
+    /// The greatest log-likelihood over the untruncated model at T = 1.14, 1 and 0.89, nats: how well the model
+    /// explains the text, whatever the decoding.
     pub untruncated: f64,
     /// The entropy at T = 1, nats: how well the model expected to explain it.
     pub entropy: f64,
@@ -38,10 +38,11 @@ impl TextFeatures {
     }
 }
 
-/// A model's accounts of the first 20, 30, ... words of a text but for the first, for each of [`LENGTHS`] that the text
-/// reaches, from its scores of the text, or of a longer one that begins with it.
+/// A model's features of the first 20, 30, … words of a text, without the skipped words: one entry for each of
+/// [`LENGTHS`] that the text reaches. The scores may also be of a longer text that begins with this one.
 ///
-/// `decodings` are those of the family; see [`LnLikelihoods::covers`]. `scores` has figures at an inverse temperature of 1.
+/// `decodings` are those of the family; see [`LnLikelihoods::covers`]. `scores` must have figures at an inverse
+/// temperature of 1.
 pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParams]) -> Vec<TextFeatures> {
     let ends = word_ends(text);
     let cuts: Vec<usize> = LENGTHS
@@ -49,10 +50,10 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
         .map_while(|&words| ends.get(words - 1).copied())
         .collect();
     let spans = scores.spans.get(scores.first_scored..).unwrap_or_default();
-    // What comes after the last cut is not looked at, however long the text is.
+    // However long the text is, nothing after the last cut is looked at.
     let last = cuts.last().copied().unwrap_or(0);
     let within = spans.partition_point(|span| span.end <= last);
-    let passed_over = match PASSED_OVER.checked_sub(1).and_then(|word| ends.get(word)) {
+    let skipped = match SKIPPED_WORDS.checked_sub(1).and_then(|word| ends.get(word)) {
         Some(&end) => spans.partition_point(|span| span.end <= end),
         None => 0,
     };
@@ -61,7 +62,7 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
         return Vec::new();
     };
     let rows = family.rows().zip(&scores.decoding).zip(at_one).zip(spans);
-    let mut rows = rows.skip(passed_over).peekable();
+    let mut rows = rows.skip(skipped).peekable();
     let mut deployed = vec![0.0; family.decodings()];
     let mut untruncated = [0.0; SPACE.len()];
     let (mut entropy, mut varentropy) = (0.0, 0.0);
@@ -70,8 +71,8 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
             for (total, &ln_p) in deployed.iter_mut().zip(row) {
                 *total += f64::from(ln_p);
             }
-            for (total, &rung) in untruncated.iter_mut().zip(&SPACE) {
-                *total += ln_p_at(stats, rung);
+            for (total, &point) in untruncated.iter_mut().zip(&SPACE) {
+                *total += ln_p_at(stats, point);
             }
             entropy += at_one.entropy;
             varentropy += at_one.varentropy;
@@ -87,18 +88,18 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
     cuts.into_iter().map(at).collect()
 }
 
-/// Calibrations hold tenths of a nat. The text at hand is rounded like them: one rule for all, or their places in the
-/// order would not be exchangeable.
+/// Calibrations hold tenths of a nat. The text at hand is rounded in the same way: all scores must follow one rule, or
+/// their ranks are not exchangeable.
 fn tenths(nats: f64) -> f64 {
     (nats * 10.0).round() / 10.0
 }
 
-/// `ln p` of the seen token at a rung of the ladder, nats.
-pub fn ln_p_at(stats: &DecodingStats, rung: usize) -> f64 {
-    TEMPERATURE_GRID[rung] * f64::from(stats.seen) - f64::from(stats.ln_z[rung])
+/// `ln p` of the seen token at a point of the temperature grid, nats.
+pub fn ln_p_at(stats: &DecodingStats, point: usize) -> f64 {
+    TEMPERATURE_GRID[point] * f64::from(stats.seen) - f64::from(stats.ln_z[point])
 }
 
-/// Byte offsets at which the words of a text end; a word is what stands between white space.
+/// Byte offsets at which the words of a text end. A word is a stretch between white space.
 pub fn word_ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut inside = false;
@@ -114,11 +115,12 @@ pub fn word_ends(text: &str) -> Vec<usize> {
     ends
 }
 
-/// Bytes of a beginning at most: more than three times what 150 words of English prose take. What takes more has no words, as a
-/// picture in letters or a language without spaces, and is outside all calibrations.
+/// The most bytes of a beginning: more than three times the length of 150 words of English prose. A longer stretch has
+/// no words, such as a picture made of letters or a language without spaces, and is outside all calibrations.
 const BEGINNING_BYTES: usize = 4096;
 
-/// What is judged of a text whose prompt is unknown: as many words as the greatest of [`LENGTHS`], within 4,096 bytes.
+/// The part of a text that is judged if its prompt is unknown: the first 150 words (the last of [`LENGTHS`]), at most
+/// 4,096 bytes.
 pub fn beginning(text: &str) -> &str {
     let cut = (0..=BEGINNING_BYTES.min(text.len()))
         .rev()
@@ -129,32 +131,33 @@ pub fn beginning(text: &str) -> &str {
     &text[..end.copied().unwrap_or(0)]
 }
 
-/// What the lead of one model over all others counts for in [`likeness`], for the strongest model and for the rest:
-/// people's texts are explained best by the strongest model, so that its lead says little and that of a weaker one much.
-/// Chosen by measured power (docs/VALIDITY.md).
+/// The weight of the strongest model's lead over all others in [`typicality`]. The strongest model explains
+/// human-written texts best, so its lead says little, and a weaker model's lead says much. Chosen by measured power
+/// (docs/VALIDITY.md).
 pub const LEAD_OF_STRONGEST: f64 = 0.5;
-/// The same of the rest.
+/// The weight of any other model's lead.
 pub const LEAD_OF_OTHERS: f64 = 2.0;
 
-/// For each model, how like its own writing each of the texts is, in standard deviations of the text's surprisal:
+/// For each model, how typical each of the texts is of its own writing, in standard deviations of the text's surprisal:
 ///
 /// ```text
 /// (D + H + c·(U - U'))/sqrt(V)
 /// ```
 ///
-/// where D is the log-likelihood under the model as deployed, H the entropy and V the varentropy, so that D + H is how much
-/// likelier the text is than the model itself expects of its untruncated writing; and U - U' is how much better it
-/// explains the text untruncated than the best other model does, weighted by [`LEAD_OF_STRONGEST`] or
-/// [`LEAD_OF_OTHERS`]. The strongest model is the one that explains all of the texts together best. As that is the same in
-/// whatever order the texts come, scores made of this are exchangeable where the texts are.
-pub fn likeness(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
+/// D is the log-likelihood under the model as deployed, H the entropy and V the varentropy. So D + H says how much
+/// likelier the text is than the model expects of its own untruncated writing. U - U' is the model's lead: how much
+/// better it explains the text untruncated than the best other model does. The lead is weighted by
+/// [`LEAD_OF_STRONGEST`] or [`LEAD_OF_OTHERS`]. The strongest model is the one that explains all of the texts together
+/// best. The order of the texts does not change which one it is, so these scores are exchangeable if the texts are.
+pub fn typicality(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
     let models = texts.first().map_or(0, Vec::len);
     let total = |model: usize| texts.iter().map(|text| text[model].untruncated).sum::<f64>();
     let strongest = (0..models).max_by(|&a, &b| total(a).total_cmp(&total(b)));
     let of_model = |model: usize| {
-        let weight = match strongest == Some(model) {
-            true => LEAD_OF_STRONGEST,
-            false => LEAD_OF_OTHERS,
+        let weight = if strongest == Some(model) {
+            LEAD_OF_STRONGEST
+        } else {
+            LEAD_OF_OTHERS
         };
         let of_text = move |text: &Vec<TextFeatures>| {
             let own = &text[model];
@@ -169,12 +172,12 @@ pub fn likeness(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
     (0..models).map(of_model).collect()
 }
 
-/// What the models' accounts of a text say of its author, five figures a model: by how much likelier the text is as deployed, and
-/// untruncated, than the model expects of its own untruncated writing, and how much better it explains the text than the
-/// best other model does, all three in standard deviations of the text's surprisal; the entropy, nats; and the logarithm of
-/// that standard deviation.
+/// Five features per model. Three are in standard deviations of the text's surprisal: how much likelier the text is
+/// than the model expects of its own untruncated writing, first as deployed and then untruncated; and how much better
+/// the model explains the text than the best other model does. The fourth is the entropy, nats. The fifth is the
+/// logarithm of that standard deviation.
 ///
-/// Texts are compared at one length, so that sums over their tokens do for averages. With one model the lead is 0.
+/// Texts are compared at one length, so sums over their tokens serve as averages. With one model the lead is 0.
 pub fn feature_vector(text: &[TextFeatures]) -> Vec<f64> {
     let of_model = |(model, own): (usize, &TextFeatures)| {
         let others = text.iter().enumerate().filter(|(i, _)| *i != model);
@@ -191,11 +194,12 @@ pub fn feature_vector(text: &[TextFeatures]) -> Vec<f64> {
     text.iter().enumerate().flat_map(of_model).collect()
 }
 
-/// The scores of "model `author` wrote it", each one a text, in standard deviations of the text's surprisal; low scores
-/// speak against the author.
+/// The scores for "model `author` wrote it", each with one value per text, in standard deviations of the text's
+/// surprisal. Low values are evidence against the author.
 ///
-/// The first is how much better it explains the text as deployed than the best alternative does: every model
-/// untruncated, and every other model as deployed. The second is how like its own writing the text is ([`likeness`]).
+/// The first score is how much better the author as deployed explains the text than the best alternative does: every
+/// model untruncated, and every other model as deployed. The second is how typical the text is of the author's own
+/// writing ([`typicality`]).
 pub fn own_scores(texts: &[Vec<TextFeatures>], author: usize) -> Vec<Vec<f64>> {
     let over_alternatives = |models: &Vec<TextFeatures>| {
         let others = models.iter().enumerate().filter(|(i, _)| *i != author);
@@ -205,14 +209,14 @@ pub fn own_scores(texts: &[Vec<TextFeatures>], author: usize) -> Vec<Vec<f64>> {
         (models[author].deployed - alternative) / models[author].deviation()
     };
     let first = texts.iter().map(over_alternatives).collect();
-    let second = likeness(texts).into_iter().nth(author).unwrap_or_default();
+    let second = typicality(texts).into_iter().nth(author).unwrap_or_default();
     vec![first, second]
 }
 
-/// The scores of "a person wrote it", one a text for each model: how unlike its writing the text is ([`likeness`]). Low
-/// scores speak against a person.
+/// The scores for "a person wrote it", one per model, each with one value per text: how untypical the text is of the
+/// model's writing ([`typicality`]). Low values are evidence against a person.
 pub fn human_scores(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
-    let mut scores = likeness(texts);
+    let mut scores = typicality(texts);
     scores.iter_mut().flatten().for_each(|score| *score = -*score);
     scores
 }
@@ -221,7 +225,7 @@ pub fn human_scores(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
 mod tests {
     use super::*;
 
-    /// Of deployed, untruncated, entropy and varentropy.
+    /// From the likelihoods as deployed and untruncated, the entropy and the varentropy.
     fn models(figures: &[[f64; 4]]) -> Vec<TextFeatures> {
         let of = |&[deployed, untruncated, entropy, varentropy]: &[f64; 4]| TextFeatures {
             deployed,
@@ -241,7 +245,7 @@ mod tests {
         // The first model explains the two texts best.
         assert_eq!(own_scores(&texts, 0), [vec![0.5, -12.0], vec![-0.75, -18.5]]);
         assert_eq!(own_scores(&texts, 1), [vec![-1.0, 0.2], vec![-0.8, -1.9]]);
-        // No deviation is taken for less than one nat.
+        // No deviation counts as less than one nat.
         assert_eq!(
             own_scores(&[models(&[[-3.0, -5.0, 4.0, 0.0]])], 0),
             [vec![2.0], vec![1.0]]

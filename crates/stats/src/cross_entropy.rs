@@ -1,14 +1,15 @@
 //! Cross-entropy as an e-process: is the text as surprising to another model as its supposed author expected?
 //!
-//! While an author B writes, token by token from its distribution p_i, another model A of the same vocabulary has the
-//! surprisal `Y_i = -ln q_i(x_i)`, whose mean given the past is the cross-entropy `X_i = -sum_v p_i(v) ln q_i(v)` and whose
-//! cumulant generating function about it is `psi_i(s) = ln sum_v p_i(v) q_i(v)^(-s) - s X_i`. So `exp(s sum (Y_i - X_i)
-//! - sum psi_i(s))` is a nonnegative martingale of mean 1 for every s, and a mixture over the tilts is an e-process
-//! against "B wrote it", as that of [`super::entropy_gap`] is; for A = B it is that one (docs/THEORY.md 7.5).
+//! An author B writes, token by token, from its distributions p_i. Another model A of the same vocabulary has the
+//! surprisal `Y_i = -ln q_i(x_i)`. Given the past, the mean of Y_i is the cross-entropy `X_i = -sum_v p_i(v) ln
+//! q_i(v)`, and its cumulant generating function about the mean is `psi_i(s) = ln sum_v p_i(v) q_i(v)^(-s) - s X_i`. So
+//! `exp(s sum (Y_i - X_i) - sum psi_i(s))` is a nonnegative martingale of mean 1 for every s. As in
+//! [`super::entropy_gap`], a mixture over the tilts is an e-process against "B wrote it"; for A = B the two are the
+//! same (docs/THEORY.md 7.5).
 //!
-//! Beside it stands a closed form: given the past, Y_i lies in an interval of width `r_i = max_v -ln q_i(v) - min_v
-//! -ln q_i(v)`, so that `psi_i(s) <= s² r_i²/8`, and for a tilt s fixed beforehand `|sum (Y_i - X_i)|` reaches
-//! `s sum r_i²/8 + ln(2/alpha)/s` at any time whatever with probability at most alpha.
+//! There is also a closed form. Given the past, Y_i lies in an interval of width `r_i = max_v -ln q_i(v) - min_v -ln
+//! q_i(v)`, so `psi_i(s) <= s² r_i²/8`. For a tilt s fixed beforehand, `|sum (Y_i - X_i)|` ever reaches `s sum r_i²/8 +
+//! ln(2/alpha)/s` with probability at most alpha.
 //!
 //! - T. Radvand, M. Abdolmaleki, M. Mostagir and A. Tewari, arXiv 2501.02406: the statistic, for two known models.
 //! - W. Hoeffding, *Probability inequalities for sums of bounded random variables*, Journal of the American Statistical
@@ -21,7 +22,7 @@ use crate::token_stats::CrossTokenStats;
 
 /// The cross-entropy of a growing text, as an e-process against "this author wrote it, at this temperature".
 ///
-/// Figures that are not finite void the process: its e-value is 0 from there on, which never rejects.
+/// Figures that are not finite void the process. From then on its e-value is 0, which never rejects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossProcess {
     gap: GapProcess,
@@ -43,14 +44,14 @@ impl CrossProcess {
         }
     }
 
-    /// Takes in the next token.
+    /// Adds the next token.
     pub fn push(&mut self, token: &CrossTokenStats) {
         self.gap
             .push_cumulants(token.surprisal, token.cross_entropy, &token.cgf);
         self.squared_ranges += token.range * token.range;
     }
 
-    /// The number of tokens taken in.
+    /// The number of tokens so far.
     pub fn tokens(&self) -> usize {
         self.gap.tokens()
     }
@@ -85,13 +86,13 @@ impl<'a> Extend<&'a CrossTokenStats> for CrossProcess {
     }
 }
 
-/// What the cross-entropy of a text says against an author.
+/// The evidence of a text's cross-entropy against an author.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEvidence {
-    /// The e-process: the statistic is surprisal under the other model less cross-entropy, nat a token.
+    /// The e-process. Its statistic is the surprisal under the other model less the cross-entropy, nat a token.
     pub gap: GapEvidence,
-    /// The closed form: an absolute value of the statistic that the author's own text of this length, fixed
-    /// beforehand, reaches with probability at most alpha. Infinite where nothing decides.
+    /// The closed form: for a length fixed beforehand, the author's own text reaches this absolute value of the
+    /// statistic with probability at most alpha. Infinite if no value decides.
     pub closed_form: f64,
 }
 
@@ -102,19 +103,19 @@ pub fn exact<'a>(tokens: impl IntoIterator<Item = &'a CrossTokenStats>, vocab: u
     process.evidence(vocab, alpha)
 }
 
-/// The tilt of the closed form, from the number of tokens, the size of the vocabulary and the level alone:
-/// `sqrt(8 ln(2/alpha) / (n rho²))` with rho = 2 ln K. It is the best one where the ranges are rho in the quadratic mean; any
-/// other makes the threshold wider by a factor (f + 1/f)/2 when they are f times that, and never wrong. 0 where there is no
-/// token or no level.
+/// The tilt of the closed form, from the number of tokens, the size of the vocabulary and the level alone: `sqrt(8
+/// ln(2/alpha) / (n rho²))` with rho = 2 ln K. It is optimal if the quadratic mean of the ranges is rho. If that mean
+/// is f times rho, the threshold is wider by a factor (f + 1/f)/2 than the best one, but still valid. 0 without tokens
+/// or without a level.
 pub fn tilt(tokens: usize, vocab: usize, alpha: f64) -> f64 {
     let rho = 2.0 * (vocab.max(2) as f64).ln();
     let tilt = (8.0 * (2.0 / alpha).ln() / tokens as f64).sqrt() / rho;
     if tilt.is_finite() { tilt } else { 0.0 }
 }
 
-/// `t = (s R/8 + ln(2/alpha)/s) / n`: for tokens with R = Σ r_i², an s fixed beforehand, and whatever n at which the text
-/// ends, the statistic of the author's own text is t or more in absolute value with probability at most alpha. Infinite where nothing
-/// decides.
+/// `t = (s R/8 + ln(2/alpha)/s) / n` for tokens with R = Σ r_i². For an s fixed beforehand and a text that ends at any
+/// n, the absolute value of the statistic of the author's own text is t or more with probability at most alpha.
+/// Infinite if no value decides.
 pub fn threshold(tokens: usize, squared_ranges: f64, tilt: f64, alpha: f64) -> f64 {
     let threshold = (tilt * squared_ranges / 8.0 + (2.0 / alpha).ln() / tilt) / tokens as f64;
     if threshold.is_finite() && tilt > 0.0 && alpha > 0.0 {
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_mean_e_value_is_one_by_exact_enumeration() {
-        // Two tokens, the laws of the second depending on the first.
+        // Two tokens; the distributions of the second depend on the first.
         let laws = [
             (softmax(&[2.0, 0.0, -3.0]), softmax(&[0.0, 1.0, 0.5])),
             (softmax(&[0.0, 0.1, 0.2]), softmax(&[3.0, 0.0, 0.0])),
@@ -175,7 +176,7 @@ mod tests {
             }
         }
         assert!((mean - 1.0).abs() < 1e-12, "{mean}");
-        // While the other model writes it is no e-value: that is what gives the test its power.
+        // If the other model writes, it is not an e-value. That is what gives the test its power.
         assert!(other_mean > 1.1, "{other_mean}");
     }
 
@@ -241,7 +242,7 @@ mod tests {
         let hoeffding = rho * ((2.0 / alpha).ln() / (2.0 * n as f64)).sqrt();
         let at = |factor: f64| threshold(n, n as f64 * (factor * rho).powi(2), tilt(n, vocab, alpha), alpha);
         assert!((at(1.0) - hoeffding).abs() < 1e-12);
-        // With ranges f times as wide, (f + 1/f)/2 times what hindsight would give.
+        // With ranges f times as wide, (f + 1/f)/2 times the threshold with hindsight.
         for f in [0.5, 2.0] {
             assert!((at(f) - 1.25 * f * hoeffding).abs() < 1e-12);
         }

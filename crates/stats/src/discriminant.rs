@@ -1,19 +1,20 @@
 //! Regularised discriminant analysis: how much likelier one author's figures are than those of all others.
 //!
-//! Each author's texts come in groups (ways of sampling, kinds of texts). The figures of a group are taken to be normal
-//! around its mean, with a covariance that its author's groups share, and an author's to be the even mixture of its groups:
+//! Each author's texts come in groups (ways of sampling, kinds of texts). The model takes the figures of a group to be
+//! normal around the group's mean, with a covariance that the author's groups share. An author is the even mixture of
+//! its groups:
 //!
 //! ```text
 //! ln_odds = ln f_author(x) - ln sum_{others} f_other(x)
 //! ```
 //!
-//! An author's covariance is drawn half way towards the mean of all authors' (J. H. Friedman, *Regularized discriminant
-//! analysis*, J. Amer. Statist. Assoc. 84, 1989, between his linear and his quadratic rule), since few texts fix few
-//! of its entries.
+//! An author's covariance is shrunk half way towards the mean covariance of all authors, because few texts determine
+//! few of its entries (J. H. Friedman, *Regularized discriminant analysis*, J. Amer. Statist. Assoc. 84, 1989; half way
+//! between his linear and his quadratic rule).
 //!
-//! None of this need be true of the figures for a verdict to be right: the odds are a score, and get their error from
-//! [`super::conformal`]. What has to hold is that the texts that are compared enter the fit alike, in whatever order they
-//! come ([`Moments::with`]; docs/THEORY.md 11).
+//! A verdict is valid even if the figures are not normal: the odds are a score, and [`super::conformal`] bounds its
+//! error. What must hold is that all texts that are compared enter the fit in the same way, whatever their order
+//! ([`Moments::with`]; docs/THEORY.md 11).
 
 use super::e_value::log_sum_exp;
 use super::linear_algebra::Square;
@@ -21,11 +22,11 @@ use super::linear_algebra::Square;
 /// The weight of an author's own covariance against the mean of all authors'.
 const OWN_COVARIANCE: f64 = 0.5;
 
-/// What is added to each figure's variance, as a share of it: without it, figures that say the same would make the
+/// The ridge added to each figure's variance, as a share of the variance. Without it, redundant figures would make the
 /// covariance singular.
 const RIDGE: f64 = 0.01;
 
-/// The mean of some rows of figures, and the sum of the squares about it.
+/// The mean of some rows of figures, and their scatter about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     rows: f64,
@@ -35,7 +36,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// The moments of rows of equally many figures; none without rows.
+    /// The moments of rows with equally many figures; none without rows.
     pub fn of(rows: &[Vec<f64>]) -> Option<Self> {
         let figures = rows.first()?.len();
         let mut mean = vec![0.0; figures];
@@ -99,7 +100,7 @@ impl Discriminant {
         let mut mean = Square::zeros(covariances.first()?.size());
         covariances.iter().for_each(|covariance| mean += covariance);
         let mean = mean.scaled(1.0 / covariances.len() as f64);
-        // A figure that never changes says nothing, whatever its variance is set to.
+        // A figure that never changes carries no information, whatever its variance is set to.
         let ridge: Vec<f64> = mean
             .diagonal()
             .map(|variance| RIDGE * variance.max(f64::EPSILON))
@@ -122,8 +123,8 @@ impl Discriminant {
         Some(Self { authors })
     }
 
-    /// How much likelier these figures are in a text of `author` than in one of any of the others, ln; higher speaks for the
-    /// author. With one author alone it is the logarithm of its density, up to a constant.
+    /// How much likelier these figures are in a text by `author` than in a text by any of the others, ln. High values
+    /// are evidence for the author. With a single author it is the logarithm of its density, up to a constant.
     pub fn ln_odds(&self, author: usize, figures: &[f64]) -> f64 {
         let densities: Vec<f64> = self.authors.iter().map(|density| density.ln_at(figures)).collect();
         let mut others = densities.clone();
@@ -136,7 +137,7 @@ impl Discriminant {
     }
 }
 
-/// The covariance within the groups of an author; none without groups or with figures that are not finite.
+/// The covariance within the groups of an author; none without groups or if a figure is not finite.
 fn within(groups: &[Moments]) -> Option<Square> {
     let mut scatter = Square::zeros(groups.first()?.mean.len());
     groups.iter().for_each(|group| scatter += &group.scatter);
@@ -194,11 +195,11 @@ mod tests {
         let x = vec![3.0, 2.0];
         let both = Discriminant::new(&[groups.to_vec(), other.clone()]).unwrap();
         let alone = Discriminant::new(&[groups.to_vec()]).unwrap();
-        // One of several others adds to what speaks against an author.
+        // Another rival adds to the evidence against an author.
         let three = Discriminant::new(&[groups.to_vec(), other.clone(), other]).unwrap();
         assert!(alone.ln_odds(0, &x) < 0.0);
         assert!(three.ln_odds(0, &x) < both.ln_odds(0, &x));
-        // Near the other author's mean it is likelier than at one's own.
+        // Near the other author's mean, the other author is likelier.
         let near_own = vec![1.0, 2.0];
         let near_other = vec![5.0, 5.0];
         assert!(both.ln_odds(0, &near_own) > 0.0 && both.ln_odds(0, &near_other) < 0.0);
@@ -209,7 +210,7 @@ mod tests {
         let a = moments(&[&[1.0, 1.0, 7.0], &[2.0, 2.0, 7.0]]);
         let b = moments(&[&[5.0, 5.0, 7.0], &[6.0, 6.0, 7.0]]);
         let fitted = Discriminant::new(&[vec![a], vec![b]]).unwrap();
-        let odds = fitted.ln_odds(0, &vec![1.0, 1.0, 7.0]);
+        let odds = fitted.ln_odds(0, &[1.0, 1.0, 7.0]);
         assert!(odds.is_finite() && odds > 0.0);
     }
 
@@ -223,8 +224,8 @@ mod tests {
         }
     }
 
-    /// Where the figures are as supposed, no rule tells better (Neyman and Pearson): the known densities' own ratio is
-    /// matched to within a few texts in a hundred.
+    /// If the figures really are normal, no rule is better than the ratio of the true densities (Neyman and Pearson).
+    /// The fit comes within a few texts in a hundred of it.
     #[test]
     fn normal_figures_are_told_apart_as_well_as_by_their_true_densities() {
         let mut rng = StdRng::seed_from_u64(5);
@@ -241,7 +242,7 @@ mod tests {
         let texts = |shift, rng: &mut StdRng| (0..400).map(|_| draw(shift, rng)).collect::<Vec<_>>();
         let authors = [0.0, 1.5].map(|shift| vec![Moments::of(&texts(shift, &mut rng)).unwrap()]);
         let fitted = Discriminant::new(&authors).unwrap();
-        // The true covariance is I + 11', of which the inverse is I - 11'/7.
+        // The true covariance is I + 11'; its inverse is I - 11'/7.
         let ln_density = |x: &Vec<f64>, shift: f64| {
             let apart: Vec<f64> = (0..6).map(|i| x[i] - if i < 2 { shift } else { 0.0 }).collect();
             let squares: f64 = apart.iter().map(|x| x * x).sum();

@@ -1,20 +1,21 @@
-//! Several hypotheses in one run, so that the whole run has one error and not each of them its own.
+//! Many hypotheses in one run, with one error rate for the whole run.
 //!
-//! e-BH: R. Wang, A. Ramdas, *False discovery rate control with e-values*, J. R. Statist. Soc. B 84(3), 2022, section 4. P-values
-//! from one calibration hang together, which rules out whatever wants them independent; e-values may hang together as they like.
-//! docs/THEORY.md 14.1 has the proof for the case at hand.
+//! e-BH: R. Wang, A. Ramdas, *False discovery rate control with e-values*, J. R. Statist. Soc. B 84(3), 2022, section
+//! 4. P-values from one calibration depend on each other, so procedures that need independence do not apply. E-values
+//! may depend on each other in any way. docs/THEORY.md 14.1 has the proof for this case.
 
-/// Which of these hypotheses are rejected: the k with the greatest e-values, for the greatest k such that each of them is at least
-/// `m / (k * alpha)`, where `m` is their number.
+/// Which of these hypotheses are rejected: the k hypotheses with the greatest e-values, for the greatest k such that
+/// each of them is at least `m / (k * alpha)`, where `m` is the number of hypotheses.
 ///
-/// Of the hypotheses that are rejected, at most a share `alpha` is true in the mean over runs; where all are true, at most a share
-/// `alpha` of the runs rejects any. An e-value that is no number is taken for 0.
+/// The false discovery rate, the expected share of true hypotheses among the rejected ones, is at most `alpha`. If all
+/// hypotheses are true, a run rejects any of them with probability at most `alpha`. An e-value that is not a number
+/// counts as 0.
 pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
     let e = |i: usize| if e_values[i].is_nan() { 0.0 } else { e_values[i] };
     let mut order: Vec<usize> = (0..e_values.len()).collect();
     order.sort_by(|&i, &j| e(j).total_cmp(&e(i)));
     let m = e_values.len() as f64;
-    // The bounds are quotients of the same numbers as the e-values are made from: a rounding error must not decide.
+    // Bounds and e-values are quotients of the same numbers: a rounding error must not decide.
     let enough = |k: usize| e(order[k - 1]) * (1.0 + ROUNDING) >= m / (k as f64 * alpha);
     let k = (1..=order.len()).rev().find(|&k| enough(k)).unwrap_or(0);
     let mut rejected = vec![false; e_values.len()];
@@ -24,14 +25,14 @@ pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
     rejected
 }
 
-/// The least k for which evidence can reach k times a level, where no p-value is below `least_p_value`: so many hypotheses have to be
-/// found at once for any to be.
+/// How many hypotheses must be rejected at once for any to be rejected, if no p-value is below `least_p_value`: the
+/// least k for which evidence can reach k times the level.
 pub fn together(least_p_value: f64, level: f64) -> usize {
-    // A p-value that equals a level is one that it reaches, whatever rounding makes of their quotient.
+    // A p-value equal to a level reaches it, whatever the rounding of their quotient.
     ((least_p_value / level - ROUNDING).ceil() as usize).max(1)
 }
 
-/// What a quotient of the same two numbers may be off by, computed one way and another.
+/// The greatest relative difference between two computations of one quotient.
 pub const ROUNDING: f64 = 1e-9;
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ mod tests {
         assert_eq!(e_bh(&[], 0.1), Vec::<bool>::new());
     }
 
-    /// Twenty hypotheses of which fifteen are true, with e-values of 1/tau where p is at most tau.
+    /// Twenty hypotheses, fifteen of them true, with e-values of 1/tau where p is at most tau.
     #[test]
     fn wrong_findings_are_at_most_alpha_of_all_findings_however_they_hang_together() {
         const RUNS: u64 = 20_000;

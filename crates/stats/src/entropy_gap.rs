@@ -1,8 +1,8 @@
 //! Entropy gap as an e-process: is the text as surprising as its supposed author expected?
 //!
-//! While a model writes, `D_i = surprisal - entropy` has conditional mean 0 and conditional cumulant generating function
-//! psi_i, so that `exp(s sum D_i - sum psi_i(s))` is a nonnegative martingale of mean 1 for every s, and a mixture of
-//! these over the [`TILTS`] is an e-process (docs/THEORY.md 5).
+//! While a model writes, `D_i = surprisal - entropy` has conditional mean 0 and conditional cumulant generating
+//! function psi_i. So `exp(s sum D_i - sum psi_i(s))` is a nonnegative martingale of mean 1 for every s, and a mixture
+//! of these over the [`TILTS`] is an e-process (docs/THEORY.md 5).
 //!
 //! - T. Radvand, M. Abdolmaleki, M. Mostagir and A. Tewari, arXiv 2501.02406: the statistic.
 //! - H. Robbins, *Statistical methods related to the law of the iterated logarithm*, Annals of Mathematical Statistics
@@ -16,22 +16,22 @@ use crate::token_stats::{TILT_COUNT, TILTS, TokenStats};
 
 /// The weight of every tilt in the mixture: equal.
 ///
-/// For Gaussian increments and total varentropies from 10 to 10⁵ at alpha 0.05, the weights that minimise the largest
-/// log-evidence needed bring it down from 6.05 to 5.75 nats only (docs/THEORY.md 5.3), and they depend on alpha.
+/// The best weights would gain little. For Gaussian increments and total varentropies from 10 to 10⁵ at alpha 0.05,
+/// they lower the largest log-evidence needed from 6.05 to 5.75 nats (docs/THEORY.md 5.3), and they depend on alpha.
 pub const TILT_WEIGHT: f64 = 1.0 / TILT_COUNT as f64;
 
-/// Where the cumulants of a token come from.
+/// The source of a token's cumulants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cumulants {
     /// The model's own, token by token.
     Exact,
-    /// The bound that the vocabulary's size gives, the same for every token, at each of [`TILTS`], in nats.
+    /// The bound from the vocabulary's size, the same for every token, at each of [`TILTS`], in nats.
     Bound([f64; TILT_COUNT]),
 }
 
 /// The entropy gap of a growing text, as an e-process against "this model wrote it, at this temperature".
 ///
-/// Figures that are not finite void the process: its e-value is 0 from there on, which never rejects.
+/// Figures that are not finite void the process. From then on its e-value is 0, which never rejects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GapProcess {
     cumulants: Cumulants,
@@ -46,13 +46,13 @@ pub struct GapProcess {
 }
 
 impl GapProcess {
-    /// The process with the model's own conditional cumulants: the sharp one.
+    /// The process with the model's own conditional cumulants. This is the sharp one.
     pub fn exact() -> Self {
         Self::with(Cumulants::Exact)
     }
 
-    /// The process with the closed-form bound for a vocabulary of `vocab` symbols in place of the cumulants; a
-    /// supermartingale, for figures without cumulants and for comparison.
+    /// The process with the closed-form bound for a vocabulary of `vocab` symbols instead of the cumulants. It is a
+    /// supermartingale. It serves figures without cumulants, and comparison.
     pub fn vocab(vocab: usize) -> Self {
         let c = max_varentropy(vocab);
         Self::with(Cumulants::Bound(TILTS.map(|s| cgf_bound(c, s))))
@@ -69,13 +69,13 @@ impl GapProcess {
         }
     }
 
-    /// Takes in the next token.
+    /// Adds the next token.
     pub fn push(&mut self, token: &TokenStats) {
         self.push_cumulants(token.surprisal, token.entropy, &token.cgf);
     }
 
-    /// Takes in any figure of the next token with its mean, in nats, and its cumulants about the mean at each of [`TILTS`]
-    /// under the supposed author.
+    /// Adds any figure of the next token, with its mean under the supposed author, in nats, and its cumulants about
+    /// that mean at each of [`TILTS`].
     pub(super) fn push_cumulants(&mut self, figure: f64, mean: f64, cgf: &[f64; TILT_COUNT]) {
         self.tokens += 1;
         self.gap += figure - mean;
@@ -84,8 +84,8 @@ impl GapProcess {
             Cumulants::Exact => cgf,
             Cumulants::Bound(bound) => bound,
         };
-        // A cumulant generating function about the mean is nowhere negative (Jensen); rounding must not make it so.
-        // `f64::max` would also turn a NaN into 0, so the NaN is looked for first.
+        // A cumulant generating function about the mean is never negative (Jensen), but rounding can make it so.
+        // `f64::max` would also turn a NaN into 0, so the code looks for NaN first.
         self.void |= !psi.iter().all(|value| value.is_finite());
         for (sum, value) in self.cgf.iter_mut().zip(psi) {
             *sum += value.max(0.0);
@@ -93,7 +93,7 @@ impl GapProcess {
         self.void |= !self.gap.is_finite() || !self.entropy.is_finite();
     }
 
-    /// The number of tokens taken in.
+    /// The number of tokens so far.
     pub fn tokens(&self) -> usize {
         self.tokens
     }
@@ -124,15 +124,16 @@ impl GapProcess {
     }
 
     /// The mean gaps, nat a token, at which the e-value of these tokens would be exactly `1/alpha`: one below 0, one
-    /// above. Infinite where nothing decides (no tokens, or void).
+    /// above. Infinite if no gap decides (no tokens, or void).
     ///
-    /// The log e-value is convex in the gap, at most 0 at a gap of 0, and unbounded either way, so there is one of each.
+    /// The log e-value is convex in the gap, at most 0 at a gap of 0, and unbounded on both sides. So there is exactly
+    /// one on each side.
     pub fn thresholds(&self, alpha: f64) -> (f64, f64) {
         if self.tokens == 0 || self.void || alpha.is_nan() || alpha <= 0.0 {
             return (f64::NEG_INFINITY, f64::INFINITY);
         }
         let side = |sign: f64| {
-            // At this gap a single tilt of the mixture suffices, so the mixture does.
+            // At this gap a single tilt of the mixture is enough, so the mixture is too.
             let enough = (0..TILT_COUNT)
                 .filter(|&k| TILTS[k] * sign > 0.0)
                 .map(|k| (self.cgf[k] - alpha.ln() - TILT_WEIGHT.ln()) / TILTS[k].abs())
@@ -143,15 +144,15 @@ impl GapProcess {
         (side(-1.0), side(1.0))
     }
 
-    /// The number of tokens of this kind at which the test decides when the mean gap is `gap` nat a token: the sums of
-    /// cumulants are taken to grow as they did so far. None when no length would do.
+    /// The number of tokens like these at which the test decides if the mean gap is `gap` nat a token. The sums of
+    /// cumulants are assumed to keep growing at their present rate. None if no length would be enough.
     pub fn tokens_needed(&self, gap: f64, alpha: f64) -> Option<usize> {
         if self.tokens == 0 || self.void || !gap.is_finite() || alpha.is_nan() || alpha <= 0.0 {
             return None;
         }
         let mean = self.cgf.map(|sum| sum / self.tokens as f64);
-        // The log e-value is convex in the length and 0 without tokens, so it passes ln(1/alpha) at most once, and it
-        // does if some tilt's exponent grows.
+        // The log e-value is convex in the length and 0 without tokens. So it passes ln(1/alpha) at most once, and it
+        // does so if some tilt's exponent grows.
         let enough = (0..TILT_COUNT)
             .map(|k| (TILTS[k] * gap - mean[k], k))
             .filter(|&(rate, _)| rate > 0.0)
@@ -167,10 +168,11 @@ impl GapProcess {
         Some(root.ceil() as usize)
     }
 
-    /// The least number of tokens of this kind at which the test could be expected to decide at all.
+    /// The least number of tokens like these at which one could expect the test to decide at all.
     ///
-    /// The gap cannot lie below minus the mean entropy (every token the likeliest of a sure model), and a text whose
-    /// gap is above the mean entropy is twice as surprising as the model expects: those two gaps are tried.
+    /// It tries two gaps. The gap cannot be below minus the mean entropy, which is the case of a certain model whose
+    /// every token is the likeliest. A text whose gap equals the mean entropy is twice as surprising as the model
+    /// expects.
     pub fn fewest_tokens(&self, alpha: f64) -> Option<usize> {
         let widest = self.entropy / self.tokens.max(1) as f64;
         [-widest, widest]
@@ -199,25 +201,25 @@ impl<'a> Extend<&'a TokenStats> for GapProcess {
     }
 }
 
-/// What the entropy gap of a text says against a model.
+/// The evidence of a text's entropy gap against a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GapEvidence {
-    /// Tokens scored.
+    /// The number of scored tokens.
     pub tokens: usize,
     /// Mean of surprisal less entropy, nat a token; NaN when the test is void.
     pub statistic: f64,
     /// Natural logarithm of the e-value; minus infinity when the test is void.
     pub ln_e_value: f64,
-    /// The author is ruled out by this test alone when the statistic is at or below this (negative), nat a token.
+    /// By this test alone, the author is excluded if the statistic is at or below this (negative), nat a token.
     pub below: f64,
-    /// The author is ruled out by this test alone when the statistic is at or above this (positive), nat a token.
+    /// By this test alone, the author is excluded if the statistic is at or above this (positive), nat a token.
     pub above: f64,
-    /// How many tokens like these the test needs to decide on the widest gap; none when void or without tokens.
+    /// How many tokens like these the test needs to decide on the widest gap; none if void or without tokens.
     pub fewest_tokens: Option<usize>,
 }
 
 impl GapEvidence {
-    /// The absolute value that the statistic must reach on the side where it lies.
+    /// The absolute value that the statistic must reach on its own side of 0.
     pub fn threshold(&self) -> f64 {
         if self.statistic < 0.0 { -self.below } else { self.above }
     }
@@ -232,7 +234,7 @@ pub fn exact<'a>(tokens: impl IntoIterator<Item = &'a TokenStats>, alpha: f64) -
 
 /// The entropy-gap test with the closed-form bound for `vocab` symbols, as an e-value; `alpha` sets the thresholds.
 ///
-/// Its p-value for a length fixed beforehand is sharper: see [`super::varentropy_bound::ln_tail`].
+/// For a length fixed beforehand, its p-value is sharper: see [`super::varentropy_bound::ln_tail`].
 pub fn vocab<'a>(tokens: impl IntoIterator<Item = &'a TokenStats>, vocab: usize, alpha: f64) -> GapEvidence {
     let mut process = GapProcess::vocab(vocab);
     process.extend(tokens);
@@ -274,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_mean_e_value_is_one_by_exact_enumeration() {
-        // Two tokens, the law of the second depending on the first.
+        // Two tokens; the distribution of the second depends on the first.
         let first = softmax(&[2.0, 0.0, -3.0]);
         let second = [
             softmax(&[0.0, 0.1, 0.2]),
@@ -339,8 +341,8 @@ mod tests {
         assert!(exact(&vec![token; 10_000], 0.05).ln_e_value <= 1e-12);
     }
 
-    /// docs/THEORY.md 5.3: for Gaussian increments the grid needs at most 6.05 nats where a single side known
-    /// beforehand needs ln(1/alpha) = 3.0, over all total varentropies from 10 to 10⁵.
+    /// docs/THEORY.md 5.3: for Gaussian increments the grid needs at most 6.05 nats over all total varentropies from 10
+    /// to 10⁵. A single side known beforehand needs ln(1/alpha) = 3.0.
     #[test]
     fn the_grid_is_sharp_for_total_varentropies_from_ten_to_a_hundred_thousand() {
         let mut worst = 0.0f64;
@@ -426,7 +428,9 @@ mod tests {
         }
 
         #[test]
-        fn tokens_needed_is_where_the_e_value_passes(gap in 0.3..3.0f64, variance in 0.1..9.0f64, sign in prop::bool::ANY) {
+        fn tokens_needed_is_where_the_e_value_passes(
+            gap in 0.3..3.0f64, variance in 0.1..9.0f64, sign in prop::bool::ANY
+        ) {
             let gap = if sign { gap } else { -gap };
             let mut process = GapProcess::exact();
             process.push(&gaussian(gap, variance));

@@ -1,7 +1,7 @@
 //! Interval for a binomial proportion.
 //!
 //! C. J. Clopper and E. S. Pearson, *The use of confidence or fiducial limits illustrated in the case of the binomial*,
-//! Biometrika 26(4), 1934. The limits are quantiles of beta distributions; the coverage is at least the level stated,
+//! Biometrika 26(4), 1934. The limits are quantiles of beta distributions. The coverage is at least the stated level
 //! for every proportion and number of trials.
 
 use statrs::function::beta::beta_reg;

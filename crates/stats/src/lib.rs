@@ -1,30 +1,42 @@
-//! What the figures of a text say about who wrote it: pure functions in f64, without tensors, models or files.
+//! What the figures of a text say about its author: pure functions in f64, without tensors, models or files.
 //!
-//! Every test speaks against one author ("null") and has an error that is bounded for texts of any length, given that
-//! the author sampled from the very distribution that scored the text. docs/THEORY.md states and proves each bound.
+//! Every test is against one author (the null hypothesis). Its error is bounded for texts of any length, provided that
+//! the author sampled from exactly the distribution that scored the text. docs/THEORY.md states and proves each bound.
 //!
-//! | module | what it holds | guarantee |
-//! |---|---|---|
-//! | [`entropy_gap`] | log-perplexity against entropy, as an e-process: `exact` with the model's own cumulants, `vocab` with the closed-form ones | at any stopping time |
-//! | [`varentropy_bound`] | the same test in closed form from the vocabulary's size and the number of tokens; planning | at a length fixed beforehand |
-//! | [`cross_entropy`] | the surprisal under another model of the same vocabulary against what the author expects of it, as an e-process; a closed form from its ranges | at any stopping time; the closed form for a tilt fixed beforehand |
-//! | [`likelihood_ratio`] | a mixture of all other models against the author, token by token or at word borders | p-value at any time; by tokens an e-process |
-//! | [`composite_likelihood_ratio`] | the author's own model untruncated, and all others, against every decoding of a family | p-value at any time |
-//! | [`word_boundaries`] | borders common to all tokenisers, and the probability of a word with its end | prefix-free events |
-//! | [`mixture`] | Bayes weights, with and without a fixed share | sub-probability, bounded regret |
-//! | [`truncated_likelihood`] | the likelihood of a text at any temperature and truncation | never below the true one by more than rounding |
-//! | [`max_likelihood`] | the greatest likelihood over all temperatures, top-p and top-k between the decodings of a grid | never below any of them by more than rounding |
-//! | [`conformal_scores`] | four numbers a model of the beginning of a text, and scores made of them | none without [`conformal`] |
-//! | [`discriminant`] | how much likelier one author's figures are than those of others, as normal densities | none without [`conformal`] |
-//! | [`conformal`] | a score against those of texts whose author is known | exact for exchangeable texts |
-//! | [`e_value`] | averages, unions and p-values of e-values, in logarithms | Ville, Markov |
-//! | [`interval`] | Clopper-Pearson interval for a rate | coverage at least as stated |
+//! Each module, with its guarantee:
 //!
-//! Several tests against one author are joined by [`e_value::ln_union`] (valid at any time, on any clock), or by
-//! [`e_value::ln_average`] where all of them move token by token. The confidence set keeps every author whose p-value
-//! is above alpha: the true author is kept with probability at least 1 - alpha, however many authors there are.
+//! - [`entropy_gap`]: log-perplexity against entropy, as an e-process. `exact` uses the model's own cumulants, `vocab`
+//!   the closed-form ones. Valid at any stopping time.
+//! - [`varentropy_bound`]: the same test in closed form, from the vocabulary's size and the number of tokens; also
+//!   planning. Valid at a length fixed beforehand.
+//! - [`cross_entropy`]: the surprisal under another model of the same vocabulary against what the author expects of it,
+//!   as an e-process valid at any stopping time. Also a closed form from its ranges, valid for a tilt fixed beforehand.
+//! - [`likelihood_ratio`]: a mixture of all other models against the author, token by token or at word borders. An
+//!   anytime p-value; by tokens an e-process.
+//! - [`composite_likelihood_ratio`]: a mixture of the author's own model without truncation and all other models
+//!   against every decoding of a family. An anytime p-value.
+//! - [`word_boundaries`]: borders common to all tokenisers, and the probability of a word including its end. The events
+//!   are prefix-free.
+//! - [`mixture`]: Bayes weights, with and without a fixed share. A sub-probability with bounded regret.
+//! - [`truncated_likelihood`]: the likelihood of a text at any temperature and truncation. Never below the true one by
+//!   more than rounding.
+//! - [`max_likelihood`]: the maximum likelihood over all temperatures, top-p and top-k, also between the decodings of a
+//!   grid. Never below any of them by more than rounding.
+//! - [`conformal_scores`]: four numbers per model for the beginning of a text, and scores computed from them. No
+//!   guarantee without [`conformal`].
+//! - [`discriminant`]: how much likelier one author's figures are than those of others, as normal densities. No
+//!   guarantee without [`conformal`].
+//! - [`conformal`]: ranks a score among the scores of texts by known authors. Exact for exchangeable texts.
+//! - [`e_value`]: averages, unions and p-values of e-values, in logarithms (Ville, Markov).
+//! - [`e_bh`](mod@e_bh): many hypotheses in one run, with a bounded false discovery rate.
+//! - [`interval`]: the Clopper-Pearson interval for a rate. The coverage is at least as stated.
+//! - [`verdict`]: from all of this to a confidence set of authors.
 //!
-//! A figure that is not a finite number voids the test it belongs to: ln E is minus infinity, which never rejects.
+//! [`e_value::ln_union`] combines several tests against one author; it is valid at any time, on any clock. Tests that
+//! all move token by token can use [`e_value::ln_average`] instead. The confidence set keeps every author whose p-value
+//! is above alpha. It contains the true author with probability at least 1 - alpha, however many authors there are.
+//!
+//! A figure that is not finite voids its test: ln E is minus infinity, which never rejects.
 //!
 //! # References
 //!

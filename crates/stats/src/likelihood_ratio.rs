@@ -1,25 +1,25 @@
-//! The likelihood ratio of other models against the one supposed to have written the text.
+//! The likelihood ratio of other models against the supposed author.
 //!
 //! `E_n = prod Q(x_i | past) / P(x_i | past)` is a nonnegative supermartingale of mean at most 1 while P writes, for
-//! any sub-probability Q that looks at the past only; the best e-value against P when Q is the truth (the
-//! Neyman-Pearson lemma; J. L. Kelly 1956; P. Grünwald, R. de Heide and W. Koolen, *Safe testing*, JRSS B 86, 2024).
-//! Q is the fixed-share mixture of all numerators ([`super::mixture`]).
+//! any sub-probability Q that depends on the past only. If Q is the truth, it is the best e-value against P (the
+//! Neyman-Pearson lemma; J. L. Kelly 1956; P. Grünwald, R. de Heide and W. Koolen, *Safe testing*, JRSS B 86, 2024). Q
+//! is the fixed-share mixture of all numerators ([`super::mixture`]).
 //!
-//! The x_i are tokens where all models have one tokeniser, and words ([`super::word_boundaries`]) where they do not.
-//! docs/THEORY.md 7 has the proofs, the conditions, and why the value at the last border of a text must be read as a
-//! p-value and joined with other tests by [`super::e_value::ln_union`].
+//! The x_i are tokens if all models have one tokeniser, and words ([`super::word_boundaries`]) if they do not.
+//! docs/THEORY.md 7 has the proofs and the conditions. It also says why the value at the last border of a text must be
+//! read as a p-value and combined with other tests by [`super::e_value::ln_union`].
 
 use super::mixture::Mixture;
 use super::word_boundaries::{LnProbability, NoProbability, borders, ln_word_probabilities, stats_of, word_figures};
 use crate::token_stats::TextScores;
 
-/// A model's scores of the text, and the index into `betas` of the inverse temperature at which it is taken.
+/// A model's scores of the text, and the index into `betas` of the inverse temperature to use.
 pub type Scored<'a> = (&'a TextScores, usize);
 
 /// What the ratio is a product over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RatioUnit {
-    /// Tokens of the one tokeniser that all models share.
+    /// Tokens of the tokeniser that all models share.
     Token,
     /// Words between borders.
     Word,
@@ -34,7 +34,7 @@ pub enum RatioVoid {
     /// The figures do not belong to the text: spans, scores and temperatures do not fit together.
     #[error("the scores do not fit the text")]
     Malformed,
-    /// No word lies between two borders (or no token is scored by all models).
+    /// No word lies between two borders, or no token is scored by all models.
     #[error("the text has no complete word that all models scored")]
     NoOutcome,
     /// A border lies inside a token of the model under test.
@@ -48,12 +48,12 @@ pub enum RatioVoid {
     NumeratorsFail,
 }
 
-/// What the likelihood ratio says against a model.
+/// The evidence of the likelihood ratio against a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RatioEvidence {
     /// ln of the ratio at the last token or border, in nats; minus infinity when void.
     pub ln_e_value: f64,
-    /// ln of the ratio after every outcome, in nats; empty when void. By Ville's inequality its maximum, too, exceeds
+    /// ln of the ratio after every outcome, in nats; empty when void. By Ville's inequality its maximum also exceeds
     /// ln(1/alpha) with probability at most alpha.
     pub path: Vec<f64>,
     /// What the ratio is a product over.
@@ -78,10 +78,11 @@ impl RatioEvidence {
 
 /// Evidence against "`null` wrote the text": the mixture ([`Mixture`]) of the `numerators` over the null.
 ///
-/// Token by token if all of them share a vocabulary, else word by word for all. Outcomes that some model has not scored
-/// are left out of every model. A numerator whose figures fail on an outcome gives it probability 0 there; the null's failure voids the ratio.
+/// It goes token by token if all models share a vocabulary, else word by word for all of them. An outcome that some
+/// model has not scored is left out for every model. If a numerator's figures fail on an outcome, it gives it
+/// probability 0. If the null's figures fail, the ratio is void.
 pub fn likelihood_ratio(text: &str, null: Scored, numerators: &[Scored]) -> RatioEvidence {
-    // What the outcomes are must not depend on the text, or the better of two ratios would be taken.
+    // The text must not decide what the outcomes are, or the better of two ratios would be taken.
     let shared = numerators.iter().all(|&(scores, _)| same_vocabulary(null.0, scores));
     let unit = if shared { RatioUnit::Token } else { RatioUnit::Word };
     if numerators.is_empty() {
@@ -114,7 +115,7 @@ pub fn likelihood_ratio(text: &str, null: Scored, numerators: &[Scored]) -> Rati
     ratio(unit, &denominator, &experts)
 }
 
-/// The running ratio, given every outcome's probability under the null and under each expert.
+/// The running ratio, from every outcome's probability under the null and under each expert.
 fn ratio(unit: RatioUnit, null: &[LnProbability], experts: &[Vec<LnProbability>]) -> RatioEvidence {
     let void = |reason| RatioEvidence::void(unit, null.len(), reason);
     if null.is_empty() {
@@ -155,17 +156,18 @@ fn ratio(unit: RatioUnit, null: &[LnProbability], experts: &[Vec<LnProbability>]
     }
 }
 
-/// Whether two models have one vocabulary, which does not depend on the text.
+/// Whether two models have one vocabulary. This does not depend on the text.
 pub fn same_vocabulary(a: &TextScores, b: &TextScores) -> bool {
     a.vocab == b.vocab && a.symbols == b.symbols
 }
 
-/// Whether two models cut this text into the same tokens. Those of one vocabulary do, unless their tokenisers merge in other orders.
+/// Whether two models cut this text into the same tokens. Models of one vocabulary do, unless their tokenisers merge in
+/// different orders.
 pub fn same_tokens(a: &TextScores, b: &TextScores) -> bool {
     a.ids == b.ids && a.spans == b.spans
 }
 
-/// Whether the parts of a model's scores fit one another and the text.
+/// Whether the parts of a model's scores fit each other and the text.
 fn fits(text: &str, &(scores, beta): &Scored) -> bool {
     let tokens = scores.spans.len();
     let covered = scores.spans.first().map_or(0, |span| span.start) == 0
@@ -179,13 +181,13 @@ fn fits(text: &str, &(scores, beta): &Scored) -> bool {
             .is_some_and(|n| scores.stats.len() == n * scores.betas.len())
 }
 
-/// Where the first scored token begins, or the text's end.
+/// Where the first scored token begins; the text's end if there is none.
 fn first_scored_byte(scores: &TextScores) -> usize {
     let end = scores.spans.last().map_or(0, |span| span.end);
     scores.spans.get(scores.first_scored).map_or(end, |span| span.start)
 }
 
-/// `ln p(token | past)` in nats of every token from `first` on.
+/// `ln p(token | past)`, in nats, of every token from `first` on.
 fn ln_token_probabilities((scores, beta): Scored, first: usize) -> Vec<LnProbability> {
     (first..scores.spans.len())
         .map(|token| match stats_of(scores, beta, token) {
@@ -211,12 +213,12 @@ mod tests {
         }
     }
 
-    /// Scores at one inverse temperature; `ids` tell tokenisers apart.
+    /// Scores at one inverse temperature.
     fn scores(spans: &[(usize, usize)], first_scored: usize, surprisals: &[f64]) -> TextScores {
         TextScores {
             model: "toy".into(),
             vocab: 9,
-            // Tokenisers that cut the text otherwise have another vocabulary.
+            // Tokenisers that cut the text differently have different vocabularies.
             symbols: [spans.iter().map(|&(begin, end)| begin + 7 * end).sum::<usize>() as u8; 32],
             ids: (0..spans.len() as u32).collect(),
             spans: spans.iter().map(|&(a, b)| a..b).collect(),
@@ -275,7 +277,7 @@ mod tests {
         assert!((evidence.ln_e_value - (3.0 - 1.0 + 2.0 - 1.5)).abs() < 1e-12);
     }
 
-    /// Whether tokens are compared is a matter of the models, and not of how a text happens to be cut.
+    /// The models decide whether tokens are compared, and not the way in which a text happens to be cut.
     #[test]
     fn what_is_compared_does_not_depend_on_the_text() {
         let null = scores(&BY_WORD, 0, &[4.0, 3.0, 2.0, 1.0]);

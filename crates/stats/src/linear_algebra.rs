@@ -1,4 +1,4 @@
-//! The little linear algebra that [`super::discriminant`] needs: small square matrices, and Cholesky's factor.
+//! The small part of linear algebra that [`super::discriminant`] needs: small square matrices and the Cholesky factor.
 
 use std::ops::{AddAssign, Index, IndexMut};
 
@@ -38,7 +38,7 @@ impl Square {
         }
     }
 
-    /// Frobenius' norm.
+    /// The Frobenius norm.
     #[cfg(test)]
     pub(crate) fn norm(&self) -> f64 {
         self.values.iter().map(|value| value * value).sum::<f64>().sqrt()
@@ -58,7 +58,7 @@ impl Square {
         (0..self.size).map(row).collect()
     }
 
-    /// The lower triangular L with `L L'` equal to this symmetric matrix; none if it is not positive definite.
+    /// The lower triangular L for which `L L'` is this symmetric matrix; none if the matrix is not positive definite.
     pub(crate) fn cholesky(&self) -> Option<Self> {
         let mut root = Self::zeros(self.size);
         for j in 0..self.size {
@@ -77,7 +77,7 @@ impl Square {
         Some(root)
     }
 
-    /// The inverse of a lower triangular matrix whose diagonal is not 0.
+    /// The inverse of a lower triangular matrix without zeros on its diagonal.
     pub(crate) fn inverse_of_lower(&self) -> Self {
         let mut inverse = Self::zeros(self.size);
         for j in 0..self.size {

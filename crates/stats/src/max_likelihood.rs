@@ -1,70 +1,72 @@
-//! The greatest likelihood that any decoding gives a text: all temperatures, top-p and top-k of a family, not only
-//! those of a grid.
+//! The maximum likelihood of a text over all decodings of a family: all temperatures, top-p and top-k, not only those
+//! of a grid.
 //!
-//! The decodings are cut into cells, an interval of inverse temperatures and one of k each, and a sweep over all p at
-//! once bounds the log-likelihood in a cell from above. The cell with the greatest bound is halved until the bound is
-//! near what its middle attains (branch and bound). In a cell
+//! Branch and bound. The decodings are divided into cells: an interval of inverse temperatures and an interval of k
+//! each. One sweep over all p bounds the log-likelihood in a cell from above. The cell with the greatest bound is
+//! halved until the bound is close to the value in its middle. In a cell
 //!
-//! - masses above a token grow with b, so that no nucleus is smaller than at the colder end, and no token is inside that
-//!   is outside at the hotter one;
-//! - with as many symbols kept, the log-likelihood of a token is concave in b: it lies below its tangent in the middle.
-//!   Sums of tangents and floors are convex, so that their greatest value is at one of the ends;
-//! - what lies outside the 128 likeliest is known at the rungs of the ladder, and its logarithm is convex in b.
+//! - the mass above a token grows with b. So no nucleus is smaller than at the colder end, and no token that is outside
+//!   at the hotter end is inside anywhere;
+//! - for a fixed number of kept symbols, the log-likelihood of a token is concave in b, so it lies below its tangent in
+//!   the middle. Sums of tangents and floors are convex, so their maximum is at one of the ends;
+//! - the weight of the symbols outside the 128 likeliest is known at the points of the temperature grid, and its
+//!   logarithm is convex in b.
 //!
 //! docs/THEORY.md 13 has the proofs. A. H. Land and A. G. Doig, *An automatic method of solving discrete programming
 //! problems*, Econometrica 28(3), 1960, for branch and bound.
 
-use super::truncated_likelihood::{Figures, ROUNDING, UNIT, UNTRUNCATED_SHARE, least_above, line_below};
+use super::truncated_likelihood::{Figures, SUM_ERROR, UNIT_TEMPERATURE, UNTRUNCATED_SHARE, least_above, line_below};
 use crate::sampling_params::{FamilyLimits, SamplingFamily, SamplingParams};
 use crate::token_stats::{DecodingStats, TEMPERATURE_GRID, TOP, TextScores};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
-/// Intervals of p. A token whose border lies in one of them counts on its author's side: that is 0.0005/p nats a token.
-const INTERVALS: u32 = 1900;
+/// The number of intervals of p. A token whose border lies in one of them favours its author: 0.0005/p nats a token.
+const TOP_P_INTERVALS: u32 = 1900;
 
-/// Tokens times cells that are looked at before the search ends with what it has, some seconds.
+/// The search stops after this many tokens times cells, which takes some seconds, and returns the bound it has reached.
 const BUDGET: usize = 1_500_000;
 
-/// Terms below exp of this, nats, are left out of sums that hold a term of 1.
+/// Sums that hold a term of 1 leave out terms whose logarithm is below this, nats.
 const NEGLIGIBLE: f64 = -45.0;
 
-/// What is known of the greatest log-likelihood over all decodings of a family, nats.
+/// What is known of the maximum log-likelihood over all decodings of a family, nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Greatest {
+pub struct MaxLikelihood {
     /// No decoding exceeds it.
     pub bound: f64,
-    /// About what some decoding attains.
+    /// About the value of some decoding.
     pub attained: f64,
 }
 
 /// Bounds the log-likelihood of `tokens` (scored tokens) under all decodings of the family, none below
 /// [`UNTRUNCATED_SHARE`] of the model itself, nats.
 ///
-/// `attained` is the greatest that is known. The search ends when the bound is within a tenth of a nat and a twentieth
-/// of what is left to `enough`, or when some decoding is above `enough`: then it does not matter how far. The bound is
-/// infinite where the scores lack a temperature that ends the family.
-pub fn greatest(
+/// `attained` is the greatest value known so far. The search ends when the bound is close enough: within a tenth of a
+/// nat plus a twentieth of the distance from `attained` to `enough`. It also ends when some decoding exceeds `enough`,
+/// because then the exact maximum does not matter. The bound is infinite if the scores lack a temperature at the end of
+/// the family.
+pub fn max_ln_likelihood(
     scores: &TextScores,
     family: &SamplingFamily,
     tokens: Range<usize>,
     attained: f64,
     enough: f64,
-) -> Greatest {
+) -> MaxLikelihood {
     let bound = f64::INFINITY;
-    Search::new(scores, family, tokens).map_or(Greatest { bound, attained }, |search| search.run(attained, enough))
+    Search::new(scores, family, tokens).map_or(MaxLikelihood { bound, attained }, |search| search.run(attained, enough))
 }
 
-/// Intervals of p, ascending: above `low`, up to `high`. The end `[1, 1]` is no nucleus at all.
+/// Intervals of p, ascending: above `low`, up to `high`. The interval `[1, 1]` means no nucleus.
 #[derive(Clone, Debug)]
-struct Cuts {
+struct TopPIntervals {
     low: Vec<f64>,
     high: Vec<f64>,
     ln_low: Vec<f64>,
 }
 
-impl Cuts {
+impl TopPIntervals {
     fn new(intervals: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let (low, high): (Vec<f64>, Vec<f64>) = intervals.into_iter().unzip();
         let ln_low = low.iter().map(|p| p.ln()).collect();
@@ -73,8 +75,8 @@ impl Cuts {
 
     /// All p up to the greatest.
     fn up_to(greatest: f64) -> impl Iterator<Item = (f64, f64)> {
-        let edge = move |i: u32| greatest * f64::from(i) / f64::from(INTERVALS);
-        (0..INTERVALS).map(move |i| (edge(i), edge(i + 1)))
+        let edge = move |i: u32| greatest * f64::from(i) / f64::from(TOP_P_INTERVALS);
+        (0..TOP_P_INTERVALS).map(move |i| (edge(i), edge(i + 1)))
     }
 }
 
@@ -83,8 +85,8 @@ impl Cuts {
 struct Truncations {
     /// The least and the greatest k.
     k: Option<(usize, usize)>,
-    /// Which of the search's cuts.
-    cuts: usize,
+    /// Index into the search's intervals of p.
+    intervals: usize,
 }
 
 /// Truncations over an interval of inverse temperatures.
@@ -115,7 +117,7 @@ impl Ord for Cell {
     }
 }
 
-/// A convex function's upper bound at b between two knots.
+/// An upper bound on a convex function at b between two knots.
 fn above_chord(knots: &[f64], high: &[f64], b: f64) -> f64 {
     let right = knots.partition_point(|&knot| knot < b).clamp(1, knots.len() - 1);
     let share = (b - knots[right - 1]) / (knots[right] - knots[right - 1]);
@@ -129,11 +131,12 @@ fn above_chord(knots: &[f64], high: &[f64], b: f64) -> f64 {
 struct Token<'a> {
     row: &'a DecodingStats,
     seen: f64,
-    /// Symbols likelier than the seen one, as far as they are known.
+    /// How many symbols are likelier than the seen one, as far as they are known.
     likelier: usize,
-    /// ln of the least likelihood, nats.
+    /// The logarithm of the least likelihood, nats.
     floor: f64,
-    /// ln of the weight of the symbols outside the likeliest, relative to the likeliest symbol's: bounds at every knot.
+    /// The logarithm of the weight of the symbols outside the likeliest, relative to the likeliest symbol: lower and
+    /// upper bounds at every knot.
     tail: (Vec<f64>, Vec<f64>),
 }
 
@@ -141,11 +144,11 @@ struct Search<'a> {
     tokens: Vec<Token<'a>>,
     /// The inverse temperatures at which log-partitions are known, ascending.
     knots: Vec<f64>,
-    cuts: Vec<Cuts>,
+    intervals: Vec<TopPIntervals>,
     min_p: Option<f64>,
     cells: Vec<Cell>,
-    /// Where greedy decoding belongs to the family: the inverse temperature up to which the cells reach.
-    frozen_from: Option<f64>,
+    /// If the family holds greedy decoding: the inverse temperature at which the cells end.
+    greedy_from: Option<f64>,
 }
 
 impl<'a> Search<'a> {
@@ -167,24 +170,24 @@ impl<'a> Search<'a> {
         let tokens = rows.zip(scores.decoding.get(tokens.clone())?).zip(tokens);
         let tokens = tokens
             .map(|((row, plain), token)| {
-                let mut rung = 0;
+                let mut point = 0;
                 let ln_z = sources.iter().map(|(beta, source)| match source {
                     Some(i) => figures.stats[token * scores.betas.len() + i].surprisal + beta * f64::from(row.seen),
                     None => {
-                        rung += 1;
-                        f64::from(row.ln_z[rung - 1])
+                        point += 1;
+                        f64::from(row.ln_z[point - 1])
                     }
                 });
                 let tail = ln_z.zip(&knots).map(|(ln_z, &beta)| {
                     let known = weight(row, beta, TOP);
                     let left = |share: f64| (ln_z.exp() * share - known).max(0.0).ln();
-                    (left(1.0 - ROUNDING), left(1.0 + ROUNDING))
+                    (left(1.0 - SUM_ERROR), left(1.0 + SUM_ERROR))
                 });
                 Token {
                     row,
                     seen: f64::from(row.seen),
                     likelier: row.top.partition_point(|&logit| logit > row.seen),
-                    floor: UNTRUNCATED_SHARE.ln() + (f64::from(plain.seen) - f64::from(plain.ln_z[UNIT])),
+                    floor: UNTRUNCATED_SHARE.ln() + (f64::from(plain.seen) - f64::from(plain.ln_z[UNIT_TEMPERATURE])),
                     tail: tail.unzip(),
                 }
             })
@@ -192,10 +195,10 @@ impl<'a> Search<'a> {
         let mut search = Self {
             tokens,
             knots,
-            cuts: Vec::new(),
+            intervals: Vec::new(),
             min_p: stated.and_then(|(coldest, _)| coldest.min_p),
             cells: Vec::new(),
-            frozen_from: None,
+            greedy_from: None,
         };
         match stated {
             None => search.named(family.limits()?),
@@ -207,34 +210,34 @@ impl<'a> Search<'a> {
     /// The cells of a named family.
     fn named(&mut self, limits: &FamilyLimits) {
         let whole = (1.0, 1.0);
-        let nuclei = || Cuts::up_to(limits.greatest_top_p());
-        self.cuts = vec![
-            Cuts::new(nuclei()),
-            Cuts::new(nuclei().chain([whole])),
-            Cuts::new([whole]),
+        let nuclei = || TopPIntervals::up_to(limits.greatest_top_p());
+        self.intervals = vec![
+            TopPIntervals::new(nuclei()),
+            TopPIntervals::new(nuclei().chain([whole])),
+            TopPIntervals::new([whole]),
         ];
-        let mut truncated = vec![Truncations { k: None, cuts: 0 }];
+        let mut truncated = vec![Truncations { k: None, intervals: 0 }];
         let greatest_k = limits.greatest_top_k() as usize;
         let mut k = 1;
         while k <= greatest_k {
             let next = (2 * k).min(greatest_k + 1);
             let k = Some((std::mem::replace(&mut k, next), next - 1));
-            truncated.push(Truncations { k, cuts: 1 });
+            truncated.push(Truncations { k, intervals: 1 });
         }
-        let untruncated = [Truncations { k: None, cuts: 2 }];
+        let untruncated = [Truncations { k: None, intervals: 2 }];
         let coldest = 1.0 / limits.coldest;
         self.add(1.0 / limits.hottest_truncated, coldest, &truncated);
         self.add(1.0 / limits.hottest_untruncated, coldest, &untruncated);
     }
 
-    /// The cells of one truncation at a range of temperatures; none where an end is not among the knots.
+    /// The cells of one truncation over a range of temperatures; none if an end of the range is not a knot.
     fn stated(&mut self, coldest: &SamplingParams, hottest: f64) -> Option<()> {
         let p = coldest.top_p.unwrap_or(1.0);
-        self.cuts = vec![Cuts::new([(p, p)])];
+        self.intervals = vec![TopPIntervals::new([(p, p)])];
         let k = coldest.top_k.map(|k| (k as usize, k as usize));
-        let truncations = [Truncations { k, cuts: 0 }];
+        let truncations = [Truncations { k, intervals: 0 }];
         if hottest == 0.0 {
-            self.frozen_from = Some(TEMPERATURE_GRID[TEMPERATURE_GRID.len() - 1]);
+            self.greedy_from = Some(TEMPERATURE_GRID[TEMPERATURE_GRID.len() - 1]);
             return Some(());
         }
         let from = 1.0 / hottest;
@@ -242,12 +245,12 @@ impl<'a> Search<'a> {
             0.0 => from.max(TEMPERATURE_GRID[TEMPERATURE_GRID.len() - 1]),
             temperature => 1.0 / temperature,
         };
-        self.frozen_from = (coldest.temperature == 0.0).then_some(to);
+        self.greedy_from = (coldest.temperature == 0.0).then_some(to);
         let known = |beta: f64| self.knots.iter().any(|knot| (knot - beta).abs() < 1e-9);
         (known(from) && known(to)).then(|| self.add(from, to, &truncations))
     }
 
-    /// Adds cells from one inverse temperature to another, with borders at the knots.
+    /// Adds cells from one inverse temperature to another, divided at the knots.
     fn add(&mut self, from: f64, to: f64, truncations: &[Truncations]) {
         let inside = |knot: &f64| *knot > from + 1e-9 && *knot < to - 1e-9;
         let mut borders = vec![from];
@@ -265,10 +268,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn run(mut self, attained: f64, enough: f64) -> Greatest {
+    fn run(mut self, attained: f64, enough: f64) -> MaxLikelihood {
         let mut cells = BinaryHeap::from(std::mem::take(&mut self.cells));
-        let frozen = self.frozen_from.map_or(f64::NEG_INFINITY, |beta| self.frozen(beta));
-        let mut attained = attained.max(frozen);
+        let greedy = self.greedy_from.map_or(f64::NEG_INFINITY, |beta| self.greedy(beta));
+        let mut attained = attained.max(greedy);
         let mut left = BUDGET;
         while let Some(&Cell {
             bound,
@@ -276,9 +279,9 @@ impl<'a> Search<'a> {
             truncations,
         }) = cells.peek()
         {
-            let Truncations { k, cuts } = truncations;
+            let Truncations { k, intervals } = truncations;
             let middle = f64::midpoint(b1, b2);
-            let within = |k: Option<(usize, usize)>| vec![Truncations { k, cuts }];
+            let within = |k: Option<(usize, usize)>| vec![Truncations { k, intervals }];
             let here = within(k.map(|(_, last)| (last, last)));
             attained = self.bounds((middle, middle), &here)[0].max(attained);
             let slack = 0.1 + 0.05 * (enough - attained).max(0.0);
@@ -299,7 +302,7 @@ impl<'a> Search<'a> {
             for (betas, truncations) in halves {
                 for (truncations, half) in truncations.iter().zip(self.bounds(betas, &truncations)) {
                     cells.push(Cell {
-                        // A part is bounded by what the whole was bounded by.
+                        // The bound of the whole also holds for a part.
                         bound: half.min(bound),
                         betas,
                         truncations: *truncations,
@@ -307,16 +310,17 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        // Outside the likeliest the border of a nucleus is itself a bound, and may be wider at one point than over a cell.
-        let bound = cells.peek().map_or(frozen, |cell| cell.bound.max(frozen)).max(attained);
-        Greatest { bound, attained }
+        // Outside the likeliest the border of a nucleus is only bounded; the bound can be wider at a point than over a
+        // cell.
+        let bound = cells.peek().map_or(greedy, |cell| cell.bound.max(greedy)).max(attained);
+        MaxLikelihood { bound, attained }
     }
 
-    /// Upper bounds of the log-likelihood at all inverse temperatures of an interval, one for each of the truncations.
+    /// Upper bounds on the log-likelihood over an interval of inverse temperatures, one per truncation.
     fn bounds(&self, betas: (f64, f64), truncations: &[Truncations]) -> Vec<f64> {
         let mut sums: Vec<Sums> = truncations
             .iter()
-            .map(|t| Sums::new(self.cuts[t.cuts].low.len()))
+            .map(|t| Sums::new(self.intervals[t.intervals].low.len()))
             .collect();
         let mut weights = Weights::EMPTY;
         for token in &self.tokens {
@@ -337,8 +341,8 @@ impl<'a> Search<'a> {
         if token.likelier >= last_k || !token.seen.is_finite() {
             return;
         }
-        let cuts = &self.cuts[truncations.cuts];
-        // As many symbols are kept at least, the seen one among them.
+        let intervals = &self.intervals[truncations.intervals];
+        // At least this many symbols are kept, the seen one among them.
         let mut limit = first_k.max(token.likelier + 1).min(TOP);
         if let Some(share) = self.min_p {
             if b1 * token.seen < share.ln() {
@@ -350,7 +354,8 @@ impl<'a> Search<'a> {
                 .partition_point(|&logit| b2 * f64::from(logit) >= share.ln());
             limit = limit.min(likely.max(token.likelier + 1));
         }
-        // What a nucleus is a share of: greatest at the hotter end, least at the colder, and a line below its logarithm.
+        // The total that a nucleus is a share of: greatest at the hotter end, least at the colder end, and a line below
+        // its log.
         let known = |n: usize| {
             (
                 weights.cold[n],
@@ -370,7 +375,7 @@ impl<'a> Search<'a> {
             TOP => least_above(token.row, b1, weights.hot[TOP], hot_total),
             n => weights.hot[n] / hot_total,
         };
-        let mut from = cuts.high.partition_point(|&p| p <= above && p < 1.0);
+        let mut from = intervals.high.partition_point(|&p| p <= above && p < 1.0);
         let ends = |ln_weight: f64, slope: f64| {
             let value = b0 * token.seen - ln_weight - token.floor;
             let slope = token.seen - slope;
@@ -378,14 +383,15 @@ impl<'a> Search<'a> {
         };
         let middle_total = ln_total.exp();
         for n in (token.likelier + 1).min(limit)..=limit {
-            let reached = |mass: f64, total: f64| cuts.low.partition_point(|&p| p * total <= mass);
-            let to = match n == limit {
-                true => cuts.low.len(),
-                false => reached(weights.cold[n], cold_total).max(from),
+            let reached = |mass: f64, total: f64| intervals.low.partition_point(|&p| p * total <= mass);
+            let to = if n == limit {
+                intervals.low.len()
+            } else {
+                reached(weights.cold[n], cold_total).max(from)
             };
             if to > from {
                 let mass = weights.middle[n];
-                // Where n symbols do not reach p in the middle, what is kept is known better to reach it.
+                // If n symbols do not reach p in the middle, the sharper bound is that the kept symbols reach p.
                 let split = match self.min_p {
                     Some(_) => to,
                     None => reached(mass, middle_total).clamp(from, to),
@@ -395,29 +401,29 @@ impl<'a> Search<'a> {
                 }
                 let at_total = ends(ln_total, total_slope);
                 for i in split..to {
-                    sums.add(i..i + 1, at_total.map(|value| value - cuts.ln_low[i]));
+                    sums.add(i..i + 1, at_total.map(|value| value - intervals.ln_low[i]));
                 }
                 from = to;
             }
-            if from == cuts.low.len() {
+            if from == intervals.low.len() {
                 break;
             }
         }
     }
 
-    /// An upper bound for all temperatures below 1/b, greedy decoding among them: what is kept weighs at least 1.
-    fn frozen(&self, b: f64) -> f64 {
+    /// An upper bound for all temperatures below 1/b, greedy decoding included: the kept symbols weigh at least 1.
+    fn greedy(&self, b: f64) -> f64 {
         self.tokens.iter().map(|token| (b * token.seen).max(token.floor)).sum()
     }
 }
 
-/// Halving an interval of k helps as much as halving one of b this many times ln(k2/k1) wide.
+/// Halving an interval of k is worth as much as halving an interval of b that is this many times ln(k2/k1) wide.
 const K_TO_BETA: f64 = 0.15;
 
-/// `[n]`: the weight of the n likeliest symbols, relative to the likeliest one's.
+/// `[n]`: the weight of the n likeliest symbols, relative to the likeliest one.
 struct Weights {
     betas: (f64, f64),
-    /// At the least inverse temperature of the interval, at its middle, and at its greatest.
+    /// At the least inverse temperature of the interval, in its middle, and at its greatest.
     hot: [f64; TOP + 1],
     middle: [f64; TOP + 1],
     cold: [f64; TOP + 1],
@@ -459,12 +465,12 @@ fn weight(row: &DecodingStats, beta: f64, symbols: usize) -> f64 {
     exponents.take_while(|&x| x > NEGLIGIBLE).map(f64::exp).sum()
 }
 
-/// The weight of all symbols together, those outside the likeliest bounded.
+/// The weight of all symbols together; the part outside the likeliest is bounded.
 struct Tail {
     hot_total: f64,
     cold_total: f64,
     middle_total: f64,
-    /// The slope in the middle of the logarithm of a function below the total weight.
+    /// The slope, in the middle, of the logarithm of a function below the total weight.
     slope: f64,
 }
 
@@ -472,13 +478,11 @@ impl Tail {
     fn new(token: &Token, knots: &[f64], betas: (f64, f64), weights: &Weights) -> Self {
         let least_known = f64::from(token.row.top[TOP - 1]);
         let (low, high) = &token.tail;
-        let line = match least_known.is_finite() {
-            true => line_below(knots, low, high, betas, least_known),
-            false => None,
-        };
-        let most = match least_known.is_finite() {
-            true => above_chord(knots, high, betas.0).exp(),
-            false => 0.0,
+        let (line, most) = if least_known.is_finite() {
+            let line = line_below(knots, low, high, betas, least_known);
+            (line, above_chord(knots, high, betas.0).exp())
+        } else {
+            (None, 0.0)
         };
         let least = |b: f64| line.map_or(0.0, |line| line.at(b).exp());
         let b0 = f64::midpoint(betas.0, betas.1);
@@ -493,7 +497,8 @@ impl Tail {
     }
 }
 
-/// Sums over tokens for all intervals of p, at both ends of the inverse temperatures: what is above the floor.
+/// Sums over tokens of the log-likelihood above the floor, for all intervals of p, at both ends of the inverse
+/// temperatures.
 struct Sums {
     floor: f64,
     /// The changes from one interval to the next.
@@ -578,7 +583,7 @@ mod tests {
         tokens.sum()
     }
 
-    /// Rows whose logits fall off as those of models do, and symbols drawn from them at a temperature.
+    /// Rows whose logits fall as a model's do, and symbols sampled from them at a temperature.
     fn text(
         symbols: usize,
         tokens: usize,
@@ -688,18 +693,18 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// At whatever point the search ends.
+        /// The bound must hold wherever the search ends.
         #[test]
         fn no_decoding_of_a_named_family_exceeds_the_bound(
-            seed in 0u64..1 << 32, symbols in prop::sample::select(vec![3usize, 40, 128, 129, 400]), sharpness in 0.5..4.0f64,
-            temperature in 0.3..1.5f64, looseness in 0.0..30.0f64, any in prop::bool::ANY
+            seed in 0u64..1 << 32, symbols in prop::sample::select(vec![3usize, 40, 128, 129, 400]),
+            sharpness in 0.5..4.0f64, temperature in 0.3..1.5f64, looseness in 0.0..30.0f64, any in prop::bool::ANY
         ) {
             let rng = &mut StdRng::seed_from_u64(seed);
             let (rows, seen) = text(symbols, 12, sharpness, temperature, rng);
             let scores = scores(&rows, &seen, &[]);
             let family = if any { SamplingFamily::Any } else { SamplingFamily::Deployed };
             let best = best_of_grid(&scores, &family);
-            let found = greatest(&scores, &family, 0..12, best, best + looseness);
+            let found = max_ln_likelihood(&scores, &family, 0..12, best, best + looseness);
             prop_assert!(best <= found.bound + 1e-4, "{} {:?}", best, found);
             let limits = family.limits().unwrap();
             for corner in corners(limits) {
@@ -720,8 +725,8 @@ mod tests {
         fn no_temperature_of_a_stated_range_exceeds_the_bound(
             seed in 0u64..1 << 32, symbols in prop::sample::select(vec![3usize, 40, 400]), sharpness in 0.5..4.0f64,
             coldest in 0.1..1.0f64, ratio in 1.0..4.0f64, top_k in prop::option::of(1u32..200),
-            top_p in prop::option::of(0.05..0.99f64), min_p in prop::option::of(0.01..0.5f64), looseness in 0.0..10.0f64,
-            greedy in prop::bool::weighted(0.2)
+            top_p in prop::option::of(0.05..0.99f64), min_p in prop::option::of(0.01..0.5f64),
+            looseness in 0.0..10.0f64, greedy in prop::bool::weighted(0.2)
         ) {
             let rng = &mut StdRng::seed_from_u64(seed);
             let (rows, seen) = text(symbols, 12, sharpness, coldest * ratio, rng);
@@ -732,7 +737,7 @@ mod tests {
             let stated = SamplingParams { top_k, top_p, min_p, ..SamplingParams::untruncated(temperature) };
             let family = SamplingFamily::Stated(stated.clone(), hottest);
             let best = best_of_grid(&scores, &family);
-            let found = greatest(&scores, &family, 0..12, best, best + looseness);
+            let found = max_ln_likelihood(&scores, &family, 0..12, best, best + looseness);
             prop_assert!(found.bound.is_finite() && best <= found.bound + 1e-3, "{} {:?}", best, found);
             let least = if greedy { 0.02 } else { coldest };
             for i in 0..=200 {
@@ -749,12 +754,15 @@ mod tests {
         let (rows, seen) = text(40, 5, 1.0, 1.0, &mut StdRng::seed_from_u64(1));
         let family = SamplingFamily::Stated(SamplingParams::nucleus(0.61, 0.9), 0.97);
         let known = scores(&rows, &seen, &[1.0 / 0.61, 1.0 / 0.97]);
-        assert!(greatest(&known, &family, 0..5, -1e9, 0.0).bound < 0.0);
+        assert!(max_ln_likelihood(&known, &family, 0..5, -1e9, 0.0).bound < 0.0);
         let unknown = scores(&rows, &seen, &[1.0]);
-        assert_eq!(greatest(&unknown, &family, 0..5, -1e9, 0.0).bound, f64::INFINITY);
+        assert_eq!(
+            max_ln_likelihood(&unknown, &family, 0..5, -1e9, 0.0).bound,
+            f64::INFINITY
+        );
     }
 
-    /// Draws from a truncation, by drawing from the whole until the symbol is inside.
+    /// Samples from a truncation: from the whole distribution, until the symbol is inside.
     fn draw(rows: &[Vec<f64>], decoding: &SamplingParams, rng: &mut StdRng) -> Vec<usize> {
         let one = |logits: &Vec<f64>| loop {
             let gumbel = |logit: &f64| logit / decoding.temperature - (-rng.random::<f64>().ln()).ln();
@@ -769,13 +777,13 @@ mod tests {
         rows.iter().map(one).collect()
     }
 
-    /// Where an author samples between the decodings of the grid, its own likelihood is above theirs again and again.
+    /// If an author samples between the decodings of the grid, its own likelihood often exceeds all of theirs.
     #[test]
     fn texts_sampled_between_the_decodings_of_the_grid_lie_below_the_bound() {
         const TOKENS: usize = 150;
         const TEXTS: u32 = 30;
         let rng = &mut StdRng::seed_from_u64(11);
-        let mut wronged_by_grid = 0;
+        let mut excluded_by_grid = 0;
         for decoding in [
             "temperature=0.93,top-p=0.86",
             "temperature=1,top-k=30",
@@ -794,11 +802,11 @@ mod tests {
                 let own = ln_likelihood(&rows, &seen, &author);
                 let grid = best_of_grid(&scores, &SamplingFamily::Deployed);
                 let start = std::time::Instant::now();
-                let found = greatest(&scores, &SamplingFamily::Deployed, 0..TOKENS, grid, grid + 20.0);
+                let found = max_ln_likelihood(&scores, &SamplingFamily::Deployed, 0..TOKENS, grid, grid + 20.0);
                 searching += start.elapsed();
                 assert!(own <= found.bound + 1e-3, "{decoding}: {own} {found:?}");
-                // What would rule the author out at 0.05 if the other side knew how it samples.
-                wronged_by_grid += u32::from(rejects(own - grid, 0.05));
+                // This would exclude the author at 0.05 if the numerator knew how the author samples.
+                excluded_by_grid += u32::from(rejects(own - grid, 0.05));
                 missed += (own - grid) / f64::from(TEXTS);
                 worst = f64::max(worst, own - grid);
                 loss += (found.bound - found.attained) / f64::from(TEXTS);
@@ -806,12 +814,12 @@ mod tests {
                 assert!(found.bound < found.attained + 1.2, "{decoding}: {found:?}");
             }
             println!(
-                "{decoding}: the author {missed:.2} above the grid (at most {worst:.2}), the bound {price:.2} above it and \
-                 {loss:.2} above what is attained, nats in {TOKENS} tokens; {searching:?} of {:?}",
+                "{decoding}: the author {missed:.2} above the grid (at most {worst:.2}), the bound {price:.2} above it \
+                 and {loss:.2} above what is attained, nats in {TOKENS} tokens; {searching:?} of {:?}",
                 start.elapsed()
             );
         }
-        println!("{wronged_by_grid} of {} texts above the grid by ln 20", 5 * TEXTS);
-        assert!(wronged_by_grid > 25, "{wronged_by_grid}");
+        println!("{excluded_by_grid} of {} texts above the grid by ln 20", 5 * TEXTS);
+        assert!(excluded_by_grid > 25, "{excluded_by_grid}");
     }
 }

@@ -1,16 +1,16 @@
 //! A mixture of experts with Bayes weights and a fixed share.
 //!
-//! M. Herbster and M. K. Warmuth, *Tracking the best expert*, Machine Learning 32, 1998. Each outcome is predicted by
-//! the weighted average of the experts' probabilities; the weights follow Bayes' rule, and then a small share of them is
-//! spread evenly, so that an expert that was behind can take the lead again.
+//! M. Herbster and M. K. Warmuth, *Tracking the best expert*, Machine Learning 32, 1998. The weighted average of the
+//! experts' probabilities predicts each outcome. Then the weights follow Bayes' rule, and a small share of them is
+//! spread evenly, so that an expert that fell behind can take the lead again.
 //!
-//! As a law of sequences the mixture is the average over all paths of experts, a path switching to an expert drawn at
-//! random with probability `share` after every outcome. So it is a sub-probability whenever every expert is, it never
-//! falls when an expert's probability rises, and it costs against any path with S switches, in nats, at most
-//! `ln M + S ln(M/share) - (n - 1 - S) ln(1 - share + share/M)` (docs/THEORY.md 8).
+//! As a distribution over sequences, the mixture is the average over all paths of experts. After every outcome a path
+//! switches, with probability `share`, to an expert drawn at random. So the mixture is a sub-probability if every
+//! expert is one, and it never falls when an expert's probability rises. Against any path with S switches it loses, in
+//! nats, at most `ln M + S ln(M/share) - (n - 1 - S) ln(1 - share + share/M)` (docs/THEORY.md 8).
 //!
-//! A share costs a little with every word, also where one expert is best from beginning to end. So the numerators of the
-//! tests are the even average of a mixture with a share and one without ([`Mixture`]), which is never more than
+//! The share costs a little with every word, even if one expert is best throughout. So the numerators of the tests are
+//! the even average of a mixture with a share and a mixture without one ([`Mixture`]). This average is never more than
 //! `ln M + ln 2` behind the best expert, however long the text.
 
 use super::e_value::log_sum_exp;
@@ -18,14 +18,15 @@ use std::f64::consts::LN_2;
 
 /// The share of the weights that is spread evenly after every word.
 ///
-/// 0.03 allows for a change of the lead about every 33 words; without any change it costs 0.015 nat a word for two
-/// experts, which is why [`Mixture`] has a half without.
+/// 0.03 allows for a change of the lead about every 33 words. Without any change it costs 0.015 nat a word for two
+/// experts; that is why half of [`Mixture`] has no share.
 pub const SHARE: f64 = 0.03;
 
-/// The even average of two mixtures of M experts: one in which the lead may change hands, at the rate [`SHARE`], and one in
-/// which it may not.
+/// The even average of two mixtures of M experts: in one the lead may change, at the rate [`SHARE`]; in the other it
+/// may not.
 ///
-/// As an average of sub-probabilities it is one, and it is at most `ln 2` behind the better of the two (docs/THEORY.md 8).
+/// The average of two sub-probabilities is a sub-probability, and this one is at most `ln 2` behind the better of the
+/// two (docs/THEORY.md 8).
 #[derive(Clone, Debug)]
 pub struct Mixture {
     halves: [FixedShare; 2],
@@ -38,7 +39,7 @@ impl Mixture {
         Self { halves }
     }
 
-    /// Takes in the next outcome; see [`FixedShare::push`].
+    /// Adds the next outcome; see [`FixedShare::push`].
     pub fn push(&mut self, ln_probabilities: &[f64]) {
         for half in &mut self.halves {
             half.push(ln_probabilities);
@@ -52,7 +53,7 @@ impl Mixture {
     }
 }
 
-/// A fixed-share mixture of M experts, fed word by word (or token by token).
+/// A fixed-share mixture of M experts, updated word by word (or token by token).
 #[derive(Clone, Debug)]
 pub struct FixedShare {
     share: f64,
@@ -73,11 +74,11 @@ impl FixedShare {
         }
     }
 
-    /// Takes in the next outcome, given the logarithm of the probability that each expert gave it, in nats, and returns
-    /// the mixture's.
+    /// Adds the next outcome, given the logarithm of its probability under each expert, in nats. Returns the logarithm
+    /// of its probability under the mixture.
     ///
-    /// A NaN, or a missing expert, counts as probability 0. Once an outcome had probability 0 under every expert the
-    /// total stays at minus infinity.
+    /// A NaN, or a missing expert, counts as probability 0. After an outcome that has probability 0 under every expert,
+    /// the total stays at minus infinity.
     pub fn push(&mut self, ln_probabilities: &[f64]) -> f64 {
         let joint: Vec<f64> = (0..self.ln_weights.len())
             .map(|m| match ln_probabilities.get(m) {
@@ -135,7 +136,8 @@ mod tests {
         mixture.ln_total()
     }
 
-    /// The sum over all paths of experts, of the path's prior times its likelihood; and the best path by switches.
+    /// The sum over all paths of experts of the path's prior times its likelihood; and the best path for each number of
+    /// switches.
     fn by_paths(outcomes: &[Vec<f64>], share: f64) -> (f64, Vec<f64>) {
         let (n, m) = (outcomes.len(), outcomes[0].len());
         let mut sum = 0.0;
@@ -169,12 +171,12 @@ mod tests {
         assert_eq!(total(&failed, 0.0), f64::NEG_INFINITY);
         let with_share = total(&failed, 0.03);
         assert!((with_share - (0.5f64.ln() - 2.0 + 0.015f64.ln())).abs() < 1e-12);
-        // A NaN is a failure like any other.
+        // A NaN is a failure too.
         assert_eq!(total(&[row(f64::NAN, -1.0), row(-1.0, f64::NAN)], 0.03), with_share);
     }
 
     #[test]
-    fn what_every_expert_rules_out_is_ruled_out_for_good() {
+    fn an_outcome_impossible_for_every_expert_stays_impossible() {
         let none = [vec![f64::NEG_INFINITY; 2], vec![-1.0, -1.0]];
         assert_eq!(total(&none, 0.03), f64::NEG_INFINITY);
         let mut empty = FixedShare::new(0, 0.03);
@@ -195,7 +197,7 @@ mod tests {
     }
 
     proptest! {
-        /// However many outcomes: 2,000 of them cost the fixed share alone tens of nats.
+        /// For any number of outcomes; 2,000 of them would cost the fixed share alone tens of nats.
         #[test]
         fn the_average_of_two_shares_is_close_to_the_best_expert_and_to_the_fixed_share(
             outcomes in prop::collection::vec(prop::collection::vec(-6.0..0.0f64, 4), 1..2000), best in 0..5usize

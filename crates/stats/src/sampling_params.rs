@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How the next token is sampled from a row of logits. Hugging Face transformers and vLLM apply the steps in this order:
-/// repetition penalty, temperature, top-k, top-p, min-p. Then they renormalise the remaining symbols.
+/// How the next token is sampled from a row of logits. Hugging Face transformers and vLLM apply the steps in this
+/// order: repetition penalty, temperature, top-k, top-p, min-p. Then they renormalise the remaining symbols.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SamplingParams {
@@ -14,8 +14,8 @@ pub struct SamplingParams {
     pub temperature: f64,
     /// Keeps the k likeliest symbols only.
     pub top_k: Option<u32>,
-    /// Keeps the nucleus only: the likeliest symbols whose probabilities sum to p (Holtzman and others 2020, *The Curious
-    /// Case of Neural Text Degeneration*). The symbol that reaches p belongs to it.
+    /// Keeps the nucleus only: the likeliest symbols whose probabilities sum to p (Holtzman and others 2020, *The
+    /// Curious Case of Neural Text Degeneration*). The symbol that reaches p belongs to it.
     pub top_p: Option<f64>,
     /// Keeps the symbols whose probability is at least this share of the likeliest symbol's.
     pub min_p: Option<f64>,
@@ -70,7 +70,8 @@ impl SamplingParams {
 /// Why a decoding could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0}; a decoding reads like `temperature=0.7,top-p=0.9`, with any of temperature, top-k, top-p, min-p and repetition-penalty"
+    "{0}; a decoding reads like `temperature=0.7,top-p=0.9`, with any of temperature, top-k, top-p, min-p and \
+     repetition-penalty"
 )]
 pub struct SamplingParamsError(String);
 
@@ -178,9 +179,9 @@ pub enum SamplingFamily {
 
 /// What a named family holds.
 ///
-/// This is the only place that says so. The decodings that stand for the family ([`Self::members`]), the bound on the
-/// likelihood between them ([`crate::max_likelihood`]), the name that is parsed and printed, and the words of reports and of
-/// help are all derived from it.
+/// Nothing else in the code says so. From it derive the decodings that stand for the family ([`Self::members`]), the
+/// bound on the likelihood between them ([`crate::max_likelihood`]), the name that is parsed and printed, and the words
+/// of reports and help.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FamilyLimits {
     /// The family's name on the command line, in catalogues and in calibrations.
@@ -230,8 +231,8 @@ impl FamilyLimits {
         self.top_k[self.top_k.len() - 1]
     }
 
-    /// Whether all temperatures lie in the range of the [`TEMPERATURE_GRID`], outside which nothing bounds a likelihood; and
-    /// whether every pair lies within the limits of its parts.
+    /// Whether all temperatures lie in the range of the [`TEMPERATURE_GRID`], outside which nothing bounds a
+    /// likelihood, and every pair lies within the limits of its parts.
     const fn is_consistent(&self) -> bool {
         let mut consistent = 1.0 / self.coldest <= TEMPERATURE_GRID[TEMPERATURE_GRID.len() - 1]
             && 1.0 / self.hottest_truncated >= TEMPERATURE_GRID[0]
@@ -260,8 +261,8 @@ impl FamilyLimits {
             && decoding.repetition_penalty == 1.0
     }
 
-    /// The decodings that stand for the family: every truncation listed here at every point of the [`TEMPERATURE_GRID`] within
-    /// the limits, and the model without truncation.
+    /// The decodings that stand for the family. At every point of the [`TEMPERATURE_GRID`] within the limits, they are
+    /// the truncations listed here and the model without truncation.
     pub fn members(&self) -> Vec<SamplingParams> {
         let mut members = Vec::new();
         for temperature in TEMPERATURE_GRID.into_iter().map(|beta| 1.0 / beta) {
@@ -278,7 +279,7 @@ impl FamilyLimits {
         members
     }
 
-    /// [`Self::hottest_untruncated`] as reports state it: with two digits, rounded down, so that it is no overstatement.
+    /// [`Self::hottest_untruncated`] as reports state it: two digits, rounded down so as not to overstate it.
     pub fn stated_hottest(&self) -> f64 {
         let scale = if self.hottest_untruncated < 1.0 { 100.0 } else { 10.0 };
         (self.hottest_untruncated * scale + 1e-9).floor() / scale

@@ -1,17 +1,17 @@
-//! The closed-form bound: what the size of the vocabulary alone says of the entropy gap.
+//! The closed-form bound: what the size of the vocabulary alone implies for the entropy gap.
 //!
 //! - D. Reeb and M. M. Wolf, *Tight bound on relative entropy by entropy difference*, IEEE Transactions on Information
 //!   Theory 61(3), 2015, appendix: the largest variance of the surprisal over all distributions on K symbols.
 //! - T. Radvand, M. Abdolmaleki, M. Mostagir and A. Tewari, *Zero-shot statistical tests for LLM-generated text
 //!   detection using finite sample concentration inequalities*, arXiv 2501.02406: the test.
 //!
-//! The bound on the cumulants and the two-sided tail are derived in docs/THEORY.md 3 and 4.
+//! docs/THEORY.md 3 and 4 derive the bound on the cumulants and the two-sided tail.
 
 /// `c_K`, the largest varentropy of a distribution on `vocab` symbols, in nat² (Reeb and Wolf 2015).
 ///
-/// It is the maximum over r in (0, 1/2] of `r(1-r) ln²((1-r)(K-1)/r)`. With `u = ln((1-r)/r)` and `a = ln(K-1)` the
-/// logarithm of that has the derivative `2/(u+a) - tanh(u/2)`, which falls through zero once; there the maximum is
-/// `(u+a)²/4 - 1`.
+/// It is the maximum over r in (0, 1/2] of `r(1-r) ln²((1-r)(K-1)/r)`. Put `u = ln((1-r)/r)` and `a = ln(K-1)`. The
+/// logarithm of the objective has the derivative `2/(u+a) - tanh(u/2)`, which falls through zero once. There the
+/// maximum is `(u+a)²/4 - 1`.
 pub fn max_varentropy(vocab: usize) -> f64 {
     if vocab < 2 {
         return 0.0;
@@ -29,8 +29,8 @@ pub fn max_varentropy(vocab: usize) -> f64 {
     0.25 * (high + a).powi(2) - 1.0
 }
 
-/// `c_K (-ln(1-s) - s)`, in nats: at least the cumulant generating function at `s < 1` of surprisal less entropy,
-/// whatever the distribution on K symbols. `c` is [`max_varentropy`]. Infinite for s >= 1.
+/// `c_K (-ln(1-s) - s)`, in nats: an upper bound on the cumulant generating function of surprisal less entropy at `s <
+/// 1`, for every distribution on K symbols. `c` is [`max_varentropy`]. Infinite for s >= 1.
 pub fn cgf_bound(c: f64, s: f64) -> f64 {
     if s < 1.0 {
         c * (-(-s).ln_1p() - s)
@@ -41,8 +41,8 @@ pub fn cgf_bound(c: f64, s: f64) -> f64 {
 
 /// Natural logarithm of the bound on `P(|gap| >= t)` for the mean gap of `tokens` tokens, at most 0.
 ///
-/// `exp(-N c (u - ln(1+u))) + exp(-N c (-u - ln(1-u)))` with `u = t / c_K`; the second term is nothing for u >= 1.
-/// Valid for a number of tokens that does not depend on the text (docs/THEORY.md 4).
+/// `exp(-N c (u - ln(1+u))) + exp(-N c (-u - ln(1-u)))` with `u = t / c_K`; the second term is 0 for u >= 1. Valid if
+/// the number of tokens does not depend on the text (docs/THEORY.md 4).
 pub fn ln_tail(tokens: usize, vocab: usize, t: f64) -> f64 {
     if t.is_nan() || t <= 0.0 || tokens == 0 {
         return 0.0;
@@ -61,8 +61,8 @@ pub fn ln_tail(tokens: usize, vocab: usize, t: f64) -> f64 {
     (above + (below - above).exp().ln_1p()).min(0.0)
 }
 
-/// The least `t`, nat a token, with [`ln_tail`] at most `ln alpha`: the test rejects when `|gap| >= t`.
-/// Infinite without tokens.
+/// The least `t`, nat a token, for which [`ln_tail`] is at most `ln alpha`: the test rejects if `|gap| >= t`. Infinite
+/// without tokens.
 pub fn threshold(tokens: usize, vocab: usize, alpha: f64) -> f64 {
     if tokens == 0 || alpha.is_nan() || alpha <= 0.0 {
         return f64::INFINITY;
@@ -75,7 +75,7 @@ pub fn threshold(tokens: usize, vocab: usize, alpha: f64) -> f64 {
     bisect(0.0, high, decides)
 }
 
-/// The least figure in `[low, high]` at which `decides` holds, given that it holds from some figure on and at `high`.
+/// The least value in `[low, high]` for which `decides` holds. It must hold from some value on, and at `high`.
 pub(super) fn bisect(mut low: f64, mut high: f64, decides: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
@@ -87,8 +87,8 @@ pub(super) fn bisect(mut low: f64, mut high: f64, decides: impl Fn(f64) -> bool)
     high
 }
 
-/// The least number of tokens at which the closed-form test decides at level `alpha` when the gap is `gap` nat a token;
-/// none for a gap of 0 or one that would need more than 2⁵² tokens.
+/// The least number of tokens at which the closed-form test decides at level `alpha` if the gap is `gap` nat a token.
+/// None for a gap of 0, or if it would take more than 2⁵² tokens.
 pub fn tokens_needed(vocab: usize, gap: f64, alpha: f64) -> Option<usize> {
     let decides = |tokens: usize| ln_tail(tokens, vocab, gap.abs()) <= alpha.ln();
     let (mut low, mut high) = (0usize, 1usize);

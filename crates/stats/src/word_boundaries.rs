@@ -1,19 +1,19 @@
 //! Word borders: where models of different tokenisers meet.
 //!
-//! A **border** is a byte of the text that is a space and whose preceding character exists and is not white space. A
-//! **word** is the stretch between two consecutive borders: it begins with a space, ends with a character that is not
-//! white space, and has no border inside. What precedes the first border, and what follows the last, is in no word.
+//! A **border** is a byte of the text that is a space and follows a character that is not white space. A **word** is
+//! the stretch between two consecutive borders. It begins with a space, ends with a character that is not white space,
+//! and has no border inside. The text before the first border, and the text after the last, belong to no word.
 //!
-//! The event that stands for a word in a model is "the tokens that spell the word, and then a token that begins with a
-//! space", given that the next token begins with a space. For one model the events of two different words exclude each
-//! other, so the probabilities
+//! For a model, the event of a word is "the tokens that spell the word, and then a token that begins with a space",
+//! given that the next token begins with a space. For one model the events of two different words exclude each other,
+//! so the probabilities
 //!
 //! ```text
 //! P(word) = prod p(token) · a(end) / a(start),     a = the model's mass on tokens that begin with a space
 //! ```
 //!
-//! sum to at most 1 over all words: docs/THEORY.md 6, with what is asked of the tokeniser. The factor `a(end)` is what
-//! makes words prefix-free; without it "a" and "ab" would not exclude each other.
+//! sum to at most 1 over all words. docs/THEORY.md 6 has the proof and the conditions on the tokeniser. The factor
+//! `a(end)` makes words prefix-free; without it, "a" and "ab" would not exclude each other.
 
 use crate::token_stats::{TextScores, TokenStats};
 
@@ -35,7 +35,7 @@ pub fn borders(text: &str) -> Vec<usize> {
 pub enum NoProbability {
     /// One of the word's borders lies inside a token of the model.
     Straddled,
-    /// A token of the word, or the one that ends it, was not scored.
+    /// A token of the word, or the token that ends it, was not scored.
     Unscored,
     /// A figure is not finite, or contradicts another.
     NotFinite,
@@ -44,10 +44,10 @@ pub enum NoProbability {
 /// `ln P(word | past)` in nats, or why there is none.
 pub type LnProbability = Result<f64, NoProbability>;
 
-/// By how much, in nats, a token that begins with a space may be likelier than all tokens that do, for rounding.
+/// Rounding may make a token that begins with a space likelier than all such tokens together, by this much, in nats.
 const SPACE_MASS_TOLERANCE: f64 = 0.01;
 
-/// What a word's probability is made of, one a scored token.
+/// The figures from which words get their probabilities, for one scored token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WordFigures {
     /// Surprisal of the token, nats.
@@ -56,20 +56,21 @@ pub struct WordFigures {
     pub ln_space_mass: f64,
 }
 
-/// The figures of every scored token at the inverse temperature `betas[beta]`; none where the index is not one.
+/// The figures of every scored token at the inverse temperature `betas[beta]`; none if there is no such index.
 pub fn word_figures(scores: &TextScores, beta: usize) -> Vec<WordFigures> {
     let figures = |stats: &TokenStats| WordFigures {
         surprisal: stats.surprisal,
         ln_space_mass: stats.ln_space_mass,
     };
-    match beta < scores.betas.len() {
-        true => scores.at(beta).map(figures).collect(),
-        false => Vec::new(),
+    if beta < scores.betas.len() {
+        scores.at(beta).map(figures).collect()
+    } else {
+        Vec::new()
     }
 }
 
-/// `ln P(word | past)` in nats, at most 0, of every word between consecutive `borders`, under one model whose scored
-/// tokens have these figures. One entry a word: one fewer than borders.
+/// `ln P(word | past)`, in nats and at most 0, of every word between consecutive `borders`, under one model whose
+/// scored tokens have these figures. One entry per word, that is, one fewer than borders.
 ///
 /// The tokens that begin at the two borders give `a(start)` and `a(end)`.
 pub fn ln_word_probabilities(scores: &TextScores, figures: &[WordFigures], borders: &[usize]) -> Vec<LnProbability> {
@@ -118,7 +119,7 @@ pub(super) fn token_at(scores: &TextScores, border: usize) -> Option<usize> {
     (begins && previous_ends).then_some(token)
 }
 
-/// The figures of a token of the text, if it was scored.
+/// The figures of a token of the text; none if it was not scored.
 pub(super) fn stats_of(scores: &TextScores, beta: usize, token: usize) -> Option<&TokenStats> {
     let row = token.checked_sub(scores.first_scored)?;
     (beta < scores.betas.len()).then(|| scores.stats.get(row * scores.betas.len() + beta))?
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_border_is_a_space_after_what_is_no_white_space() {
+    fn a_border_is_a_space_after_a_character_that_is_not_white_space() {
         assert_eq!(borders(""), Vec::<usize>::new());
         assert_eq!(borders(" a b"), vec![2]);
         assert_eq!(borders("a  b \n c d "), vec![1, 4, 8, 10]);

@@ -4,7 +4,7 @@
 //! own thread, and this module gives up on a thread that makes no progress for too long. This module also restarts a
 //! transfer that broke off; hf-hub then continues its `.part` file with a Range request.
 
-use super::Patience;
+use super::Timeouts;
 use super::error::SourceError;
 use super::place::{check_space, remove};
 use super::progress::{FetchProgress, Meter};
@@ -104,7 +104,7 @@ impl HubFile<'_> {
         &self,
         label: &str,
         size: Option<u64>,
-        patience: &Patience,
+        timeouts: &Timeouts,
         progress: &dyn FetchProgress,
     ) -> Result<PathBuf, SourceError> {
         let api = ApiBuilder::from_cache(self.cache())
@@ -114,9 +114,9 @@ impl HubFile<'_> {
             .with_retries(0)
             .with_user_agent("whowrote", env!("CARGO_PKG_VERSION"))
             .build()
-            .map_err(|error| self.refusal(error, patience))?;
+            .map_err(|error| self.refusal(error, timeouts))?;
 
-        let metadata = self.metadata(&api, patience)?;
+        let metadata = self.metadata(&api, timeouts)?;
         let announced = metadata.size() as u64;
         if let Some(expected) = size.filter(|&size| size != announced) {
             return Err(SourceError::Size {
@@ -151,7 +151,7 @@ impl HubFile<'_> {
         let mut restarted = false;
         loop {
             let before = length(&part);
-            match self.download(&api, announced, patience, meter.as_mut()) {
+            match self.download(&api, announced, timeouts, meter.as_mut()) {
                 Ok(path) if length(&path) == announced => return Ok(path),
                 Ok(path) => {
                     self.discard(&path);
@@ -191,7 +191,7 @@ impl HubFile<'_> {
         }
     }
 
-    fn metadata(&self, api: &Api, patience: &Patience) -> Result<Metadata, SourceError> {
+    fn metadata(&self, api: &Api, timeouts: &Timeouts) -> Result<Metadata, SourceError> {
         let url = api.repo(self.hub_repo()).url(self.file);
         let (sender, receiver) = channel();
         let api = api.clone();
@@ -199,15 +199,15 @@ impl HubFile<'_> {
             // If the answer comes too late, the receiver is gone.
             let _ = sender.send(api.metadata(&url));
         });
-        match receiver.recv_timeout(patience.connect) {
+        match receiver.recv_timeout(timeouts.connect) {
             Ok(Ok(metadata)) => Ok(metadata),
-            Ok(Err(error)) => Err(self.refusal(error, patience)),
-            Err(RecvTimeoutError::Timeout) => Err(self.unreachable(patience.exhausted(), patience)),
+            Ok(Err(error)) => Err(self.refusal(error, timeouts)),
+            Err(RecvTimeoutError::Timeout) => Err(self.unreachable(timeouts.no_answer(), timeouts)),
             Err(RecvTimeoutError::Disconnected) => Err(self.garbled()),
         }
     }
 
-    fn download(&self, api: &Api, size: u64, patience: &Patience, meter: &mut dyn Meter) -> Result<PathBuf, Broken> {
+    fn download(&self, api: &Api, size: u64, timeouts: &Timeouts, meter: &mut dyn Meter) -> Result<PathBuf, Broken> {
         let (sender, receiver) = channel();
         let watch = Arc::new(Watch::default());
         let (repo, file) = (api.repo(self.hub_repo()), self.file.to_owned());
@@ -233,11 +233,11 @@ impl HubFile<'_> {
             meter.at(bytes);
             if bytes != last.0 {
                 last = (bytes, Instant::now());
-            } else if last.1.elapsed() > patience.stall {
+            } else if last.1.elapsed() > timeouts.stall {
                 // The thread holds hf-hub's lock on the file until the system closes the connection. A second attempt
                 // in this process would only wait for that lock.
                 watch.stop.store(true, Ordering::Relaxed);
-                let reason = format!("nothing arrived for {:.0} s", patience.stall.as_secs_f64());
+                let reason = format!("nothing arrived for {:.0} s", timeouts.stall.as_secs_f64());
                 return Err(Broken::Final(self.cut(&reason)));
             }
         }
@@ -267,11 +267,11 @@ impl HubFile<'_> {
     }
 
     /// The error if the server gives no useful first answer.
-    fn refusal(&self, error: ApiError, patience: &Patience) -> SourceError {
+    fn refusal(&self, error: ApiError, timeouts: &Timeouts) -> SourceError {
         match error {
             ApiError::RequestError(error) => match *error {
                 ureq::Error::StatusCode(code) => self.status(code),
-                error => self.unreachable(error.to_string(), patience),
+                error => self.unreachable(error.to_string(), timeouts),
             },
             error => SourceError::Answer {
                 what: self.describe(),
@@ -309,8 +309,8 @@ impl HubFile<'_> {
         }
     }
 
-    fn unreachable(&self, reason: String, patience: &Patience) -> SourceError {
-        let seconds = patience.connect.as_secs_f64();
+    fn unreachable(&self, reason: String, timeouts: &Timeouts) -> SourceError {
+        let seconds = timeouts.connect.as_secs_f64();
         SourceError::Unreachable {
             what: format!("the hub {}", self.settings.endpoint),
             seconds,

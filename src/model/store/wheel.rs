@@ -3,7 +3,7 @@
 //! pip may only take wheels. It never builds a wheel, so it runs no code of it. This module imports and unpacks
 //! nothing; it only reads the named members.
 
-use super::Patience;
+use super::Timeouts;
 use super::error::SourceError;
 use super::place::Place;
 use super::progress::FetchProgress;
@@ -33,7 +33,7 @@ const START_UP: Duration = Duration::from_secs(60);
 pub(super) struct Wheels<'a> {
     pub(super) python: &'a Path,
     pub(super) members: &'a [WheelMember],
-    pub(super) patience: &'a Patience,
+    pub(super) timeouts: &'a Timeouts,
 }
 
 impl Wheels<'_> {
@@ -142,7 +142,7 @@ impl Wheels<'_> {
             },
             _ => SourceError::io("run", self.python, error),
         })?;
-        let outcome = self.watch(requirement, Reaped(child), tick);
+        let outcome = self.watch(requirement, KillOnDrop(child), tick);
         let _ = fs::remove_dir_all(&scratch);
         outcome?;
         wheel_in(folder).map(|_| ()).ok_or_else(|| SourceError::Pip {
@@ -151,7 +151,7 @@ impl Wheels<'_> {
         })
     }
 
-    fn watch(&self, requirement: &str, mut child: Reaped, tick: &mut dyn FnMut()) -> Result<(), SourceError> {
+    fn watch(&self, requirement: &str, mut child: KillOnDrop, tick: &mut dyn FnMut()) -> Result<(), SourceError> {
         let (sender, receiver) = channel();
         if let Some(stdout) = child.0.stdout.take() {
             forward(stdout, sender.clone());
@@ -161,15 +161,15 @@ impl Wheels<'_> {
         }
         drop(sender);
 
-        let mut talk = Talk {
-            begun: Instant::now(),
+        let mut output = PipOutput {
+            started: Instant::now(),
             asked: None,
             answered: false,
             lines: Vec::new(),
         };
         let status = loop {
             match receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok(line) => talk.hear(line),
+                Ok(line) => output.add(line),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(20)),
             }
@@ -179,32 +179,33 @@ impl Wheels<'_> {
                 Ok(Some(status)) => break status,
                 Err(error) => return Err(SourceError::io("wait for", self.python, error)),
             }
-            let late = match talk.asked {
-                _ if talk.answered => false,
-                Some(since) => since.elapsed() > self.patience.connect,
-                None => talk.begun.elapsed() > START_UP,
+            let late = match output.asked {
+                _ if output.answered => false,
+                Some(since) => since.elapsed() > self.timeouts.connect,
+                None => output.started.elapsed() > START_UP,
             };
             if late {
                 // Dropping the child ends it.
-                return Err(self.unreachable(talk.complaint().unwrap_or_else(|| self.patience.exhausted())));
+                return Err(self.unreachable(output.complaint().unwrap_or_else(|| self.timeouts.no_answer())));
             }
         };
         // A grandchild may hold the pipes open. So read what is in them, but do not wait for their end.
         while let Ok(line) = receiver.recv_timeout(Duration::from_millis(200)) {
-            talk.hear(line);
+            output.add(line);
         }
         if status.success() {
             Ok(())
         } else {
-            Err(self.failure(requirement, &talk))
+            Err(self.failure(requirement, &output))
         }
     }
 
     /// Turns pip's output into an error.
-    fn failure(&self, requirement: &str, talk: &Talk) -> SourceError {
+    fn failure(&self, requirement: &str, output: &PipOutput) -> SourceError {
         let requirement = requirement.to_owned();
         let said = |words: &[&str]| {
-            talk.lines
+            output
+                .lines
                 .iter()
                 .any(|line| words.iter().any(|word| line.contains(word)))
         };
@@ -226,19 +227,19 @@ impl Wheels<'_> {
                 };
             }
         }
-        if let Some(complaint) = talk.complaint().filter(|_| !talk.answered) {
+        if let Some(complaint) = output.complaint().filter(|_| !output.answered) {
             return self.unreachable(complaint);
         }
         if said(&["No matching distribution", "Could not find a version"]) {
             let hint = " on the index that pip uses (`python3 -m pip config list` shows it)".to_owned();
             return SourceError::NotFound { what, hint };
         }
-        let last = talk
+        let last = output
             .lines
             .iter()
             .rev()
             .find(|line| line.starts_with("ERROR"))
-            .or(talk.lines.last());
+            .or(output.lines.last());
         let reason = last.map_or_else(|| "it said nothing".to_owned(), |line| clip(line));
         SourceError::Pip { requirement, reason }
     }
@@ -246,7 +247,7 @@ impl Wheels<'_> {
     fn unreachable(&self, reason: String) -> SourceError {
         SourceError::Unreachable {
             what: INDEX.to_owned(),
-            seconds: self.patience.connect.as_secs_f64(),
+            seconds: self.timeouts.connect.as_secs_f64(),
             reason,
         }
     }
@@ -326,8 +327,8 @@ fn copy_member(
 }
 
 /// What pip has printed so far, and what it means.
-struct Talk {
-    begun: Instant,
+struct PipOutput {
+    started: Instant,
     /// When pip began to wait for the index.
     asked: Option<Instant>,
     /// Whether the index, or a local folder in place of it, has answered.
@@ -335,8 +336,8 @@ struct Talk {
     lines: Vec<String>,
 }
 
-impl Talk {
-    fn hear(&mut self, line: String) {
+impl PipOutput {
+    fn add(&mut self, line: String) {
         let line = line.trim();
         let says = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
         if self.asked.is_none() && says(&["Collecting", "Fetching project page", "Getting page"]) {
@@ -375,9 +376,9 @@ impl Talk {
 }
 
 /// Ends the process when it is dropped.
-struct Reaped(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Reaped {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         if !matches!(self.0.try_wait(), Ok(Some(_))) {
             let _ = self.0.kill();
@@ -436,23 +437,23 @@ mod tests {
 
     #[test]
     fn pips_complaint_is_cut_down_to_its_cause() {
-        let mut talk = Talk {
-            begun: Instant::now(),
+        let mut output = PipOutput {
+            started: Instant::now(),
             asked: None,
             answered: false,
             lines: Vec::new(),
         };
-        assert_eq!(talk.complaint(), None);
-        talk.hear(
+        assert_eq!(output.complaint(), None);
+        output.add(
             "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor\
              .urllib3.connection.HTTPConnection object at 0x7fa35d>: Failed to establish a new connection: [Errno 111] \
              Connection refused')': /simple/seven/"
                 .to_owned(),
         );
         let cause = "Failed to establish a new connection: [Errno 111] Connection refused";
-        assert_eq!(talk.complaint().as_deref(), Some(cause));
-        assert!(!talk.answered);
-        talk.hear("  Fetched page https://x/ as text/html".to_owned());
-        assert!(talk.answered);
+        assert_eq!(output.complaint().as_deref(), Some(cause));
+        assert!(!output.answered);
+        output.add("  Fetched page https://x/ as text/html".to_owned());
+        assert!(output.answered);
     }
 }

@@ -217,7 +217,7 @@ fn a_level_that_no_calibration_reaches_is_told() {
     for (message, name) in told.iter().zip(NAMES) {
         assert!(
             message.contains(&format!(
-                "Nothing can rule out {name} at the level of 0.001: that takes texts as long as this one of 999 documents or prompts"
+                "Nothing can exclude {name} at the level of 0.001. That takes texts as long as this one from 999 documents or prompts"
             )),
             "{message}"
         );

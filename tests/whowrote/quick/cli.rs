@@ -242,7 +242,11 @@ fn each_kind_of_bad_input_has_its_sentence() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let inputs: [(&str, &[u8], &str); 4] = [
         ("empty.txt", b"", "is empty or holds only white space"),
-        ("essay.pdf", b"%PDF-1.7\n", "pdftotext"),
+        (
+            "essay.pdf",
+            b"%PDF-1.7\n",
+            "is not a PDF file, or it is cut off or damaged",
+        ),
         ("photo.jpg", b"\xFF\xD8\xFF\xE0\x00\x10JFIF", "is binary"),
         ("latin1.txt", b"na\xEFve", "iconv"),
     ];

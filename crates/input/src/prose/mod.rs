@@ -11,11 +11,13 @@ mod latex;
 mod lexical;
 mod markdown;
 mod office;
+mod pdf;
 mod plain;
 mod rst;
 
 pub use comments::Language;
 pub use office::OfficeError;
+pub use pdf::PdfError;
 
 use super::{InputError, printable};
 use builder::{Builder, Lines};
@@ -40,6 +42,8 @@ pub enum Markup {
     Docx,
     /// A word processor's file in OpenDocument.
     Odt,
+    /// Pages as they are printed.
+    Pdf,
     /// The comments of a program.
     Comments(Language),
 }
@@ -59,6 +63,7 @@ impl Markup {
             "txt" | "text" => Self::Plain,
             "docx" | "docm" => Self::Docx,
             "odt" | "ott" => Self::Odt,
+            "pdf" => Self::Pdf,
             ending => Self::Comments(Language::of_extension(ending)?),
         })
     }
@@ -90,6 +95,7 @@ impl Markup {
             Self::Plain => "plain",
             Self::Docx => "docx",
             Self::Odt => "odt",
+            Self::Pdf => "pdf",
             Self::Comments(_) => "source",
         }
     }
@@ -101,6 +107,7 @@ impl Markup {
             Self::Html => "tags, scripts, code and the addresses of links",
             Self::Latex => "commands, formulas, code and comments",
             Self::Plain => "nothing",
+            Self::Pdf => "layout, pictures, and what repeats on every page",
             Self::Docx | Self::Odt => "formatting, pictures, headers, footers and deleted text",
             Self::Comments(_) => "everything except comments",
         }
@@ -116,6 +123,7 @@ impl Markup {
             Self::Plain => "plain text",
             Self::Docx => "a word processor's file (DOCX)",
             Self::Odt => "a word processor's file (ODT)",
+            Self::Pdf => "a PDF file",
             Self::Comments(language) => language.name(),
         }
     }
@@ -124,7 +132,7 @@ impl Markup {
 /// Extracts the prose of a file.
 ///
 /// # Errors
-/// When the bytes are not text, or not a valid file of the word processor.
+/// When the bytes are not text, or not a valid file of the word processor or a valid PDF file.
 pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputError> {
     let text = || crate::document::decoded(name, bytes);
     let office = |format| Ok(office::extract(&printable(name), format, bytes)?);
@@ -137,6 +145,7 @@ pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputE
         Markup::Comments(language) => Ok(comments::extract(&text()?, language)),
         Markup::Docx => office(office::OfficeFormat::Docx),
         Markup::Odt => office(office::OfficeFormat::Odt),
+        Markup::Pdf => Ok(pdf::extract(&printable(name), bytes)?),
     }
 }
 
@@ -158,7 +167,7 @@ pub struct Block {
 pub struct Piece {
     /// The range of bytes in [`Block::text`].
     pub span: Range<usize>,
-    /// The line of the file, counted from 1. In a word processor's file, the paragraph.
+    /// The line of the file, counted from 1. In a word processor's file or a PDF file, the paragraph.
     pub line: usize,
 }
 
@@ -181,7 +190,7 @@ pub enum BlockKind {
 pub enum LineUnit {
     /// Lines of a text file.
     Line,
-    /// Paragraphs of a word processor's file, which has no lines.
+    /// Paragraphs of a word processor's file or a PDF file, which has no lines.
     Paragraph,
 }
 

@@ -1,4 +1,4 @@
-//! The calibrations that are compiled in, of the default models and of people.
+//! The built-in calibrations, of the default models and of people.
 
 use super::Calibration;
 
@@ -17,11 +17,11 @@ const BUILT_IN: [(&str, &str); 3] = [
     ),
 ];
 
-/// The calibrations that are compiled in.
+/// The calibrations that are compiled into the program.
 pub fn built_in() -> Vec<Calibration> {
     BUILT_IN
         .iter()
-        // The files are part of the program: a unit test holds that they parse.
+        // The files are part of the program, and a unit test checks that they parse.
         .map(|(name, json)| Calibration::from_json(json, name).expect("the built-in calibrations are valid"))
         .collect()
 }

@@ -1,21 +1,21 @@
 //! A calibration as a file: JSON, with figures in tenths of a nat.
 
 use super::{CalibratedModel, Calibration, Group, KnownText};
-use crate::conformal_scores::{LENGTHS, PASSED_OVER, TextFeatures};
+use crate::conformal_scores::{LENGTHS, SKIPPED_WORDS, TextFeatures};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-/// The version of the file.
+/// The version of the file format.
 const SCHEMA: u32 = 2;
-/// Longer files are no calibration.
+/// A longer file is not a calibration.
 const MAX_BYTES: u64 = 256 << 20;
-/// Units to a nat.
+/// Units per nat.
 const SCALE: f64 = 10.0;
-/// Numbers of [`TextFeatures`].
+/// How many numbers [`TextFeatures`] has.
 const NUMBERS: usize = 4;
-/// No figure of 150 words is greater, in units.
+/// The greatest figure that 150 words can have, in units.
 const GREATEST: u64 = 100_000_000;
 
 /// Why a calibration could not be used.
@@ -29,7 +29,7 @@ pub enum CalibrationError {
         /// What the system said.
         reason: String,
     },
-    /// The file is no calibration.
+    /// The file is not a calibration.
     #[error("{file} is not a calibration that this version can use: {reason}; make it again with `whowrote calibrate`")]
     Malformed {
         /// The file.
@@ -39,7 +39,7 @@ pub enum CalibrationError {
     },
 }
 
-/// What every version of the file has.
+/// The field that every version of the file has.
 #[derive(Deserialize)]
 struct Version {
     schema: u32,
@@ -51,7 +51,9 @@ struct FileForm {
     author: String,
     family: String,
     lengths: Vec<usize>,
-    passed_over: usize,
+    /// How many words at the beginning no score looks at.
+    #[serde(rename = "passed_over")]
+    skipped_words: usize,
     models: Vec<CalibratedModel>,
     groups: Vec<GroupForm>,
 }
@@ -62,43 +64,43 @@ struct GroupForm {
     source: String,
     licence: String,
     date: String,
-    /// What each text is called.
+    /// The name of each text.
     ids: Vec<String>,
-    /// The number of each text's document or prompt; where it is absent, each has its own.
+    /// The number of each text's document or prompt. If absent, each text has its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     documents: Vec<usize>,
-    /// One list a text: for each length that it reaches, for each model, the log-likelihoods `deployed` and `untruncated`
-    /// and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
+    /// One list per text. For each length that it reaches and each model, it has the log-likelihoods `deployed` and
+    /// `untruncated` and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
     texts: Vec<Vec<i64>>,
 }
 
 impl Calibration {
-    /// Reads a calibration from a file; `name` is what messages call it.
+    /// Reads a calibration from a file. Messages call it `name`.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no calibration of this version.
+    /// If the file cannot be read, or is not a calibration of this version.
     pub fn from_file(path: &Path, name: &str) -> Result<Self, CalibrationError> {
         let read_error = |reason: String| CalibrationError::Read {
             file: name.to_owned(),
             reason,
         };
-        // A device or a pipe does not say how long it is.
+        // A device or a pipe has no known length.
         let mut json = String::new();
         let opened = std::fs::File::open(path).map_err(|e| read_error(e.to_string()))?;
         let read = opened.take(MAX_BYTES + 1).read_to_string(&mut json);
         read.map_err(|e| read_error(e.to_string()))?;
         if json.len() as u64 > MAX_BYTES {
             return Err(read_error(format!(
-                "it has more than {MAX_BYTES} bytes, which no calibration has"
+                "it has more than {MAX_BYTES} bytes; no calibration is that long"
             )));
         }
         Self::from_json(&json, name)
     }
 
-    /// Reads a calibration; `name` is what messages call it.
+    /// Reads a calibration. Messages call it `name`.
     ///
     /// # Errors
-    /// When it is no calibration of this version.
+    /// If it is not a calibration of this version.
     pub fn from_json(json: &str, name: &str) -> Result<Self, CalibrationError> {
         let malformed = |reason: String| CalibrationError::Malformed {
             file: name.to_owned(),
@@ -106,11 +108,11 @@ impl Calibration {
         };
         let version: Version = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if version.schema != SCHEMA {
-            return Err(malformed(format!("its schema is {} and not {SCHEMA}", version.schema)));
+            return Err(malformed(format!("its schema is {}, not {SCHEMA}", version.schema)));
         }
         let form: FileForm = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
-        if form.lengths != LENGTHS || form.passed_over != PASSED_OVER {
-            return Err(malformed("it was made for other parts of a text".to_owned()));
+        if form.lengths != LENGTHS || form.skipped_words != SKIPPED_WORDS {
+            return Err(malformed("it was made with other lengths of text".to_owned()));
         }
         if form.models.is_empty() {
             return Err(malformed("it names no model".to_owned()));
@@ -120,21 +122,21 @@ impl Calibration {
             return Err(malformed("it names a model twice".to_owned()));
         }
         if form.groups.is_empty() || form.groups.iter().any(|group| group.texts.is_empty()) {
-            return Err(malformed("it holds no text, or a group without one".to_owned()));
+            return Err(malformed("it has no texts, or a group without texts".to_owned()));
         }
         let width = NUMBERS * form.models.len();
         let text = |numbers: Vec<i64>| -> Result<Vec<Vec<TextFeatures>>, CalibrationError> {
             let reached = numbers.len() / width;
             if !numbers.len().is_multiple_of(width) || reached > LENGTHS.len() {
                 return Err(malformed(
-                    "the number of figures of a text does not fit its models".to_owned(),
+                    "a text's number of figures does not fit the models".to_owned(),
                 ));
             }
             let spread = |numbers: &[i64]| numbers.iter().any(|number| number.is_negative());
             if numbers.iter().any(|number| number.unsigned_abs() > GREATEST)
                 || numbers.chunks_exact(NUMBERS).any(|features| spread(&features[2..]))
             {
-                return Err(malformed("a text has figures that no text can have".to_owned()));
+                return Err(malformed("a text has impossible figures".to_owned()));
             }
             let features = |numbers: &[i64]| TextFeatures {
                 deployed: numbers[0] as f64 / SCALE,
@@ -149,14 +151,17 @@ impl Calibration {
         };
         let group = |form: GroupForm| -> Result<Group, CalibrationError> {
             if form.ids.len() != form.texts.len() {
-                return Err(malformed("a group has not as many names as texts".to_owned()));
+                return Err(malformed("a group has more or fewer names than texts".to_owned()));
             }
-            let documents = match form.documents.is_empty() {
-                true => (0..form.ids.len()).collect(),
-                false => form.documents,
+            let documents = if form.documents.is_empty() {
+                (0..form.ids.len()).collect()
+            } else {
+                form.documents
             };
             if documents.len() != form.ids.len() {
-                return Err(malformed("a group has not as many documents as texts".to_owned()));
+                return Err(malformed(
+                    "a group has more or fewer document numbers than texts".to_owned(),
+                ));
             }
             let texts = form.ids.into_iter().zip(documents).zip(form.texts);
             Ok(Group {
@@ -183,7 +188,7 @@ impl Calibration {
         })
     }
 
-    /// The file's text, one line a group.
+    /// The file's text, one line per group.
     pub fn to_json(&self) -> String {
         let text = |text: &KnownText| -> Vec<i64> {
             let features = text.features.iter().flatten();
@@ -192,9 +197,10 @@ impl Calibration {
         };
         let documents = |group: &Group| -> Vec<usize> {
             let numbers = group.texts.iter().map(|text| text.document);
-            match numbers.clone().eq(0..group.texts.len()) {
-                true => Vec::new(),
-                false => numbers.collect(),
+            if numbers.clone().eq(0..group.texts.len()) {
+                Vec::new()
+            } else {
+                numbers.collect()
             }
         };
         let form = FileForm {
@@ -202,7 +208,7 @@ impl Calibration {
             author: self.author.clone(),
             family: self.family.clone(),
             lengths: LENGTHS.to_vec(),
-            passed_over: PASSED_OVER,
+            skipped_words: SKIPPED_WORDS,
             models: self.models.clone(),
             groups: Vec::new(),
         };
@@ -289,9 +295,9 @@ mod tests {
             prop_assert_eq!(read, calibration);
         }
 
-        /// Whatever a file holds, it is read or refused.
+        /// A file is read or refused, whatever it holds.
         #[test]
-        fn damaged_files_are_refused_in_words(calibration in calibration(), at: prop::sample::Index, with: u8) {
+        fn damaged_files_are_refused_with_their_name(calibration in calibration(), at: prop::sample::Index, with: u8) {
             let mut bytes = calibration.to_json().into_bytes();
             let at = at.index(bytes.len());
             bytes[at] = with;
@@ -304,42 +310,44 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_does_not_fit_is_told_why() {
-        let json = |schema: u32, passed_over: usize, ids: &str, texts: &str| {
+    fn a_file_that_does_not_fit_is_refused_with_the_reason() {
+        let json = |schema: u32, skipped_words: usize, ids: &str, texts: &str| {
             format!(
-                r#"{{"schema":{schema},"author":"human","family":"deployed","lengths":{LENGTHS:?},"passed_over":{passed_over},
-                "models":[{{"name":"m","sha256":""}}],
+                r#"{{"schema":{schema},"author":"human","family":"deployed","lengths":{LENGTHS:?},
+                "passed_over":{skipped_words},"models":[{{"name":"m","sha256":""}}],
                 "groups":[{{"name":"","source":"","licence":"","date":"","ids":{ids},"texts":{texts}}}]}}"#
             )
         };
         let error = |json: String| Calibration::from_json(&json, "it").unwrap_err().to_string();
-        assert!(Calibration::from_json(&json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]"), "it").is_ok());
+        assert!(Calibration::from_json(&json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, "[[1,2,3,4]]"), "it").is_ok());
         let documents = |numbers: &str| {
-            let text = json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4]]");
+            let text = json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, "[[1,2,3,4]]");
             text.replace(r#""texts""#, &format!(r#""documents":{numbers},"texts""#))
         };
         assert_eq!(
             Calibration::from_json(&documents("[7]"), "it").unwrap().groups[0].texts[0].document,
             7
         );
-        assert!(error(documents("[7,8]")).contains("not as many documents"));
-        assert!(error(json(1, PASSED_OVER, "[]", "[]")).contains("its schema is 1"));
-        assert!(error(json(SCHEMA, 9, "[]", "[]")).contains("other parts of a text"));
-        assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[[1,2,3,4]]")).contains("not as many names"));
-        assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3]]")).contains("does not fit its models"));
-        assert!(error(json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{:?}]", vec![1; 40]))).contains("does not fit"));
+        assert!(error(documents("[7,8]")).contains("fewer document numbers than texts"));
+        assert!(error(json(1, SKIPPED_WORDS, "[]", "[]")).contains("its schema is 1"));
+        assert!(error(json(SCHEMA, 9, "[]", "[]")).contains("other lengths of text"));
+        assert!(error(json(SCHEMA, SKIPPED_WORDS, "[]", "[[1,2,3,4]]")).contains("fewer names than texts"));
+        assert!(error(json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, "[[1,2,3]]")).contains("does not fit the models"));
+        assert!(
+            error(json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, &format!("[{:?}]", vec![1; 40]))).contains("does not fit")
+        );
         assert!(error("{}".to_owned()).contains("make it again"));
-        assert!(error(json(SCHEMA, PASSED_OVER, "[]", "[]")).contains("a group without one"));
+        assert!(error(json(SCHEMA, SKIPPED_WORDS, "[]", "[]")).contains("a group without texts"));
         for figures in [
             "[1,2,3,-4]",
             "[1,2,-3,4]",
             "[-9000000000,2,3,4]",
             "[1,9223372036854775807,3,4]",
         ] {
-            let text = json(SCHEMA, PASSED_OVER, r#"["a"]"#, &format!("[{figures}]"));
-            assert!(error(text).contains("no text can have"), "{figures}");
+            let text = json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, &format!("[{figures}]"));
+            assert!(error(text).contains("impossible figures"), "{figures}");
         }
-        let twice = json(SCHEMA, PASSED_OVER, r#"["a"]"#, "[[1,2,3,4,1,2,3,4]]");
+        let twice = json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, "[[1,2,3,4,1,2,3,4]]");
         let model = r#"{"name":"m","sha256":""}"#;
         let twice = twice.replace(model, &format!("{model},{model}"));
         assert!(error(twice).contains("names a model twice"));

@@ -1,8 +1,9 @@
-//! Calibrations: what texts of known authors scored, so that a text of an unknown author can be held against them.
+//! Calibrations: features of texts by known authors, for comparison with a text by an unknown author.
 //!
-//! A calibration holds no text: for each text and each length of [`LENGTHS`] the [`TextFeatures`] under every model
-//! that scored it. Scores of any subset of these models are made from it when it is used, by the functions that make
-//! the score of the text at hand. It is written by `whowrote calibrate`; those of the default models are compiled in.
+//! A calibration holds no text. For each text and each length of [`LENGTHS`] it holds the [`TextFeatures`] under every
+//! model that scored the text. When it is used, the functions that score the text at hand compute scores from these
+//! features, for any subset of the models. `whowrote calibrate` writes calibrations; those of the default models are
+//! compiled in.
 
 mod built_in;
 mod file;
@@ -16,45 +17,46 @@ use crate::discriminant::{Discriminant, Moments};
 use crate::e_bh::together;
 use serde::{Deserialize, Serialize};
 
-/// The author that a calibration of people's texts is for.
+/// The author of a calibration of human-written texts.
 pub const HUMAN: &str = "human";
 
-/// Groups with texts of a length in fewer documents say nothing at that length: with 19 the least p-value is 0.05.
+/// A group with texts of a length in fewer documents is not used at that length: with 19 documents the least p-value is
+/// 0.05.
 pub const LEAST_DOCUMENTS: usize = 19;
 
-/// The least conformal p-value among texts of so many documents.
+/// The least conformal p-value with this many documents.
 pub fn least_p_value(documents: usize) -> f64 {
     1.0 / (documents as f64 + 1.0)
 }
 
-/// In how many documents a group needs texts of a length for its author to be ruled out at a level, at least
-/// [`LEAST_DOCUMENTS`], by [`least_p_value`].
+/// How many documents of a group must have texts of a length for its author to be excluded at a level, by
+/// [`least_p_value`]; at least [`LEAST_DOCUMENTS`].
 pub fn least_documents(alpha: f64) -> usize {
-    // 1/0.05 is 20 and perhaps a rounding error.
+    // 1/0.05 may be 20 and a rounding error.
     let needed = (1.0 / alpha - 1.0 - 1e-9).ceil();
     (needed as usize).max(LEAST_DOCUMENTS)
 }
 
-/// A model whose accounts of texts a calibration holds.
+/// A model whose features of texts a calibration holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalibratedModel {
     /// The model's name.
     pub name: String,
     /// SHA-256 of its file, lower-case hexadecimal.
     pub sha256: String,
-    /// What it was taken to have been asked; none for a model that holds no conversations.
+    /// What the model is assumed to have been asked; none for a model that does not hold conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
 }
 
-/// Texts of one kind: a genre of people's texts, or one way of sampling from a model.
+/// Texts of one kind: a genre of human-written texts, or one way of sampling from a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// What the verdict calls it.
+    /// The group's name in verdicts.
     pub name: String,
     /// Where the texts come from.
     pub source: String,
-    /// The licence that they came under.
+    /// The licence of the texts.
     pub licence: String,
     /// When they were written.
     pub date: String,
@@ -62,23 +64,24 @@ pub struct Group {
     pub texts: Vec<KnownText>,
 }
 
-/// A text whose author is known: its figures, without a word of it.
+/// A text whose author is known: its figures, without any of its words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownText {
-    /// What it is called where it comes from.
+    /// The text's name at its source.
     pub id: String,
-    /// The number, within its group, of the document that it stands in or the prompt that it answers: texts of one are alike.
+    /// The number, within its group, of the document that it comes from or the prompt that it answers. Texts with one
+    /// number resemble each other.
     pub document: usize,
-    /// For each of [`LENGTHS`] that it reaches, the accounts of the calibration's models.
+    /// For each of [`LENGTHS`] that it reaches, its features under the calibration's models.
     pub features: Vec<Vec<TextFeatures>>,
 }
 
-/// Scores of texts whose author is known.
+/// Features of texts whose author is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// The name of the author who wrote all of the texts; [`HUMAN`] for people.
+    /// The author of all of the texts; [`HUMAN`] for people.
     pub author: String,
-    /// The name of the family of decodings under which the models' accounts were made.
+    /// The name of the family of decodings under which the features were computed.
     pub family: String,
     /// The models that scored the texts.
     pub models: Vec<CalibratedModel>,
@@ -86,39 +89,39 @@ pub struct Calibration {
     pub groups: Vec<Group>,
 }
 
-/// What a calibration says of one text.
+/// What a calibration says about one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conformal {
-    /// The greatest of the groups' p-values.
+    /// The largest of the groups' p-values.
     pub p_value: f64,
-    /// Whether the text is held against the texts of all other authors too.
+    /// Whether the text is also compared with the texts of all other authors.
     pub compared: bool,
-    /// The text's score in the group that comes nearest; low scores speak against the author. Where it is held against the other
-    /// authors' texts, how much likelier it is the author's than one of theirs, nats; else standard deviations of the text's
-    /// surprisal.
+    /// The text's score in the nearest group; low scores are evidence against the author. If the text is compared with
+    /// the other authors' texts, it is how much likelier the text is the author's than one of theirs, nats. Otherwise
+    /// it is in standard deviations of the text's surprisal.
     pub score: f64,
-    /// By this score alone the author is ruled out below this; minus infinity where no score would do.
+    /// By this score alone, the author is excluded below this; minus infinity if no score is low enough.
     pub threshold: f64,
-    /// The words that the text was cut to.
+    /// The number of words that the text was cut to.
     pub words: usize,
-    /// The calibration texts of that length, all groups together.
+    /// The number of calibration texts of that length, over all groups.
     pub texts: usize,
-    /// The documents that they stand in, or prompts that they answer, in the group that has fewest.
+    /// The number of documents (or prompts) of that length in the smallest group.
     pub fewest: usize,
-    /// The name of the group that comes nearest to the text.
+    /// The name of the group nearest to the text.
     pub group: String,
 }
 
 impl Calibration {
-    /// Which of these models scored the calibration's texts: the index of each that did, and where it stands in
-    /// [`Self::models`]. A model of the same name with another file, or asked something else, is another model.
+    /// The models that scored the calibration's texts: for each, its index here and its index in [`Self::models`]. A
+    /// model with the same name but another file, or another request, is another model.
     pub fn shared(&self, models: &[CalibratedModel]) -> Vec<(usize, usize)> {
         let column = |wanted: &CalibratedModel| self.models.iter().position(|model| model == wanted);
         let columns = models.iter().enumerate();
         columns.filter_map(|(i, model)| Some((i, column(model)?))).collect()
     }
 
-    /// The same without all groups but one; none where it has no such group.
+    /// The calibration with one group only; none if it has no such group.
     pub fn only(&self, group: &str) -> Option<Self> {
         let group = self.groups.iter().find(|known| known.name == group)?;
         Some(Self {
@@ -129,9 +132,9 @@ impl Calibration {
         })
     }
 
-    /// The index into [`LENGTHS`] of the length, of those that a text reaches, at which the least p-value is as near to this level as
-    /// can be ([`together`]); the greatest of several. None where every length has a group with texts of fewer than
-    /// [`LEAST_DOCUMENTS`].
+    /// The index into [`LENGTHS`] of the length at which a text is compared. Among the lengths that the text reaches,
+    /// it is the one whose least p-value comes nearest to this level ([`together`]), and the longest of several. None
+    /// if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
     pub fn length_class(&self, reached: usize, level: f64) -> Option<usize> {
         let mut nearest = None;
         for class in (0..reached.min(LENGTHS.len())).rev() {
@@ -143,7 +146,7 @@ impl Calibration {
             if nearest.is_none_or(|(_, least)| needed < least) {
                 nearest = Some((class, needed));
             }
-            // Every text that is judged comes here, and counting documents takes time: none is nearer.
+            // Every text that is judged comes here, and counting documents takes time. No other length is nearer.
             if needed == 1 {
                 break;
             }
@@ -151,27 +154,28 @@ impl Calibration {
         nearest.map(|(class, _)| class)
     }
 
-    /// The documents with texts of a length in the group that has fewest of them.
+    /// The number of documents with texts of a length, in the group that has fewest.
     pub fn fewest(&self, class: usize) -> usize {
         let reaching = self.groups.iter().map(|group| group.documents(class).count());
         reaching.min().unwrap_or(0)
     }
 
-    /// The accounts of all texts of a length, whatever their group.
+    /// The features of all texts of a length, in all groups.
     pub fn features_at(&self, class: usize) -> impl Iterator<Item = &Vec<TextFeatures>> {
         let texts = self.groups.iter().flat_map(|group| &group.texts);
         texts.filter_map(move |text| text.features.get(class))
     }
 
-    /// The conformal p-value of a text, given the accounts of the models in `columns` at every length that it reaches,
-    /// in the order of `columns`. None where the text is shorter than every length that the groups cover.
+    /// The conformal p-value of a text, given its features under the models in `columns`, in that order, at every
+    /// length that it reaches. None if the text is shorter than every length that the groups cover.
     ///
-    /// `own` is the author's place in `columns`; none for people. `others` are all other authors that come into question,
-    /// read by the same models: the text's score is how much likelier it is one of the author's than one of theirs
-    /// ([`Discriminant`]). Where it is not known how all of them write, it has two scores that need no texts of theirs
-    /// ([`own_scores`], [`human_scores`]). Which of the two it is depends on the length of the text, and on nothing else of it.
+    /// `own` is the author's index in `columns`; none for people. `others` are all other possible authors, read by the
+    /// same models. The text's score is then how much likelier the text is the author's than one of theirs
+    /// ([`Discriminant`]). If some other author has no such texts, the text has two scores that need no texts by others
+    /// ([`own_scores`], [`human_scores`]). Nothing about the text but its length decides between the two kinds of
+    /// score.
     ///
-    /// The length that is compared is [`Self::length_class`] at `of_length`; the threshold is that of `level`.
+    /// [`Self::length_class`] at `of_length` chooses the length that is compared. The threshold is for `level`.
     pub fn judge(
         &self,
         columns: &[usize],
@@ -190,9 +194,9 @@ impl Calibration {
             Some(rivals) => rivals.judge(i, &documents[i], text, level),
             None => by_fixed_scores(&groups[i], &documents[i], text, own, level),
         };
-        let judged: Vec<GroupJudged> = (0..groups.len()).map(of_group).collect();
+        let judged: Vec<GroupResult> = (0..groups.len()).map(of_group).collect();
         let p_values: Vec<f64> = judged.iter().map(|judged| judged.p_value).collect();
-        let (p_value, nearest) = conformal::greatest(&p_values);
+        let (p_value, nearest) = conformal::largest_p_value(&p_values);
         let nearest = nearest?;
         Some(Conformal {
             p_value,
@@ -207,23 +211,23 @@ impl Calibration {
     }
 }
 
-/// Another author who comes into question, as the same models read its texts.
+/// Another possible author, as the same models read its texts.
 #[derive(Clone, Debug)]
 pub struct OtherAuthor<'a> {
     /// The author's texts.
     pub calibration: &'a Calibration,
-    /// Where the models that are compared stand among [`Calibration::models`], in the order in which the text's accounts come.
+    /// The index in [`Calibration::models`] of each model that is compared, in the order of the text's features.
     pub columns: Vec<usize>,
 }
 
-/// What one group says of a text.
-struct GroupJudged {
+/// What one group says about a text.
+struct GroupResult {
     p_value: f64,
     score: f64,
     threshold: f64,
 }
 
-/// The figures of an author's texts, by group, and the moments of all other authors'.
+/// The figures of an author's texts, by group, and the moments of the texts of all other authors.
 struct Rivals {
     groups: Vec<Vec<Vec<f64>>>,
     moments: Vec<Moments>,
@@ -231,7 +235,7 @@ struct Rivals {
 }
 
 impl Rivals {
-    /// None where there is no other author, or one without texts of the length.
+    /// None if there is no other author, or one of them has no texts of the length.
     fn new(class: usize, groups: &[Vec<Vec<TextFeatures>>], others: &[OtherAuthor]) -> Option<Self> {
         let rows = |texts: &Vec<Vec<TextFeatures>>| texts.iter().map(|text| feature_vector(text)).collect::<Vec<_>>();
         let moments = |other: &OtherAuthor| {
@@ -249,19 +253,20 @@ impl Rivals {
         })
     }
 
-    /// Takes the text for one of this group, fits all authors, and asks how many of the group's texts are as little like the
-    /// author's as the text is. The fit looks at all of them alike, which makes the p-value exact where each stands in a document of its own.
-    fn judge(&self, group: usize, documents: &Documents, text: &[TextFeatures], level: f64) -> GroupJudged {
+    /// Adds the text to this group, fits all authors, and counts how many of the group's texts are as untypical of the
+    /// author as the text is. The fit treats all of them in the same way, so the p-value is exact if each text has its
+    /// own document.
+    fn judge(&self, group: usize, documents: &Documents, text: &[TextFeatures], level: f64) -> GroupResult {
         let text = feature_vector(text);
         let mut own = self.moments.clone();
         own[group] = own[group].with(&text);
         let authors: Vec<Vec<Moments>> = [own].into_iter().chain(self.others.iter().cloned()).collect();
         let fitted = Discriminant::new(&authors);
-        // Figures that cannot be compared speak against nobody.
+        // Figures that cannot be compared are evidence against nobody.
         let score = |row: &Vec<f64>| fitted.as_ref().map_or(f64::NAN, |fitted| fitted.ln_odds(0, row));
         let known: Vec<f64> = self.groups[group].iter().map(score).collect();
         let score = score(&text);
-        GroupJudged {
+        GroupResult {
             p_value: conformal::p_of_low(&known, documents, score),
             score,
             threshold: conformal::threshold_of_low(&known, documents, level),
@@ -269,14 +274,14 @@ impl Rivals {
     }
 }
 
-/// The p-value by scores that need no other author's texts.
+/// The p-value from scores that need no texts by other authors.
 fn by_fixed_scores(
     group: &[Vec<TextFeatures>],
     documents: &Documents,
     text: &[TextFeatures],
     own: Option<usize>,
     level: f64,
-) -> GroupJudged {
+) -> GroupResult {
     let mut texts = group.to_vec();
     texts.push(text.to_vec());
     let scores = match own {
@@ -288,7 +293,7 @@ fn by_fixed_scores(
         Some((score, known)) => (*score, known),
         None => (f64::NAN, [].as_slice()),
     };
-    GroupJudged {
+    GroupResult {
         p_value,
         score,
         threshold: conformal::threshold_of_low(known, documents, level),
@@ -307,7 +312,7 @@ impl Group {
         Documents::new(&reaching.map(|text| text.document).collect::<Vec<_>>())
     }
 
-    /// What the models in `columns` make of the texts that reach a length.
+    /// The features, under the models in `columns`, of the texts that reach a length.
     fn at(&self, class: usize, columns: &[usize]) -> Vec<Vec<TextFeatures>> {
         let reaching = self.texts.iter().filter_map(|text| text.features.get(class));
         reaching
@@ -323,7 +328,7 @@ mod tests {
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
-    /// A text of 20 words as one model sees it, from three numbers about 0.
+    /// A text of 20 words as one model sees it, from three numbers near 0.
     fn text(numbers: [f64; 3]) -> Vec<Vec<TextFeatures>> {
         let [likelihood, entropy, varentropy] = numbers;
         let features = TextFeatures {
@@ -360,7 +365,7 @@ mod tests {
         }
     }
 
-    /// Numbers that are not normal, and lie the higher the greater `shift`.
+    /// Numbers that are not normal, and higher for a greater `shift`.
     fn numbers(shift: f64, rng: &mut StdRng) -> [f64; 3] {
         [(); 3].map(|()| shift - 0.5 * (1.0 - rng.random::<f64>()).ln() - 0.5)
     }
@@ -388,11 +393,11 @@ mod tests {
         assert!(like_own.compared && like_own.p_value > 0.2 && like_own.score > like_own.threshold);
         assert_eq!((like_own.texts, like_own.words), (100, 20));
         let like_other = judge([3.0, 2.9, 3.1], &others);
-        // Less like its own than any of its texts.
+        // Less typical of the author than any of its texts.
         assert_eq!(like_other.p_value, 1.0 / 41.0);
         assert!(like_other.score < 0.0 && like_other.score < like_other.threshold);
         assert!(!judge([0.1, 0.0, 0.1], &[]).compared);
-        // An author without texts of the length, which nobody is held against.
+        // An author without texts of this length cannot be compared.
         let silent = calibration("silent", vec![vec![Vec::new()]]);
         assert!(!judge([0.1, 0.0, 0.1], &[others[0].clone(), known(&silent)[0].clone()]).compared);
     }
@@ -422,19 +427,19 @@ mod tests {
         assert_eq!(known.length_class(6, 0.05), Some(5));
         assert_eq!(known.length_class(9, 0.02), Some(4));
         assert_eq!(known.length_class(9, 0.01), Some(1));
-        // Texts of 130 documents at 30 words cannot tell either, and come nearest.
+        // Texts of 130 documents at 30 words cannot reach this level either, but come nearest.
         assert_eq!(known.length_class(9, 0.001), Some(1));
         assert_eq!(known.length_class(0, 0.05), None);
         assert_eq!([0.05, 0.01, 0.5, 0.03].map(least_documents), [19, 99, 19, 33]);
     }
 
-    /// Few texts and a fit to them: were the text at hand not one of those that are fitted, it would look odd too often.
+    /// With few texts in the fit, the text at hand would look odd too often if the fit left it out.
     #[test]
     fn a_text_by_the_author_is_ruled_out_no_more_often_than_alpha() {
         const RUNS: u64 = 4_000;
         let mut rng = StdRng::seed_from_u64(7);
         let other = calibration("other", vec![texts(0.5, 30, &mut rng)]);
-        let ruled_out = (0..RUNS).filter(|_| {
+        let excluded = (0..RUNS).filter(|_| {
             let own = calibration("own", vec![texts(0.0, 19, &mut rng)]);
             let judged = text(numbers(0.0, &mut rng));
             own.judge(&[0], &judged, Some(0), &known(&other), 0.05, 0.05)
@@ -442,15 +447,15 @@ mod tests {
                 .p_value
                 <= 0.05
         });
-        let ruled_out = ruled_out.count() as u64;
-        let (low, high) = clopper_pearson(ruled_out, RUNS, 0.999);
-        println!("{ruled_out} of {RUNS} ruled out at 0.05, {low:.4} to {high:.4}");
-        assert!(low <= 0.05 && high >= 0.04, "{ruled_out}");
+        let excluded = excluded.count() as u64;
+        let (low, high) = clopper_pearson(excluded, RUNS, 0.999);
+        println!("{excluded} of {RUNS} excluded at 0.05, {low:.4} to {high:.4}");
+        assert!(low <= 0.05 && high >= 0.04, "{excluded}");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
-        /// Exactness without a distribution: whichever of n + 1 texts is the one at hand, at most a share alpha of them
+        /// Exactness without a distribution: over all choices of the text at hand out of n + 1, at most a share alpha
         /// has a p-value of at most alpha.
         #[test]
         fn with_a_fit_p_is_exact_over_all_places(
@@ -460,7 +465,7 @@ mod tests {
             let mut rng = StdRng::seed_from_u64(seed);
             let other = calibration("other", vec![texts(1.0, 9, &mut rng), texts(-1.0, 5, &mut rng)]);
             let all: Vec<_> = numbers.iter().map(|&numbers| text(numbers)).collect();
-            let ruled_out = (0..all.len()).filter(|&i| {
+            let excluded = (0..all.len()).filter(|&i| {
                 let mut rest = all.clone();
                 let judged = rest.remove(i);
                 let own = calibration("own", vec![rest]);
@@ -468,7 +473,7 @@ mod tests {
                 assert!(found.compared);
                 found.p_value <= alpha
             });
-            prop_assert!(ruled_out.count() as f64 <= alpha * all.len() as f64);
+            prop_assert!(excluded.count() as f64 <= alpha * all.len() as f64);
         }
     }
 }

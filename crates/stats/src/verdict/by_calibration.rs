@@ -1,13 +1,13 @@
-//! Evidence from texts of known authors: conformal p-values (docs/THEORY.md 11 and 12).
+//! Evidence from texts by known authors: conformal p-values (docs/THEORY.md 11 and 12).
 
 use super::caveats::Outside;
-use super::decide::{Case, Judged};
+use super::decide::{DecisionContext, TestedHypothesis};
 use super::hypothesis::{Basis, CalibrationFigures, Candidate, Evidence, Test};
 use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_documents, least_p_value};
 use crate::conformal_scores::TextFeatures;
 use crate::sampling_params::SamplingFamily;
 
-/// A calibration, and the readers of the text that it knows.
+/// A calibration, and the readers of the text that it also has.
 struct Calibrated<'a> {
     calibration: &'a Calibration,
     /// The index of each among the readers, and among the calibration's models.
@@ -15,7 +15,7 @@ struct Calibrated<'a> {
 }
 
 impl Calibrated<'_> {
-    /// The index of a reader among the shared ones.
+    /// The index of a reader among the shared readers.
     fn place(&self, reader: usize) -> Option<usize> {
         self.shared.iter().position(|(known, _)| *known == reader)
     }
@@ -26,8 +26,8 @@ impl Calibrated<'_> {
     }
 }
 
-impl<'a> Case<'a> {
-    /// The calibrations for this family of the first of these names, then those of the next.
+impl<'a> DecisionContext<'a> {
+    /// The calibrations for this family: first those of the first name, then those of the next.
     fn calibrations(&self, names: &[&str], family: &str) -> Vec<&'a Calibration> {
         let calibrations: &'a [Calibration] = &self.settings.calibrations;
         let of = |name: &str| {
@@ -37,8 +37,8 @@ impl<'a> Case<'a> {
         names.iter().flat_map(|name| of(name)).collect()
     }
 
-    /// The first calibration for one of these names and this family that knows the author's own model (`own`), or any
-    /// reader if there is none. Readers that it does not know have no part in the scores: which ones these are does not
+    /// The first calibration for one of these names and this family that has the author's own model (`own`), or any
+    /// reader if `own` is none. Readers that it does not have are left out of the scores. Which ones these are does not
     /// depend on the text.
     fn calibration(&self, names: &[&str], family: &SamplingFamily, own: Option<usize>) -> Option<Calibrated<'a>> {
         let fitting = self.calibrations(names, &family.to_string()).into_iter();
@@ -57,8 +57,8 @@ impl<'a> Case<'a> {
         self.observation.reader(&candidate.model)
     }
 
-    /// Whether the text lies outside the range of all calibrations together: it is easier, or harder, to predict for one
-    /// of the models than each of their texts. Among n + 1 exchangeable texts, at most two are.
+    /// Why the text lies outside the range of all calibrations together: it is easier, or harder, to predict for one of
+    /// the models than all of their texts. Among n + 1 exchangeable texts, at most two are.
     pub(super) fn out_of_range(&self) -> Option<Outside> {
         let settings = self.settings;
         let of_models = self
@@ -100,17 +100,17 @@ impl<'a> Case<'a> {
         None
     }
 
-    /// Ranks the text's score among those of the author's own texts under this family: the texts of the reader `own`, or
-    /// human-written ones if there is none.
+    /// Ranks the text's score among the scores of the author's own texts under this family: texts of the reader `own`,
+    /// or human-written texts if `own` is none.
     pub(super) fn by_calibration(
         &self,
         names: &[&str],
         family: &SamplingFamily,
         own: Option<usize>,
-        judged: &mut Judged,
+        tested: &mut TestedHypothesis,
     ) {
         let Some(found) = self.calibration(names, family, own) else {
-            judged.uncalibrated = true;
+            tested.uncalibrated = true;
             return;
         };
         if self.outside.is_some() {
@@ -125,16 +125,16 @@ impl<'a> Case<'a> {
             .collect();
         let others = self.others_known(&found).unwrap_or_default();
         let own = own.and_then(|own| found.place(own));
-        let level = self.settings.level(&judged.hypothesis.author);
-        let of_length = self.settings.level_of_length(&judged.hypothesis.author);
+        let level = self.settings.level(&tested.hypothesis.author);
+        let of_length = self.settings.level_of_length(&tested.hypothesis.author);
         let Some(found) = found.calibration.judge(&columns, &text, own, &others, level, of_length) else {
-            // A text of fewer words than any calibration has is said to be too short elsewhere.
-            judged.too_few_known = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
+            // If the text has fewer words than any calibration text, another caveat says that it is too short.
+            tested.fewest_documents = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
             return;
         };
-        judged.too_few_known = Some(found.fewest).filter(|&fewest| fewest < least_documents(level));
+        tested.fewest_documents = Some(found.fewest).filter(|&fewest| fewest < least_documents(level));
         let against = if found.compared { others.as_slice() } else { &[] };
-        let hypothesis = &mut judged.hypothesis;
+        let hypothesis = &mut tested.hypothesis;
         hypothesis.basis = Basis::Calibration;
         hypothesis.p_value = Some(found.p_value);
         hypothesis.retained = found.p_value > level;
@@ -154,8 +154,8 @@ impl<'a> Case<'a> {
         });
     }
 
-    /// All authors but the one of a calibration, as the models that it shares with this text read them; none if one of the
-    /// authors has no calibration by all of these models under the same family.
+    /// All authors except the author of this calibration, as read by the models that the calibration and this text
+    /// share. None if an author has no calibration that covers all of these models under the same family.
     fn others_known(&self, of: &Calibrated) -> Option<Vec<OtherAuthor<'a>>> {
         let models: Vec<&CalibratedModel> = of
             .shared

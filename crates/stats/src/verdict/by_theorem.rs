@@ -1,6 +1,7 @@
-//! Evidence by theorems, which need the prompt: entropy gap, cross-entropy and likelihood ratio (docs/THEORY.md 4 to 10).
+//! Evidence from theorems, which need the prompt: entropy gap, cross-entropy and likelihood ratio (docs/THEORY.md 4 to
+//! 10).
 
-use super::decide::{Case, Judged};
+use super::decide::{DecisionContext, TestedHypothesis};
 use super::hypothesis::{Basis, Candidate, Evidence, Test};
 use super::observation::Prompted;
 use crate::composite_likelihood_ratio::composite_likelihood_ratio;
@@ -8,17 +9,17 @@ use crate::likelihood_ratio::{RatioUnit, RatioVoid, Scored, likelihood_ratio};
 use crate::token_stats::{CrossScores, TextScores};
 use crate::{cross_entropy, entropy_gap, ln_average, ln_union, p_value, rejects};
 
-impl<'a> Case<'a> {
-    /// The tests whose error a theorem bounds, the prompt being known.
-    pub(super) fn by_theorem(&self, prompted: Prompted<'a>, candidate: &Candidate, judged: &mut Judged) {
+impl<'a> DecisionContext<'a> {
+    /// The tests whose error a theorem bounds if the prompt is known.
+    pub(super) fn by_theorem(&self, prompted: Prompted<'a>, candidate: &Candidate, tested: &mut TestedHypothesis) {
         let Some(own) = prompted.scores.get(&candidate.model) else {
             return;
         };
-        judged.hypothesis.basis = Basis::Prompt;
-        judged.hypothesis.p_value = Some(1.0);
-        // The gap is tested at one temperature without truncation; other hypotheses have the ratio alone.
+        tested.hypothesis.basis = Basis::Prompt;
+        tested.hypothesis.p_value = Some(1.0);
+        // The entropy gap needs one temperature without truncation. Other hypotheses have the likelihood ratio only.
         let beta = candidate.untruncated_beta().and_then(|beta| own.beta_index(beta));
-        // So is the cross-entropy, against each model of the same vocabulary.
+        // So does the cross-entropy, which is tested against each model of the same vocabulary.
         let mut tests: Vec<(Test, Option<(&CrossScores, &Candidate)>)> = Vec::new();
         for &test in &self.settings.tests {
             match (test, beta) {
@@ -30,7 +31,7 @@ impl<'a> Case<'a> {
                 _ => tests.push((test, None)),
             }
         }
-        // Each of k tests has a k-th of the level.
+        // Each of k tests gets 1/k of the level.
         let level = self.settings.alpha / tests.len().max(1) as f64;
         let mut on_words = false;
         for (test, crossed) in tests {
@@ -54,7 +55,7 @@ impl<'a> Case<'a> {
                         Test::EntropyGapVocab => entropy_gap::vocab(tokens, own.vocab, level),
                         _ => entropy_gap::exact(tokens, level),
                     };
-                    judged.fewest_tokens = judged.fewest_tokens.into_iter().chain(gap.fewest_tokens).min();
+                    tested.fewest_tokens = tested.fewest_tokens.into_iter().chain(gap.fewest_tokens).min();
                     Evidence {
                         test,
                         ln_e_value: gap.ln_e_value,
@@ -82,9 +83,11 @@ impl<'a> Case<'a> {
                         }
                     };
                     on_words |= words;
-                    // With one model there is nothing to compare, and a text of no word is told to be too short.
-                    let told = |reason: &RatioVoid| !matches!(reason, RatioVoid::NoNumerator | RatioVoid::NoOutcome);
-                    judged.ratio_void = void.filter(told);
+                    // With one model there is nothing to compare. If the text has no word, another caveat says that it
+                    // is too short.
+                    let reported =
+                        |reason: &RatioVoid| !matches!(reason, RatioVoid::NoNumerator | RatioVoid::NoOutcome);
+                    tested.ratio_void = void.filter(reported);
                     Evidence {
                         test,
                         ln_e_value,
@@ -97,27 +100,27 @@ impl<'a> Case<'a> {
                 }
                 _ => continue,
             };
-            judged.hypothesis.evidence.push(evidence);
+            tested.hypothesis.evidence.push(evidence);
         }
-        let weighted: Vec<(f64, f64)> = judged.hypothesis.evidence.iter().map(|e| (e.ln_e_value, 1.0)).collect();
+        let weighted: Vec<(f64, f64)> = tested.hypothesis.evidence.iter().map(|e| (e.ln_e_value, 1.0)).collect();
         if weighted.is_empty() {
-            judged.hypothesis.basis = Basis::Untested;
-            judged.hypothesis.p_value = None;
+            tested.hypothesis.basis = Basis::Untested;
+            tested.hypothesis.p_value = None;
             return;
         }
-        // An average of e-values is one only where they stop together: a ratio by words and a gap by tokens do not
+        // The average of e-values is an e-value only if they stop together. A ratio by words and a gap by tokens do not
         // (docs/THEORY.md 9).
         let ln_e = if on_words {
             ln_union(&weighted)
         } else {
             ln_average(&weighted)
         };
-        judged.hypothesis.ln_e_value = Some(ln_e);
-        judged.hypothesis.p_value = Some(p_value(ln_e));
-        judged.hypothesis.retained = !rejects(ln_e, self.settings.alpha);
+        tested.hypothesis.ln_e_value = Some(ln_e);
+        tested.hypothesis.p_value = Some(p_value(ln_e));
+        tested.hypothesis.retained = !rejects(ln_e, self.settings.alpha);
     }
 
-    /// The candidates with another model, each model and decoding once.
+    /// The candidates with another model, one for each model and decoding.
     fn others(&self, candidate: &Candidate) -> Vec<&'a Candidate> {
         let mut others: Vec<&'a Candidate> = Vec::new();
         for other in self.candidates.iter().filter(|other| other.model != candidate.model) {
@@ -131,8 +134,8 @@ impl<'a> Case<'a> {
         others
     }
 
-    /// The models that the candidate's surprisal of the text was compared with, each with a candidate that it stands for.
-    /// Which those are does not depend on the text.
+    /// The models whose surprisal was compared with what the candidate expects, each with a candidate that uses it.
+    /// Which ones these are does not depend on the text.
     fn crossed<'b>(&'b self, candidate: &Candidate, own: &'b TextScores) -> Vec<(&'b CrossScores, &'b Candidate)> {
         let mut crossed: Vec<(&CrossScores, &Candidate)> = Vec::new();
         let Some(beta) = candidate.untruncated_beta() else {
@@ -150,7 +153,7 @@ impl<'a> Case<'a> {
 }
 
 impl<'a> Prompted<'a> {
-    /// A candidate's model at its temperature, or as it is.
+    /// A candidate's model at the candidate's temperature, or at T = 1.
     fn scored(&self, candidate: &Candidate) -> Option<Scored<'a>> {
         let scores = self.scores.get(&candidate.model)?;
         let beta = candidate.untruncated_beta().unwrap_or(1.0);

@@ -1,4 +1,4 @@
-//! What a reader must know before resting anything on a decision: typed, without a word of prose.
+//! What a reader must know before relying on a decision: typed values, without prose.
 
 use super::domain_check::OutsideDomain;
 use crate::likelihood_ratio::RatioVoid;
@@ -8,7 +8,7 @@ use crate::likelihood_ratio::RatioVoid;
 pub enum Caveat {
     /// The models could not be compared with one another on this text.
     RatioVoid(RatioVoid),
-    /// None of the tests that were asked for applies to these authors.
+    /// None of the requested tests applies to these authors.
     Untested {
         /// The authors.
         authors: Vec<String>,

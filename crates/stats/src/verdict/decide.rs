@@ -1,20 +1,20 @@
-//! From what is known of a text to a confidence set of authors.
+//! From the observation of a text to a confidence set of authors.
 
 use super::caveats::{Caveat, HumanUntested, Outside, TooShort};
 use super::hypothesis::{AuthorSet, Basis, Candidate, Hypothesis, Verdict};
 use super::observation::Observation;
-use super::settings::{DecisionSettings, PromptKnowledge};
+use super::settings::DecisionSettings;
 use crate::calibration::{HUMAN, least_documents};
 use crate::conformal_scores::LENGTHS;
 use crate::likelihood_ratio::RatioVoid;
 use crate::sampling_params::SamplingFamily;
 
-/// What the tests say of a text.
+/// The result of the tests on a text.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// The answer.
     pub verdict: Verdict,
-    /// The authors that are left.
+    /// The authors that remain.
     pub authors: Vec<String>,
     /// Every author that was considered.
     pub hypotheses: Vec<Hypothesis>,
@@ -24,24 +24,25 @@ pub struct Decision {
 
 /// The confidence set of authors: every author that the evidence has not excluded.
 ///
-/// An author's own evidence alone can exclude it, and does so wrongly with probability at most `settings.alpha`, or
-/// `settings.alpha_human` for a person. So if the true author is among the candidates and sampled as they say, it is in the
-/// set with probability at least one less this level, however many others are considered (docs/THEORY.md 14).
+/// An author is excluded by the evidence against that author alone, wrongly with probability at most `settings.alpha`,
+/// or `settings.alpha_human` for a person. So if the true author is among the candidates and sampled as stated, the set
+/// contains it with probability at least one less this level, however many other authors are considered (docs/THEORY.md
+/// 14).
 ///
-/// A candidate whose model did not score the text stays in the set.
+/// A candidate whose model did not score the text remains in the set.
 pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &DecisionSettings) -> Decision {
-    let mut case = Case {
+    let mut context = DecisionContext {
         observation,
         candidates,
         settings,
         outside: observation.outside_domain(),
     };
-    if case.outside.is_none() {
-        case.outside = case.out_of_range();
+    if context.outside.is_none() {
+        context.outside = context.out_of_range();
     }
-    let models: Vec<Judged> = candidates.iter().map(|candidate| case.judge(candidate)).collect();
-    let human = case.judge_human();
-    let caveats = case.caveats(&models, &human);
+    let models: Vec<TestedHypothesis> = candidates.iter().map(|candidate| context.judge(candidate)).collect();
+    let human = context.judge_human();
+    let caveats = context.caveats(&models, &human);
     let hypotheses: Vec<Hypothesis> = models.into_iter().chain([human]).map(|j| j.hypothesis).collect();
     let able = observation.scored_tokens > 0;
     let left = hypotheses.iter().filter(|h| able && h.retained);
@@ -61,32 +62,33 @@ pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &De
 }
 
 /// A hypothesis with what the caveats need.
-pub(super) struct Judged {
+pub(super) struct TestedHypothesis {
     pub(super) hypothesis: Hypothesis,
     pub(super) ratio_void: Option<RatioVoid>,
     /// The least number of tokens that the entropy gap would need on a text like this one.
     pub(super) fewest_tokens: Option<usize>,
-    /// There is no calibration that it could be tested with.
+    /// There is no calibration to test it with.
     pub(super) uncalibrated: bool,
-    /// There is one, but its smallest group has this few documents of the text's length, too few to exclude it.
-    pub(super) too_few_known: Option<usize>,
+    /// There is a calibration, but this is how few documents of the text's length its smallest group has: too few to
+    /// exclude it.
+    pub(super) fewest_documents: Option<usize>,
 }
 
-impl Judged {
-    /// An author before any evidence: it stays.
+impl TestedHypothesis {
+    /// An author before any evidence: it remains.
     fn untested(author: &str, set: AuthorSet) -> Self {
         Self {
             hypothesis: Hypothesis::untested(author, set),
             ratio_void: None,
             fewest_tokens: None,
             uncalibrated: false,
-            too_few_known: None,
+            fewest_documents: None,
         }
     }
 }
 
-/// One text, and what its hypotheses share.
-pub(super) struct Case<'a> {
+/// One text, and what the tests of all hypotheses on it share.
+pub(super) struct DecisionContext<'a> {
     pub(super) observation: &'a Observation<'a>,
     pub(super) candidates: &'a [Candidate],
     pub(super) settings: &'a DecisionSettings,
@@ -94,39 +96,40 @@ pub(super) struct Case<'a> {
     pub(super) outside: Option<Outside>,
 }
 
-impl<'a> Case<'a> {
-    fn judge(&self, candidate: &Candidate) -> Judged {
-        let mut judged = Judged::untested(&candidate.author, candidate.set);
-        judged.hypothesis.model = Some(candidate.model.clone());
-        judged.hypothesis.decoding = Some(candidate.decoding.to_string());
+impl<'a> DecisionContext<'a> {
+    fn judge(&self, candidate: &Candidate) -> TestedHypothesis {
+        let mut tested = TestedHypothesis::untested(&candidate.author, candidate.set);
+        tested.hypothesis.model = Some(candidate.model.clone());
+        tested.hypothesis.decoding = Some(candidate.decoding.to_string());
         if let Some(prompted) = self.observation.prompted {
-            self.by_theorem(prompted, candidate, &mut judged);
+            self.by_theorem(prompted, candidate, &mut tested);
         } else {
             let reader = self.place(candidate);
             if reader.is_some() {
-                self.by_calibration(&candidate.names(), &candidate.decoding, reader, &mut judged);
+                self.by_calibration(&candidate.names(), &candidate.decoding, reader, &mut tested);
             }
         }
-        judged
+        tested
     }
 
-    fn judge_human(&self) -> Judged {
-        let mut judged = Judged::untested(HUMAN, AuthorSet::Human);
-        self.by_calibration(&[HUMAN], &SamplingFamily::Deployed, None, &mut judged);
-        judged
+    fn judge_human(&self) -> TestedHypothesis {
+        let mut tested = TestedHypothesis::untested(HUMAN, AuthorSet::Human);
+        self.by_calibration(&[HUMAN], &SamplingFamily::Deployed, None, &mut tested);
+        tested
     }
 
     /// What the reader must know, in the order in which it is read.
-    fn caveats(&self, models: &[Judged], human: &Judged) -> Vec<Caveat> {
-        let calibrated = self.settings.prompt == PromptKnowledge::Unknown;
-        let those = |of: &dyn Fn(&Judged) -> bool| -> Vec<String> {
+    fn caveats(&self, models: &[TestedHypothesis], human: &TestedHypothesis) -> Vec<Caveat> {
+        let calibrated = self.observation.prompted.is_none();
+        let those = |of: &dyn Fn(&TestedHypothesis) -> bool| -> Vec<String> {
             let authors = models.iter().filter(|j| of(j));
             authors.map(|j| j.hypothesis.author.clone()).collect()
         };
         let mut caveats = Vec::new();
         caveats.extend(models.iter().find_map(|j| j.ratio_void).map(Caveat::RatioVoid));
-        let untested =
-            |j: &Judged| j.hypothesis.basis == Basis::Untested && !j.uncalibrated && j.too_few_known.is_none();
+        let untested = |j: &TestedHypothesis| {
+            j.hypothesis.basis == Basis::Untested && !j.uncalibrated && j.fewest_documents.is_none()
+        };
         let authors = those(&untested);
         if !calibrated && !authors.is_empty() {
             caveats.push(Caveat::Untested { authors });
@@ -135,10 +138,10 @@ impl<'a> Case<'a> {
         if !authors.is_empty() {
             caveats.push(Caveat::Uncalibrated { authors });
         }
-        for judged in models.iter().chain([human]) {
-            let author = &judged.hypothesis.author;
+        for tested in models.iter().chain([human]) {
+            let author = &tested.hypothesis.author;
             let level = self.settings.level(author);
-            caveats.extend(judged.too_few_known.map(|fewest| Caveat::SmallCalibration {
+            caveats.extend(tested.fewest_documents.map(|fewest| Caveat::SmallCalibration {
                 author: author.clone(),
                 level,
                 needed: least_documents(level),
@@ -146,7 +149,7 @@ impl<'a> Case<'a> {
             }));
         }
         match &self.outside {
-            // The theorems hold without the calibration, and may leave a person alone.
+            // The theorems hold without a calibration, and may exclude every model, so that only a person remains.
             Some(_) if !calibrated => caveats.push(Caveat::HumanUntested(HumanUntested::OutsideCalibration)),
             _ if human.uncalibrated => caveats.push(Caveat::HumanUntested(HumanUntested::NoCalibration)),
             _ => {}
@@ -163,7 +166,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether no test could have decided, and how much text it would take.
-    fn too_short(&self, models: &[Judged]) -> Option<TooShort> {
+    fn too_short(&self, models: &[TestedHypothesis]) -> Option<TooShort> {
         let Observation {
             words,
             scored_tokens: scored,
@@ -172,7 +175,7 @@ impl<'a> Case<'a> {
         if scored == 0 {
             return Some(TooShort::NoTokens);
         }
-        if self.settings.prompt == PromptKnowledge::Unknown {
+        if self.observation.prompted.is_none() {
             let least = LENGTHS[0];
             return (words < least).then_some(TooShort::FewWords { words, least });
         }

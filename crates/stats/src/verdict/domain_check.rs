@@ -1,33 +1,33 @@
-//! What kind of text it is, as far as calibrations care: they are English prose, and say nothing of anything else.
+//! Whether a text is of the kind that calibrations cover: English prose.
 
 use whatlang::{Lang, Script};
 
-/// Below this share of letters among what is no white space a text is figures or symbols. English prose has 0.93 to 0.97.
+/// A text with a smaller share of letters, white space aside, is figures or symbols. English prose has 0.93 to 0.97.
 const LEAST_LETTERS: f64 = 0.8;
-/// Above this share of signs that prose has no use for, a text is code. Prose has less than 0.01.
+/// A text with a greater share of signs that prose does not use is code. Prose has less than 0.01.
 const MOST_SIGNS: f64 = 0.04;
-/// Above this share of its lines a text is a table.
+/// A text with a greater share of table rows among its lines is a table.
 const MOST_ROWS: f64 = 0.5;
-/// Letters without which no language is told.
+/// The language of a text with fewer letters is not determined.
 const LEAST_FOR_LANGUAGE: usize = 60;
 
-/// What is told of a text's kind, from the text alone.
+/// What a text alone shows of its kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DomainCheck {
-    /// Share of letters among what is no white space.
+    /// Share of letters, white space aside.
     pub letters: f64,
     /// Share of signs that only code has.
     pub signs: f64,
     /// Share of lines that are rows of a table.
     pub rows: f64,
-    /// The language, where the text is long enough and the answer clear.
+    /// The language, if the text is long enough and the answer is clear.
     pub language: Option<Lang>,
     /// The script that most letters are in.
     pub script: Option<Script>,
 }
 
 impl DomainCheck {
-    /// Looks at a text.
+    /// Checks a text.
     pub fn of(text: &str) -> Self {
         let (mut visible, mut letters, mut signs) = (0usize, 0usize, 0usize);
         for c in text.chars().filter(|c| !c.is_whitespace()) {
@@ -86,7 +86,7 @@ pub enum OutsideDomain {
     Figures,
 }
 
-/// Columns stand apart by tabs, bars or several spaces.
+/// Tabs, bars or several spaces separate columns.
 fn is_row(line: &str) -> bool {
     let gaps = line.trim().split("   ").filter(|cell| !cell.trim().is_empty()).count();
     line.matches('\t').count() >= 2 || line.matches('|').count() >= 2 || gaps >= 3
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn english_prose_is_inside() {
         for text in [
-            "The committee met on Tuesday, 14 March, and agreed (by 12 votes to 3) that the bridge should be repaired before \
-             winter; \"it cannot wait\", said the mayor, who had walked across it that morning.",
+            "The committee met on Tuesday, 14 March, and agreed (by 12 votes to 3) that the bridge should be repaired \
+             before winter; \"it cannot wait\", said the mayor, who had walked across it that morning.",
             "Dear Anna,\n\nthanks for the letter. We arrived at 6:30 and the house was cold - again!\n\nLove, M.",
             "Too short",
             "",
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn other_kinds_of_text_are_named() {
-        let german = "Die Kommission hat gestern beschlossen, dass die alte Brücke noch vor dem Winter erneuert werden soll, weil \
-                      sie den Verkehr nicht mehr lange tragen kann.";
+        let german = "Die Kommission hat gestern beschlossen, dass die alte Brücke noch vor dem Winter erneuert \
+                      werden soll, weil sie den Verkehr nicht mehr lange tragen kann.";
         assert_eq!(outside(german), Some(OutsideDomain::Language(Lang::Deu)));
         let russian = "Комиссия вчера решила, что старый мост нужно отремонтировать до наступления зимы.";
         assert_eq!(outside(russian), Some(OutsideDomain::Script(Script::Cyrillic)));

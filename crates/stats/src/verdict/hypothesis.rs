@@ -1,4 +1,4 @@
-//! Who may have written a text, what the tests say of each author, and the answer.
+//! The possible authors of a text, the result of each test, and the answer.
 
 use crate::sampling_params::SamplingFamily;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum AuthorSet {
     Human,
 }
 
-/// An author that may have written the text: a model, sampled in one of the ways of a family.
+/// A possible author of the text: a model, sampled in one of the ways of a family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The author's name.
@@ -52,9 +52,9 @@ impl Candidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// One author is left.
+    /// One author remains.
     Attributed,
-    /// Several authors are left.
+    /// Several authors remain.
     Undecided,
     /// Every author was excluded.
     Unknown,
@@ -62,15 +62,15 @@ pub enum Verdict {
     Unable,
 }
 
-/// The tests that can speak against an author.
+/// The tests that can exclude an author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
     /// Entropy gap, with the exact conditional cumulants of the model (e-process).
     EntropyGap,
-    /// Entropy gap, with the closed-form bound that needs only the vocabulary's size.
+    /// Entropy gap, with the closed-form bound that needs the vocabulary's size only.
     EntropyGapVocab,
-    /// The surprisal under another model of the same vocabulary, against what the author expects of it (e-process).
+    /// The surprisal under another model of the same vocabulary, against what the author expects it to be (e-process).
     CrossEntropy,
     /// Likelihood ratio of the other models, and of the author's own at other temperatures, against the author.
     LikelihoodRatio,
@@ -79,8 +79,8 @@ pub enum Test {
 }
 
 impl Test {
-    /// The tests that apply where the prompt is known. The conformal test is not chosen: it applies where a calibration
-    /// does.
+    /// The tests to choose from if the prompt is known. The conformal test is not a choice: it applies whenever there
+    /// is a calibration.
     pub const CHOICES: [Self; 4] = [
         Self::EntropyGap,
         Self::EntropyGapVocab,
@@ -117,11 +117,11 @@ pub enum Basis {
     Prompt,
     /// Texts that the author is known to have written.
     Calibration,
-    /// Nothing: the author is not tested, and stays.
+    /// Nothing: the author is not tested, and remains.
     Untested,
 }
 
-/// What one test says against one author.
+/// The evidence of one test against one author.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evidence {
     /// The test.
@@ -130,17 +130,17 @@ pub struct Evidence {
     pub ln_e_value: f64,
     /// Entropy gap: log-perplexity less entropy, nat a token. Cross-entropy: log-perplexity under the other model less
     /// the cross-entropy that the author expects, nat a token. Likelihood ratio: log ratio in nats.
-    /// Conformal: the first score, in standard deviations of the surprisal.
+    /// Conformal: the score, as [`Conformal::score`](crate::calibration::Conformal::score) has it.
     pub statistic: f64,
     /// By this test alone, at its share of alpha, the author is excluded when the statistic (entropy gap and
     /// cross-entropy: its absolute value) reaches this.
     pub threshold: f64,
     /// Cross-entropy: the absolute value of the statistic at which the closed form, at the same share of alpha, would
-    /// exclude the author; none where it has none.
+    /// exclude the author; none if no value would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_form_threshold: Option<f64>,
-    /// The authors whose models form the numerator of a likelihood ratio; the author whose model's surprisal a
-    /// cross-entropy is about.
+    /// Likelihood ratio: the authors whose models form the numerator. Cross-entropy: the author whose model's surprisal
+    /// is tested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<String>,
     /// The calibration texts behind a conformal p-value.
@@ -151,13 +151,13 @@ pub struct Evidence {
 /// The calibration texts behind a conformal p-value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CalibrationFigures {
-    /// How many there are.
+    /// The number of texts.
     pub texts: usize,
     /// The least p-value that a text can have, given the smallest group.
     pub least_p_value: f64,
     /// The length in words that each of them, and the text itself, was cut to.
     pub words: usize,
-    /// The group that the text fits best.
+    /// The group nearest to the text.
     pub group: String,
 }
 
@@ -176,7 +176,7 @@ pub struct Hypothesis {
     pub decoding: Option<String>,
     /// What the p-value rests on.
     pub basis: Basis,
-    /// Whether the author stays in the confidence set.
+    /// Whether the author remains in the confidence set.
     pub retained: bool,
     /// Upper bound on the probability of evidence this strong if the author wrote the text; none if nothing tests it.
     pub p_value: Option<f64>,
@@ -187,7 +187,7 @@ pub struct Hypothesis {
 }
 
 impl Hypothesis {
-    /// An author before any evidence: it stays.
+    /// An author before any evidence: it remains.
     pub(super) fn untested(author: &str, set: AuthorSet) -> Self {
         Self {
             author: author.to_owned(),

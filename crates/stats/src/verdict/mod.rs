@@ -1,7 +1,8 @@
-//! From evidence to a confidence set: figures alone come in, a decision goes out.
+//! From evidence to a confidence set: figures come in, a decision comes out.
 //!
-//! An [`Observation`] is all that is known of one text. [`decide`] tests every [`Candidate`] and a person against it and
-//! keeps those that the evidence does not exclude. Nothing here has a tensor, a model, a terminal or a sentence.
+//! An [`Observation`] is everything that is known about one text. [`decide`] tests it against every [`Candidate`] and a
+//! person, and keeps those that the evidence does not exclude. Nothing here has a tensor, a model, a terminal or a
+//! sentence.
 
 mod by_calibration;
 mod by_theorem;

@@ -1,4 +1,4 @@
-//! What is known of one text when it is decided who wrote it: figures alone.
+//! The observation of one text that a decision rests on: figures only.
 
 use super::caveats::Outside;
 use super::domain_check::{DomainCheck, OutsideDomain};
@@ -20,17 +20,17 @@ pub struct Observation<'a> {
     pub scored_tokens: usize,
     /// Why the text is of another kind than the calibration texts; none if it is of their kind.
     pub outside: Option<OutsideDomain>,
-    /// The models whose features of the text are compared with those of calibration texts, with what they were asked.
+    /// The readers: models whose features of the text are compared with those of calibration texts.
     pub readers: &'a [CalibratedModel],
     /// By family: at every length that the text reaches, the features under each reader, in their order.
     pub features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)>,
-    /// Models to which a stretch of the text is so predictable that it may be a known text.
+    /// Models that predict a stretch of the text so well that it may be a known text.
     pub memorised: Vec<String>,
     /// The scores of every token after the known prompt; none if the prompt is unknown.
     pub prompted: Option<Prompted<'a>>,
 }
 
-/// A text that was scored after its prompt, which theorems speak about.
+/// A text that was scored after its prompt. The theorems apply to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Prompted<'a> {
     /// The text.
@@ -39,7 +39,7 @@ pub struct Prompted<'a> {
     pub scores: &'a BTreeMap<String, TextScores>,
 }
 
-/// A text's scores without its prompt, made as those of the calibration texts were.
+/// A text's scores without its prompt, computed as for the calibration texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Unprompted<'a> {
     /// The models, with what they were asked.
@@ -51,9 +51,9 @@ pub struct Unprompted<'a> {
 impl<'a> Observation<'a> {
     /// Reduces a scored text to what the decision needs.
     ///
-    /// `scores` holds each model's scores after the prompt as far as it is known. What calibrations need is read from
-    /// `unprompted`, whatever is known of the prompt: a text that its prompt gives away is predictable to every model, and
-    /// says nothing about who wrote it.
+    /// `scores` holds each model's scores, after the prompt if it is known. Calibrations use `unprompted`, even if the
+    /// prompt is known: a text that its prompt gives away is predictable to every model, which says nothing about its
+    /// author.
     pub fn new(
         text: &'a str,
         scores: &'a BTreeMap<String, TextScores>,
@@ -61,7 +61,7 @@ impl<'a> Observation<'a> {
         candidates: &[Candidate],
         settings: &DecisionSettings,
     ) -> Self {
-        // Calibration texts are checked by their beginnings as well.
+        // Calibration texts are also checked by their beginnings.
         let beginning = beginning(text);
         let outside = DomainCheck::of(beginning).outside();
         let mut features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)> = Vec::new();
@@ -120,14 +120,14 @@ fn features_under(beginning: &str, unprompted: Unprompted, family: &SamplingFami
         .collect()
 }
 
-/// Length in tokens of the stretches that are checked for a known text.
+/// The length, in tokens, of the stretches that are checked for a known text.
 const KNOWN_STRETCH: usize = 40;
-/// Mean surprisal of such a stretch, nat a token, below which a text may be known by heart. Genesis, the Gettysburg
-/// Address and the opening of A Tale of Two Cities have 0.3 to 0.55 under gemma-3-270m; docs/VALIDITY.md has the share of
-/// other texts.
+/// A text may be memorised if the mean surprisal of such a stretch is below this, nat a token. Genesis, the Gettysburg
+/// Address and the opening of A Tale of Two Cities have 0.3 to 0.55 under gemma-3-270m; docs/VALIDITY.md has the share
+/// of other texts.
 const KNOWN_BELOW: f64 = 0.6;
 
-/// The models to which a stretch of the text is as predictable as one that they learnt by heart.
+/// The models that predict a stretch of the text as well as one that they have memorised.
 fn memorised(scores: &BTreeMap<String, TextScores>) -> Vec<String> {
     let least = |scores: &TextScores| -> Option<f64> {
         let beta = scores.beta_index(1.0)?;

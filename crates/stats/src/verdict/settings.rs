@@ -6,15 +6,15 @@ use crate::calibration::{Calibration, HUMAN};
 /// The level at which models are excluded, unless the user says otherwise.
 pub const ALPHA: f64 = 0.05;
 
-/// The level for a person is this much lower: whoever excludes a person accuses somebody.
+/// The level for a person is this many times lower: whoever excludes a person accuses somebody.
 pub const HUMAN_DIVISOR: f64 = 5.0;
 
 /// What is known of the prompt that the text may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptKnowledge {
-    /// The models scored the text after its prompt (or it is known that there was none).
+    /// The models scored the text after its prompt (or there was none).
     Known,
-    /// Nothing: models are tested against what they are known to have written.
+    /// Nothing: models are tested against texts that they are known to have written.
     Unknown,
 }
 
@@ -23,17 +23,17 @@ pub enum PromptKnowledge {
 pub struct DecisionSettings {
     /// The level at which models are excluded.
     pub alpha: f64,
-    /// The level at which a person is.
+    /// The level at which a person is excluded.
     pub alpha_human: f64,
-    /// The level that several texts judged together are to reach. A text is then read at a length for which there are
-    /// enough calibration texts, if there is one. None if each text is judged by itself, at the levels above.
+    /// The level that several texts judged together must reach. Each text is then compared at a length with enough
+    /// calibration texts, if there is one. None if each text is judged by itself, at the levels above.
     pub alpha_together: Option<f64>,
-    /// The tests that may speak against a model whose prompt is known, each once.
+    /// The tests that may exclude a model if the prompt is known, each once.
     pub tests: Vec<Test>,
     /// What is known of the prompt.
     pub prompt: PromptKnowledge,
-    /// Texts of known authors. If there are several calibrations for one author, the first that knows a loaded model is
-    /// taken; the author's own come before its model's.
+    /// Calibrations, from texts by known authors. If one author has several, the first that has a loaded model is used;
+    /// the author's own come before its model's.
     pub calibrations: Vec<Calibration>,
 }
 
