@@ -349,9 +349,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
     // A policy that changes together with what it judges is reported.
     let (out, _) = said(&mut repository.gate(&["--diff", "HEAD", "--format", "github"]), 0);
     assert!(
-        out.contains(
-            "::warning file=whowrote.toml,title=whowrote::This change edits a file that the gate decides by"
-        ),
+        out.contains("::warning file=whowrote.toml,title=whowrote::This change edits a file that the gate decides by"),
         "{out}"
     );
 
