@@ -115,8 +115,8 @@ pub enum Command {
 pub struct DetectArgs {
     /// Files to judge; `-`, or no file, is standard input
     ///
-    /// Plain text in UTF-8, or in UTF-16 with a byte order mark, of at most 64 MiB. Text is extracted from DOCX, ODT,
-    /// HTML, Markdown, reStructuredText and LaTeX if the file's ending says that it is one of these.
+    /// The text is taken out of Markdown, reStructuredText, HTML, LaTeX, DOCX, ODT and PDF, by the file's ending. Any
+    /// other file is plain text in UTF-8, or in UTF-16 with a byte order mark. A file has at most 64 MiB.
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<OsString>,
 

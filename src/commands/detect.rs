@@ -326,7 +326,7 @@ mod tests {
         let (_folder, paths) = texts(&[Some("%PDF-1.7"), Some("fine")]);
         let outcome = outcome(&config(&["--format", "json"], &paths), &mut Fake::forwards());
         assert!(
-            outcome.err.starts_with("Error: `") && outcome.err.contains("pdftotext"),
+            outcome.err.starts_with("Error: `") && outcome.err.contains("is not a PDF file"),
             "{}",
             outcome.err
         );
