@@ -217,7 +217,8 @@ fn a_level_that_no_calibration_reaches_is_told() {
     for (message, name) in told.iter().zip(NAMES) {
         assert!(
             message.contains(&format!(
-                "Nothing can exclude {name} at the level of 0.001. That takes texts as long as this one from 999 documents or prompts"
+                "Nothing can exclude {name} at the level of 0.001. Each group of its calibration would need texts this long from 999 \
+                 documents or prompts"
             )),
             "{message}"
         );
