@@ -1,12 +1,16 @@
 //! Texts that the models really wrote: the true author stays, the other is ruled out.
 //!
-//! Each text is sampled at temperature 1, without truncation, through candle-transformers' `LogitsProcessor`; the first
-//! token is drawn at random from those that begin a word, so that every later token is the model's own given what the
-//! test sees.
+//! Each text is sampled at temperature 1, without truncation, by the weighted index of the crate rand and not by our own
+//! sampler; the first token is drawn at random from those that begin a word, so that every later token is the model's
+//! own given what the test sees.
 
 use crate::common;
 use candle_core::Device;
-use candle_transformers::generation::{LogitsProcessor, Sampling};
+use candle_nn::ops::softmax_last_dim;
+use rand::SeedableRng;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand::rngs::StdRng;
 use whowrote::input::Document;
 use whowrote::judge::{AuthorChoice, PromptChoice};
 use whowrote::model::LanguageModel;
@@ -35,9 +39,7 @@ fn sample(model: &LanguageModel) -> Vec<String> {
         bytes.len() > 3 && bytes[0].is_ascii_uppercase() && bytes[1..].iter().all(u8::is_ascii_lowercase)
     };
     let starts: Vec<u32> = (0..tokenizer.len() as u32).filter(begins_word).collect();
-    let mut samplers: Vec<LogitsProcessor> = (0..TEXTS as u64)
-        .map(|i| LogitsProcessor::from_sampling(SEED + i, Sampling::All { temperature: 1.0 }))
-        .collect();
+    let mut generators: Vec<StdRng> = (0..TEXTS as u64).map(|i| StdRng::seed_from_u64(SEED + i)).collect();
     let firsts: Vec<u32> = (0..TEXTS).map(|i| starts[(i * 7919 + 11) % starts.len()]).collect();
     let lengths: Vec<usize> = (0..TEXTS)
         .map(|i| LENGTHS.start() + i * (LENGTHS.end() - LENGTHS.start()) / (TEXTS - 1))
@@ -58,9 +60,10 @@ fn sample(model: &LanguageModel) -> Vec<String> {
     {
         let hidden = decoder.forward(&next, TEXTS, Some(&mut cache)).unwrap();
         let logits = decoder.logits(&decoder.last(&hidden, TEXTS).unwrap()).unwrap();
+        let probabilities: Vec<Vec<f32>> = softmax_last_dim(&logits).unwrap().to_vec2().unwrap();
         next.clear();
-        for (i, sampler) in samplers.iter_mut().enumerate() {
-            let id = sampler.sample(&logits.get(i).unwrap()).unwrap();
+        for (i, generator) in generators.iter_mut().enumerate() {
+            let id = WeightedIndex::new(&probabilities[i]).unwrap().sample(generator) as u32;
             let control = tokenizer.bytes(id).starts_with(b"<") && tokenizer.bytes(id).ends_with(b">");
             ended[i] |= control || texts[i].len() >= lengths[i];
             if !ended[i] {
