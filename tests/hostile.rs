@@ -715,7 +715,7 @@ fn said_of(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>), text: &str) -> S
     scored.err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-/// Each star tries every length for each length of the others, so that the engine gives up.
+/// Each star tries every length, so that the engine gives up, at which the library panics.
 #[test]
 fn a_pattern_that_gives_up_on_a_text_is_an_error() {
     let _alone = alone();
@@ -723,7 +723,7 @@ fn a_pattern_that_gives_up_on_a_text_is_an_error() {
         |files| {
             let bytes = files.get_mut("tokenizer.json").unwrap();
             let mut json: serde_json::Value = serde_json::from_slice(bytes).unwrap();
-            json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = json!(r"a*a*a*a*a*a*a*a*(?!\S)b");
+            json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = json!("a*a*a*a*a*a*a*a*[^a]b");
             *bytes = json.to_string().into_bytes();
         },
         // The end keeps the engine from seeing at once that nothing can match.
