@@ -1,6 +1,7 @@
-//! `whowrote calibrate`: texts of a known author in, their scores out.
+//! `whowrote calibrate`: makes a calibration from texts of a known author.
 
 use super::config::author;
+use super::help::headings;
 use super::{ExitStatus, OutputError, RunArgs, Terminal, fetch_progress};
 use crate::judge::{AuthorChoice, JudgeError, ModelPool, add_model, authors, read as read_texts, use_threads};
 use crate::model::catalogue::Catalogue;
@@ -23,13 +24,13 @@ use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::truncated_likelihood::{LnLikelihoods, members};
 use whowrote_stats::verdict::{ALPHA, AuthorSet, DomainCheck, HUMAN_DIVISOR};
 
-/// A text of which more stands in its prompt is not its author's writing, and does not calibrate.
+/// A text that copies a larger share from its prompt is not its author's writing, and is left out.
 const MOST_COPIED: f64 = 0.2;
 
-/// Texts that are scored in one call: some passes full.
+/// The number of texts that are scored in one call: a few full passes.
 const TOGETHER: usize = 32;
 
-/// What the user typed after `calibrate`; [`CalibrateConfig`] is what the program works with.
+/// The arguments of `calibrate`. The program works with [`CalibrateConfig`], which is made from them.
 #[derive(Clone, Debug, Args)]
 pub struct CalibrateArgs {
     /// Texts of the author: JSONL files with a "text" on each line, text files, or folders of them
@@ -37,57 +38,69 @@ pub struct CalibrateArgs {
     pub texts: Vec<PathBuf>,
 
     /// Who wrote all of the texts: human, or the name of an author or model
-    #[arg(long, value_name = "human|NAME")]
+    #[arg(long, value_name = "human|NAME", help_heading = headings::TEXTS)]
     pub author: String,
 
-    /// Where the calibration goes; without it, standard output
-    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-
-    /// A model that will judge, instead of those of the catalogue's authors; may be repeated
+    /// Field of a JSONL line that names the text's group [default: genre for human, else decoding]
     ///
-    /// A calibration serves runs of `detect` with these models or some of them.
-    #[arg(long = "model", value_name = "NAME|PATH", value_hint = clap::ValueHint::AnyPath)]
-    pub models_to_score: Vec<OsString>,
-
-    /// The field of a JSONL line that names the text's group; without it, genre for human and decoding for a model
-    ///
-    /// A text is held against each group on its own, and none of them is ruled out wrongly more often than alpha. A text
-    /// file belongs to the group of its folder.
-    #[arg(long, value_name = "FIELD")]
+    /// A text is compared with each group by itself, and no group excludes its author wrongly more often than alpha.
+    /// A text file belongs to the group of its folder.
+    #[arg(long, value_name = "FIELD", help_heading = headings::TEXTS)]
     pub group: Option<String>,
 
-    /// Only JSONL lines whose "part" is this
-    #[arg(long, value_name = "NAME")]
+    /// Use only the JSONL lines with this "part"
+    #[arg(long, value_name = "NAME", help_heading = headings::TEXTS)]
     pub part: Option<String>,
 
-    /// The family of decodings that the texts will be judged under: deployed, any, or one way of sampling; without it, that of the
-    /// author in the catalogue, or deployed
-    #[arg(long, value_name = "DECODING")]
-    pub decoding: Option<SamplingFamily>,
-
-    /// Where the texts come from, for those whose line has no "source"
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Where the texts come from, if their line has no "source"
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = headings::TEXTS)]
     pub source: String,
 
-    /// The texts' licence, for those whose line has no "licence"
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Licence of the texts, if their line has no "licence"
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = headings::TEXTS)]
     pub licence: String,
 
-    /// When the texts were written, for those whose line has no "date"
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// When the texts were written, if their line has no "date"
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = headings::TEXTS)]
     pub date: String,
 
-    /// Where models are looked for and run.
+    /// Sampling that the texts are judged under, as for `detect` [default: the author's, or deployed]
+    ///
+    /// A family of decodings: deployed, any, or one way of sampling. The author's is the one in the catalogue.
+    #[arg(long, value_name = "DECODING", help_heading = headings::MODELS)]
+    pub decoding: Option<SamplingFamily>,
+
+    /// Model to score with [default: the models of the catalogue's authors]; may be repeated
+    ///
+    /// The calibration then applies to runs of `detect` with these models, or with some of them.
+    #[arg(
+        long = "model",
+        value_name = "NAME|PATH",
+        value_hint = clap::ValueHint::AnyPath,
+        help_heading = headings::MODELS,
+    )]
+    pub models_to_score: Vec<OsString>,
+
+    /// Where models come from and run.
     #[command(flatten)]
     pub run: RunArgs,
 
-    /// Prints no progress
-    #[arg(short, long)]
+    /// File for the calibration [default: standard output]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = headings::OUTPUT,
+    )]
+    pub output: Option<PathBuf>,
+
+    /// Print no progress
+    #[arg(short, long, help_heading = headings::OUTPUT)]
     pub quiet: bool,
 }
 
-/// What `calibrate` works with.
+/// The settings of `calibrate`.
 #[derive(Clone, Debug)]
 pub struct CalibrateConfig {
     args: CalibrateArgs,
@@ -97,10 +110,10 @@ pub struct CalibrateConfig {
 }
 
 impl CalibrateConfig {
-    /// Checks what the user typed as a whole.
+    /// The settings from these arguments.
     ///
     /// # Errors
-    /// When something contradicts something else, or does not exist.
+    /// If the arguments contradict one another, or a model or file does not exist.
     pub fn new(args: CalibrateArgs, terminal: Terminal) -> anyhow::Result<Self> {
         args.run.check()?;
         let group = args.group.clone().unwrap_or_else(|| {
@@ -121,12 +134,12 @@ impl CalibrateConfig {
     }
 }
 
-/// A text that calibrates.
-struct Piece {
-    /// What share of it stands in its prompt.
+/// A text of the calibration.
+struct CalibrationText {
+    /// The share of it that is copied from its prompt.
     copied: f64,
     id: String,
-    /// What it stands in, or the prompt that it answers; none where nothing else does.
+    /// The document it is from, or the prompt it answers; none if it shares them with no other text.
     document: Option<String>,
     text: String,
     group: String,
@@ -135,25 +148,25 @@ struct Piece {
     date: String,
 }
 
-/// Scores the texts under every model, and writes the calibration.
+/// Scores the texts with every model, and writes the calibration.
 ///
 /// # Errors
-/// When a text or a model cannot be read, or the calibration cannot be written.
+/// If a text or a model cannot be read, or the calibration cannot be written.
 pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let args = &config.args;
     use_threads(args.run.threads)?;
     let mut stderr = anstream::stderr();
-    let (pieces, left_out) = read(config)?;
+    let (known_texts, left_out) = read(config)?;
     if !left_out.is_empty() && !args.quiet {
         let _ = writeln!(stderr, "left out: {}", left_out.join("; "));
     }
-    if pieces.is_empty() {
+    if known_texts.is_empty() {
         bail!(
-            "no text is left to calibrate with; texts of at least {} words of English prose are",
+            "no text is left for the calibration; it needs English prose of at least {} words a text",
             LENGTHS[0]
         );
     }
-    // Hours of scoring come before the calibration is written.
+    // Scoring can take hours. So check the output first.
     let inputs = || args.texts.iter().chain(&args.run.models).map(PathBuf::as_path);
     let output = args.output.as_ref();
     let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
@@ -163,7 +176,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     if !is_known && !args.quiet {
         let _ = writeln!(
             stderr,
-            "note: the catalogue has no author or model called `{}`; texts are held against this calibration only where one is",
+            "note: the catalogue has no author or model called `{}`; the calibration applies only where it has one",
             printable(&args.author)
         );
     }
@@ -187,9 +200,9 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let decoding = args.decoding.clone().or_else(of_author).unwrap_or_default();
     let family = members(&decoding);
     let scoring = Scoring::at(vec![1.0]).with_penalties_of(&family);
-    let mut by_text: Vec<Vec<Vec<TextFeatures>>> = vec![Vec::new(); pieces.len()];
+    let mut by_text: Vec<Vec<Vec<TextFeatures>>> = vec![Vec::new(); known_texts.len()];
     let progress = if config.watched {
-        ProgressBar::new((pieces.len() * pool.models.len()) as u64)
+        ProgressBar::new((known_texts.len() * pool.models.len()) as u64)
     } else {
         ProgressBar::hidden()
     };
@@ -199,12 +212,15 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     let models = pool.in_turn(|model| {
         let failed = format!("{} could not read its request", model.name());
         let prefix = Prefix::new(unknown_prompt_ids(model).map_err(JudgeError::model(failed))?);
-        for (pieces, by_text) in pieces.chunks(TOGETHER).zip(by_text.chunks_mut(TOGETHER)) {
-            let texts: Vec<&str> = pieces.iter().map(|piece| beginning(&piece.text)).collect();
+        for (known_texts, by_text) in known_texts.chunks(TOGETHER).zip(by_text.chunks_mut(TOGETHER)) {
+            let texts: Vec<&str> = known_texts
+                .iter()
+                .map(|known_text| beginning(&known_text.text))
+                .collect();
             let reads = read_texts(model, &prefix, &texts, &scoring, false)?;
-            for (((piece, text), read), lengths) in pieces.iter().zip(&texts).zip(reads).zip(by_text) {
+            for (((known_text, text), read), lengths) in known_texts.iter().zip(&texts).zip(reads).zip(by_text) {
                 let scores = read.scores.map_err(|reason| JudgeError::TextRefused {
-                    origin: piece.source.clone(),
+                    origin: known_text.source.clone(),
                     model: model.name().to_owned(),
                     reason,
                 })?;
@@ -226,27 +242,27 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     progress.finish_and_clear();
     let mut groups: Vec<Group> = Vec::new();
     let mut documents: HashMap<(String, String), usize> = HashMap::new();
-    for (piece, text) in pieces.into_iter().zip(by_text) {
+    for (known_text, text) in known_texts.into_iter().zip(by_text) {
         let next = groups
             .iter()
-            .find(|group| group.name == piece.group)
+            .find(|group| group.name == known_text.group)
             .map_or(0, |group| group.texts.len());
-        let document = match piece.document {
-            Some(document) => *documents.entry((piece.group.clone(), document)).or_insert(next),
+        let document = match known_text.document {
+            Some(document) => *documents.entry((known_text.group.clone(), document)).or_insert(next),
             None => next,
         };
         let text = KnownText {
-            id: piece.id,
+            id: known_text.id,
             document,
             features: text,
         };
-        match groups.iter_mut().find(|group| group.name == piece.group) {
+        match groups.iter_mut().find(|group| group.name == known_text.group) {
             Some(group) => group.texts.push(text),
             None => groups.push(Group {
-                name: piece.group,
-                source: piece.source,
-                licence: piece.licence,
-                date: piece.date,
+                name: known_text.group,
+                source: known_text.source,
+                licence: known_text.licence,
+                date: known_text.date,
                 texts: vec![text],
             }),
         }
@@ -273,7 +289,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// What the calibration can be used for.
+/// Prints what the calibration can be used for.
 fn describe(calibration: &Calibration, out: &mut dyn Write) {
     let level = match calibration.author.as_str() {
         HUMAN => ALPHA / HUMAN_DIVISOR,
@@ -285,52 +301,57 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
         let longest = (0..LENGTHS.len()).rev().find(|&class| documents(class) >= least);
         let use_ = match longest {
             Some(class) => format!(
-                "{} of at least {} words in {} documents or answering as many prompts",
+                "{} of at least {} words, from {} documents or prompts",
                 group.reaching(class),
                 LENGTHS[class],
                 documents(class)
             ),
             None => format!(
-                "too few: a group needs texts of {least} documents or prompts for the author to be ruled out at the level of {level}, \
-                 and as long as this one is in it, the author is not"
+                "too few: to exclude the author at level {level}, a group needs texts from {least} documents or \
+                 prompts; while this group is included, the author cannot be excluded"
             ),
         };
         let _ = writeln!(out, "{}: {} texts, {use_}", printable(&group.name), group.texts.len());
     }
     if let Some(class) = calibration.length_class(LENGTHS.len(), level) {
-        let _ = writeln!(out, "texts are judged on their first {} words at most", LENGTHS[class]);
+        let _ = writeln!(out, "only the first {} words of a text are judged", LENGTHS[class]);
     }
 }
 
-/// All texts, and what was left out and why: what is never judged does not calibrate either.
-fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<Piece>, Vec<String>)> {
-    let mut pieces = Vec::new();
+/// All texts of the calibration, and what was left out and why. Texts that are never judged are left out here too.
+fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<String>)> {
+    let mut known_texts = Vec::new();
     for path in &config.args.texts {
-        read_path(config, path, "texts", &mut pieces)?;
+        read_path(config, path, "texts", &mut known_texts)?;
     }
-    let before = pieces.len();
-    pieces.retain(|piece: &Piece| word_ends(&piece.text).len() >= LENGTHS[0]);
-    let short = before - pieces.len();
-    let before = pieces.len();
-    pieces.retain(|piece| DomainCheck::of(beginning(&piece.text)).outside().is_none());
-    let outside = before - pieces.len();
-    let before = pieces.len();
-    pieces.retain(|piece| piece.copied <= MOST_COPIED);
-    let copied = before - pieces.len();
+    let before = known_texts.len();
+    known_texts.retain(|known_text: &CalibrationText| word_ends(&known_text.text).len() >= LENGTHS[0]);
+    let short = before - known_texts.len();
+    let before = known_texts.len();
+    known_texts.retain(|known_text| DomainCheck::of(beginning(&known_text.text)).outside().is_none());
+    let outside = before - known_texts.len();
+    let before = known_texts.len();
+    known_texts.retain(|known_text| known_text.copied <= MOST_COPIED);
+    let copied = before - known_texts.len();
     let mut left_out = Vec::new();
     if short > 0 {
-        left_out.push(format!("{short} texts of fewer than {} words", LENGTHS[0]));
+        left_out.push(format!("{short} texts with fewer than {} words", LENGTHS[0]));
     }
     if outside > 0 {
-        left_out.push(format!("{outside} texts that are no English prose"));
+        left_out.push(format!("{outside} texts that are not English prose"));
     }
     if copied > 0 {
         left_out.push(format!("{copied} texts that copy their prompt"));
     }
-    Ok((pieces, left_out))
+    Ok((known_texts, left_out))
 }
 
-fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Vec<Piece>) -> anyhow::Result<()> {
+fn read_path(
+    config: &CalibrateConfig,
+    path: &Path,
+    group: &str,
+    known_texts: &mut Vec<CalibrationText>,
+) -> anyhow::Result<()> {
     let args = &config.args;
     let name = printable(&path.to_string_lossy());
     if path.is_dir() {
@@ -341,15 +362,15 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
             .with_context(|| format!("cannot read the folder `{name}`"))?;
         inside.sort();
-        // Links are not followed: a folder that holds itself would never end. Nor is a pipe waited for.
+        // Skip links, because a folder could contain itself. Skip pipes, because reading one could block.
         inside.retain(|path| !path.is_symlink() && (path.is_file() || path.is_dir()));
         return inside
             .iter()
-            .try_for_each(|path| read_path(config, path, &group, pieces));
+            .try_for_each(|path| read_path(config, path, &group, known_texts));
     }
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         let document = Document::read(&Source::File(path.to_owned()))?;
-        pieces.push(Piece {
+        known_texts.push(CalibrationText {
             copied: 0.0,
             id: path
                 .file_name()
@@ -371,7 +392,7 @@ fn read_path(config: &CalibrateConfig, path: &Path, group: &str, pieces: &mut Ve
         }
         let text = field("text").with_context(|| format!("`{name}`, line {number} has no \"text\""))?;
         let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
-        pieces.push(Piece {
+        known_texts.push(CalibrationText {
             copied: object.get("copied").and_then(Value::as_f64).unwrap_or(0.0),
             id: field("id").map_or_else(|| format!("line {number}"), str::to_owned),
             document: field("document")

@@ -4,7 +4,7 @@ use crate::output::Format;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::collections::HashMap;
 
-/// A parser of these values: each with its name and what the help says of it.
+/// A parser of these values, each with its name and its description in the help.
 pub(super) fn choices<T: Copy + Send + Sync + 'static>(
     named: impl IntoIterator<Item = (T, &'static str, &'static str)>,
 ) -> impl TypedValueParser<Value = T> {
@@ -14,7 +14,7 @@ pub(super) fn choices<T: Copy + Send + Sync + 'static>(
         .map(|(_, name, help)| PossibleValue::new(*name).help(*help));
     let values = PossibleValuesParser::new(values);
     let by_name: HashMap<&str, T> = named.into_iter().map(|(value, name, _)| (name, value)).collect();
-    // clap lets only these names through.
+    // clap accepts no other names.
     values.map(move |chosen: String| by_name[chosen.as_str()])
 }
 
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_becomes_its_value_and_another_is_refused_with_the_list() {
+    fn a_name_becomes_its_value_and_an_unknown_one_is_refused_with_the_list() {
         let named = [(1u8, "one", "The first"), (2, "two", "The second")];
         let command = clap::Command::new("x").arg(clap::Arg::new("n").value_parser(choices(named)));
         let found = command.clone().try_get_matches_from(["x", "two"]).unwrap();

@@ -1,5 +1,4 @@
-//! From what the user typed to what the program works with. Every contradiction is refused here, before any work
-//! starts.
+//! From arguments to settings. Contradictions are refused here, before any work starts.
 
 use super::{DetectArgs, JudgeArgs, RunArgs};
 use crate::judge::{AuthorChoice, JudgeSettings, PromptChoice};
@@ -11,33 +10,33 @@ use std::path::PathBuf;
 use whowrote_input::{Source, printable};
 use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 
-/// What `detect` works with. No two of its fields contradict each other.
+/// The settings of `detect`, without contradictions.
 #[derive(Clone, Debug)]
 pub struct DetectConfig {
-    /// The texts, in the order in which their verdicts are printed; at least one.
+    /// The texts, in the order of their verdicts; at least one.
     pub sources: Vec<Source>,
-    /// Whether files are read as they are, whatever their names say.
+    /// Whether files are read as they are, whatever their endings.
     pub plain: bool,
-    /// How verdicts are printed.
+    /// The output format.
     pub format: &'static Format,
-    /// How much of each is printed.
+    /// How much of each report is printed.
     pub detail: Detail,
     /// The width that text is wrapped at, in columns.
     pub width: usize,
-    /// Whether colours are printed, and what decides that.
+    /// When colours are printed.
     pub color: anstream::ColorChoice,
     /// Whether progress is shown on standard error.
     pub progress: bool,
-    /// How they are judged.
+    /// How texts are judged.
     pub judging: JudgeSettings,
 }
 
-/// What the program knows of the terminal.
+/// The terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terminal {
-    /// Columns of standard output, where it is a terminal.
+    /// The columns of standard output, if it is a terminal.
     pub width: Option<usize>,
-    /// Whether somebody watches standard error.
+    /// Whether standard error is a terminal.
     pub stderr_is_watched: bool,
 }
 
@@ -56,10 +55,10 @@ impl Terminal {
     }
 }
 
-/// Columns where there is no terminal to ask, as in a file or a mail.
+/// The width if standard output is not a terminal.
 const DEFAULT_WIDTH: usize = 80;
 
-/// What the user asked for cannot be done as a whole.
+/// Why the arguments cannot be used together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
     /// Standard input named more than once.
@@ -72,21 +71,21 @@ pub enum Contradiction {
     #[error("`{0}` is named twice with --{1}; name it once")]
     Twice(String, &'static str),
     /// An author without a name.
-    #[error("--{0} wants the name of an author or the path of a model, and got nothing")]
+    #[error("--{0} needs the name of an author or the path of a model")]
     NoName(&'static str),
-    /// A name that is no Unicode.
+    /// A name that is not Unicode.
     #[error("`{0}` is not valid Unicode, so it is not the name of an author; put ./ before it if it is a path")]
     NameNotUnicode(String),
-    /// A path to a model that is not there.
+    /// A path to a model that does not exist.
     #[error(
         "the model `{0}` does not exist; name a GGUF file or a folder with config.json, or an author of the catalogue"
     )]
     NoModel(String),
-    /// The file of `--models` is not there.
+    /// The file of `--models` does not exist.
     #[error("the catalogue `{0}` does not exist; check the path given with --models")]
     NoCatalogue(String),
-    /// Per-token figures in a format that has no place for them.
-    #[error("--tokens adds the figures of every token to the JSON; add --format json, or leave --tokens out")]
+    /// Figures of tokens in a format that cannot print them.
+    #[error("--tokens adds the figures of every token to the JSON; add --format json, or leave out --tokens")]
     TokensAsText,
     /// A device that this build cannot use.
     #[error(
@@ -94,7 +93,7 @@ pub enum Contradiction {
          `cargo install --path . --features {feature}`, or use --device cpu"
     )]
     DeviceNotBuilt {
-        /// What was asked for.
+        /// The device.
         device: DeviceChoice,
         /// The Cargo feature that is missing.
         feature: &'static str,
@@ -102,7 +101,7 @@ pub enum Contradiction {
 }
 
 impl RunArgs {
-    /// Refuses a device that this build cannot use, and a catalogue that is not there.
+    /// Refuses a device that this build cannot use, and a catalogue that does not exist.
     pub(super) fn check(&self) -> Result<(), Contradiction> {
         if let Some(feature) = self.device.missing_feature() {
             return Err(Contradiction::DeviceNotBuilt {
@@ -118,7 +117,7 @@ impl RunArgs {
 }
 
 impl DetectConfig {
-    /// Checks what the user typed as a whole.
+    /// The settings from these arguments.
     pub fn new(args: DetectArgs, terminal: Terminal) -> Result<Self, Contradiction> {
         let mut sources: Vec<Source> = args.files.into_iter().map(Source::from).collect();
         if sources.is_empty() {
@@ -155,7 +154,7 @@ impl DetectConfig {
     }
 }
 
-/// Checks what the user typed about judging as a whole.
+/// The settings for judging.
 pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradiction> {
     args.run.check()?;
     let (a, b) = (authors(args.a, "a")?, authors(args.b, "b")?);
@@ -189,7 +188,7 @@ pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradic
     })
 }
 
-/// To average a test with itself would give it a double weight that nobody asked for.
+/// Without repetitions: a test that is averaged with itself would count twice.
 fn each_once(tests: Vec<Test>) -> Vec<Test> {
     let mut once = Vec::with_capacity(tests.len());
     for test in tests {
@@ -212,8 +211,8 @@ fn authors(typed: Vec<OsString>, set: &'static str) -> Result<Vec<AuthorChoice>,
     Ok(authors)
 }
 
-/// A name and a path are told apart by their form alone, so that a file that happens to lie in the working folder
-/// never changes what a name means.
+/// Tells names and paths apart by their form alone. So a file in the working folder never changes the meaning of a
+/// name.
 pub(super) fn author(argument: &OsStr, set: &'static str) -> Result<AuthorChoice, Contradiction> {
     let shown = argument.to_string_lossy();
     if shown.is_empty() {
@@ -224,10 +223,11 @@ pub(super) fn author(argument: &OsStr, set: &'static str) -> Result<AuthorChoice
         || matches!(&*shown, "." | "..");
     if is_path {
         let path = PathBuf::from(argument);
-        return match path.exists() {
-            // One spelling for each file, so that ./model.gguf and model.gguf are known to be the same.
-            true => Ok(AuthorChoice::Path(path.components().collect())),
-            false => Err(Contradiction::NoModel(printable(&shown))),
+        return if path.exists() {
+            // One spelling for each file: ./model.gguf and model.gguf are the same.
+            Ok(AuthorChoice::Path(path.components().collect()))
+        } else {
+            Err(Contradiction::NoModel(printable(&shown)))
         };
     }
     match argument.to_str() {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_that_the_help_states() {
+    fn the_defaults_are_those_of_the_help() {
         let config = config(&[]).unwrap();
         assert_eq!(config.sources, [Source::Stdin]);
         assert_eq!(
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused_before_any_work() {
+    fn contradictions_are_refused() {
         assert_eq!(config(&["-", "a.txt", "-"]).unwrap_err(), Contradiction::StdinTwice);
         assert_eq!(config(&["--tokens"]).unwrap_err(), Contradiction::TokensAsText);
         assert_eq!(
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_paths_are_told_apart_by_form() {
+    fn names_and_paths_are_told_apart_by_their_form() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.gguf");
         std::fs::write(&file, "").unwrap();
@@ -324,13 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_be_repeated_or_separated_by_commas_and_count_once() {
+    fn tests_may_be_repeated_or_have_commas_between_them_and_count_once() {
         let config = config(&["--test", "entropy-gap-vocab,entropy-gap", "--test", "entropy-gap-vocab"]).unwrap();
         assert_eq!(config.judging.tests, [Test::EntropyGapVocab, Test::EntropyGap]);
     }
 
     #[test]
-    fn progress_is_shown_only_to_somebody_who_watches_several_texts() {
+    fn progress_is_shown_only_on_a_terminal_and_for_several_texts() {
         let shown = |arguments: &[&str], stderr_is_watched| {
             let cli = Cli::try_parse_from(["whowrote", "detect"].iter().chain(arguments)).unwrap();
             let Command::Detect(args) = cli.command else {

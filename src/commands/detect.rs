@@ -1,4 +1,4 @@
-//! `whowrote detect`: texts in, one verdict a text out.
+//! `whowrote detect`: one verdict for each text.
 
 use super::{DetectConfig, ExitStatus, OutputError, write_sentence};
 use crate::judge::Judge;
@@ -9,13 +9,13 @@ use std::io::Write;
 use whowrote_input::{Document, printable};
 use whowrote_stats::verdict::Verdict;
 
-/// What gives verdicts: a [`Judge`], or what stands in for it in a test.
+/// Judges texts: a [`Judge`], or a stand-in for tests.
 pub trait TextJudge {
-    /// Judges every document and hands each report, with the document's index, to `each` as soon as it is known.
+    /// Judges every document, and hands each report to `each` as soon as it is known, with the index of its document.
     ///
-    /// The documents may be judged in any order, each exactly once, and are at least one: whatever is slow to get, a
-    /// model above all, is best got here and not before, because there may be nothing to judge. An error of `each`
-    /// is handed on at once: nobody reads the results any more.
+    /// There is at least one document. The documents may be judged in any order, each exactly once. Load models here
+    /// and not earlier: there may be nothing to judge. An error of `each` is returned at once, because nobody reads
+    /// the results any more.
     fn judge(
         &mut self,
         documents: &[Document],
@@ -33,11 +33,10 @@ impl TextJudge for Judge {
     }
 }
 
-/// Reads all texts, has them judged, and prints the verdicts in the order of the inputs, each as soon as all before it
-/// are printed.
+/// Reads and judges all texts. The verdicts are printed in the order of the inputs, each as early as that order allows.
 ///
-/// A text that cannot be read does not keep the others from being judged: its sentence goes to `err`, JSON carries an
-/// object for it too, and the status is [`ExitStatus::Incomplete`].
+/// If a text cannot be read, the others are still judged. Its error goes to `err`, JSON has an object for it too, and
+/// the status is [`ExitStatus::Incomplete`].
 pub fn run(
     config: &DetectConfig,
     judge: &mut dyn TextJudge,
@@ -46,7 +45,7 @@ pub fn run(
 ) -> anyhow::Result<ExitStatus> {
     let mut documents = Vec::new();
     let mut places = Vec::new();
-    let mut slots = Vec::new();
+    let mut reports = Vec::new();
     for source in &config.sources {
         let read = if config.plain {
             Document::read_plain
@@ -55,22 +54,22 @@ pub fn run(
         };
         match read(source) {
             Ok(document) => {
-                places.push(slots.len());
+                places.push(reports.len());
                 documents.push(document);
-                slots.push(Slot::Waiting);
+                reports.push(PendingReport::Waiting);
             }
             Err(error) => {
-                // When standard error is closed there is nobody to tell, and the other texts are still to be judged.
+                // Even if standard error is closed, the other texts must still be judged.
                 let _ = write_sentence(err, &error);
                 let levels = (config.judging.alpha, config.judging.alpha_human);
                 let report = ProvenanceReport::unreadable(source.name(), None, levels, error.to_string());
-                slots.push(Slot::Ready(Box::new(report)));
+                reports.push(PendingReport::Ready(Box::new(report)));
             }
         }
     }
 
     let mut printer = Printer {
-        slots,
+        reports,
         next: 0,
         writer: writer(config),
         config,
@@ -83,9 +82,9 @@ pub fn run(
         printer.show_progress();
         let judged = judge.judge(&documents, &mut |index, report| {
             let Some(place) = places.get(index) else {
-                anyhow::bail!("a verdict was given on text {index}, which does not exist");
+                anyhow::bail!("there is a verdict on text {index}, which does not exist");
             };
-            printer.slots[*place] = Slot::Ready(Box::new(report));
+            printer.reports[*place] = PendingReport::Ready(Box::new(report));
             printer.hide_progress();
             printer.print_what_is_ready()?;
             printer.show_progress();
@@ -94,10 +93,7 @@ pub fn run(
         printer.hide_progress();
         judged?;
     }
-    ensure!(
-        printer.next == printer.slots.len(),
-        "no verdict was given on some of the texts"
-    );
+    ensure!(printer.next == printer.reports.len(), "some texts have no verdict");
     Ok(printer.status)
 }
 
@@ -110,14 +106,15 @@ fn writer(config: &DetectConfig) -> Box<dyn ReportWriter> {
     reports(layout)
 }
 
-enum Slot {
+/// The report of one input.
+enum PendingReport {
     Waiting,
     Ready(Box<ProvenanceReport>),
     Printed,
 }
 
 struct Printer<'a> {
-    slots: Vec<Slot>,
+    reports: Vec<PendingReport>,
     next: usize,
     writer: Box<dyn ReportWriter>,
     config: &'a DetectConfig,
@@ -129,18 +126,18 @@ struct Printer<'a> {
 impl Printer<'_> {
     /// Prints and flushes the reports up to the first text that still waits for its verdict.
     fn print_what_is_ready(&mut self) -> Result<(), OutputError> {
-        while let Some(slot) = self.slots.get_mut(self.next) {
-            let report = match std::mem::replace(slot, Slot::Printed) {
-                Slot::Ready(report) => report,
+        while let Some(pending) = self.reports.get_mut(self.next) {
+            let report = match std::mem::replace(pending, PendingReport::Printed) {
+                PendingReport::Ready(report) => report,
                 waiting => {
-                    *slot = waiting;
+                    *pending = waiting;
                     break;
                 }
             };
             if report.verdict == Verdict::Unable {
                 self.status = ExitStatus::Incomplete;
             }
-            // For a reader the sentence on standard error is enough; a program wants an object for every input.
+            // For a reader the error on standard error is enough. A program needs an object for every input.
             let was_reported = report
                 .warnings
                 .iter()
@@ -155,21 +152,25 @@ impl Printer<'_> {
     }
 
     fn progress(&self) -> Option<String> {
-        let left = self.slots.iter().filter(|slot| matches!(slot, Slot::Waiting)).count();
+        let left = self
+            .reports
+            .iter()
+            .filter(|pending| matches!(pending, PendingReport::Waiting))
+            .count();
         let name = self
             .config
             .sources
             .get(self.next)
             .map(|source| printable(&source.name()));
-        // Cut short, so that the line fits and a carriage return takes it back.
+        // Short enough for one line, so that a carriage return can overwrite it.
         let name: String = name.unwrap_or_default().chars().take(40).collect();
         (self.config.progress && left > 0).then(|| {
-            let of = self.slots.len();
+            let of = self.reports.len();
             format!("judging text {} of {of}: {name}", of - left + 1)
         })
     }
 
-    // A progress line that cannot be shown is no reason to stop.
+    // If progress cannot be shown, continue without it.
     fn show_progress(&mut self) {
         if let Some(line) = self.progress() {
             let _ = write!(self.err, "{line}\r").and_then(|()| self.err.flush());
@@ -194,7 +195,7 @@ mod tests {
     use std::io;
     use std::path::PathBuf;
 
-    /// Calls every text undecided, in the order of `order`.
+    /// Finds every text undecided, in the order of `order`.
     struct Fake {
         order: fn(usize) -> Vec<usize>,
         calls: usize,
@@ -321,11 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_input_has_its_sentence_and_its_object_and_the_others_are_judged() {
+    fn a_bad_input_has_its_error_and_its_object_and_the_others_are_judged() {
         let (_folder, paths) = texts(&[Some("%PDF-1.7"), Some("fine")]);
         let outcome = outcome(&config(&["--format", "json"], &paths), &mut Fake::forwards());
         assert!(
-            outcome.err.starts_with("Error: `") && outcome.err.contains("pdftotext"),
+            outcome.err.starts_with("Error: `") && outcome.err.contains("is not a PDF file"),
             "{}",
             outcome.err
         );
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_is_told_of_a_bad_input_once() {
+    fn a_bad_input_is_reported_once_to_a_reader() {
         let (_folder, paths) = texts(&[None, Some("fine")]);
         let outcome = outcome(&config(&["-q"], &paths), &mut Fake::forwards());
         assert_eq!(outcome.out.lines().count(), 1);
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_readable_text_no_model_is_asked() {
+    fn without_a_readable_text_no_model_is_loaded() {
         let (_folder, paths) = texts(&[None, Some(" \n")]);
         let mut judge = Fake::forwards();
         let outcome = outcome(&config(&[], &paths), &mut judge);
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_that_skips_or_invents_a_text_is_found_out() {
+    fn a_judge_that_skips_or_invents_a_text_is_an_error() {
         let (_folder, paths) = texts(&[Some("a"), Some("b")]);
         let config = config(&["--format", "json"], &paths);
         let skips = outcome(
@@ -402,7 +403,7 @@ mod tests {
         }
     }
 
-    /// Counts flushes, and closes after so many bytes.
+    /// Counts flushes, and breaks after `room` bytes.
     struct Pipe {
         room: usize,
         flushes: usize,
@@ -445,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_names_the_text_and_takes_itself_back() {
+    fn progress_names_the_text_and_is_erased() {
         let (_folder, paths) = texts(&[Some("a"), Some("b")]);
         let mut config = config(&["--format", "json"], &paths);
         assert_eq!(outcome(&config, &mut Fake::forwards()).err, "");

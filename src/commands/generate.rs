@@ -1,7 +1,8 @@
-//! `whowrote generate`: prompts in, texts of a model out, one JSON object a text.
+//! `whowrote generate`: samples texts from a model, one JSON object for each.
 
 use super::config::author;
 use super::fetch_progress;
+use super::help::headings;
 use super::{Contradiction, ExitStatus, OutputError, RunArgs, Terminal};
 use crate::judge::{AuthorChoice, ModelPool, resolve, use_threads};
 use crate::model::LanguageModel;
@@ -24,129 +25,147 @@ use whowrote_input::{Document, JsonLine, JsonLines, Source, printable};
 use whowrote_stats::sampling_params::SamplingParams;
 use whowrote_stats::verdict::AuthorSet;
 
-/// What the user typed after `generate`; [`GenerateConfig`] is what the program works with.
+/// The arguments of `generate`. The program works with [`GenerateConfig`], which is made from them.
 #[derive(Clone, Debug, Args)]
 pub struct GenerateArgs {
-    /// The model that writes: an author or a model of the catalogue, or a path
+    /// Model that writes: an author or a model of the catalogue, or a path
     ///
     /// `whowrote models list` lists the names. A path is a GGUF file, or a folder with config.json, tokenizer.json and
-    /// safetensors; what holds a slash or ends in .gguf is a path.
-    #[arg(long, value_name = "NAME|PATH", value_hint = clap::ValueHint::AnyPath)]
+    /// safetensors. It is a path if it contains a slash or ends in .gguf.
+    #[arg(
+        long,
+        value_name = "NAME|PATH",
+        value_hint = clap::ValueHint::AnyPath,
+        help_heading = headings::MODELS,
+    )]
     pub model: OsString,
 
-    /// A file of prompts, one JSON object a line
+    /// File of prompts, one JSON object on each line
     ///
-    /// Each has an "instruction", which a model with a chat template is asked; or an "opening", which any other model
-    /// continues; or both. "id", "kind" and "part" name it and group it; other fields are passed over.
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    /// A chat model is given the object's "instruction". Any other model continues its "opening". An object can have
+    /// both. "id", "kind" and "part" name and group the prompt; other fields are ignored.
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = headings::PROMPTS,
+    )]
     pub prompts: Option<PathBuf>,
 
-    /// A prompt, as instruction and opening in one; `-` reads it from standard input; may be repeated
-    #[arg(long = "prompt", value_name = "TEXT|-")]
+    /// Prompt, used as instruction or opening; `-` reads it from standard input; may be repeated
+    #[arg(long = "prompt", value_name = "TEXT|-", help_heading = headings::PROMPTS)]
     pub texts: Vec<String>,
 
-    /// How tokens are drawn, such as temperature=0.7,top-p=0.9; may be repeated
-    ///
-    /// Any of temperature, top-k, top-p, min-p and repetition-penalty. Without it, temperature=1 and nothing cut off.
-    #[arg(long = "decoding", value_name = "SPEC")]
-    pub decodings: Vec<SamplingParams>,
-
-    /// Decodings that each prompt gets, in rotation from prompt to prompt; without it, all of them
-    #[arg(long, value_name = "N")]
-    pub decodings_per_prompt: Option<NonZeroUsize>,
-
-    /// Texts for each prompt and decoding
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub per_prompt: NonZeroUsize,
-
-    /// Words after which a text is cut
-    #[arg(long, value_name = "N", default_value = "200")]
-    pub max_words: NonZeroUsize,
-
-    /// Tokens after which a text is cut
-    #[arg(long, value_name = "N", default_value = "400")]
-    pub max_tokens: NonZeroUsize,
-
-    /// Leaves out texts of fewer words, and says how many
-    #[arg(long, value_name = "N")]
-    pub min_words: Option<usize>,
-
-    /// Where random numbers begin; the same seed gives the same texts
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-
-    /// Texts that are written at once
-    #[arg(long, value_name = "N", default_value = "32")]
-    pub batch: NonZeroUsize,
-
-    /// Only prompts of this part
-    #[arg(long, value_name = "NAME")]
+    /// Use only the prompts of this part
+    #[arg(long, value_name = "NAME", help_heading = headings::PROMPTS)]
     pub part: Option<String>,
 
-    /// Only prompts of this kind
-    #[arg(long, value_name = "NAME")]
+    /// Use only the prompts of this kind
+    #[arg(long, value_name = "NAME", help_heading = headings::PROMPTS)]
     pub kind: Option<String>,
 
-    /// Where texts are written, instead of standard output; a file that is there is replaced when all are written
-    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
+    /// How to sample, such as temperature=0.7,top-p=0.9; may be repeated [default: temperature=1]
+    ///
+    /// Any of temperature, top-k, top-p, min-p and repetition-penalty.
+    #[arg(long = "decoding", value_name = "SPEC", help_heading = headings::SAMPLING)]
+    pub decodings: Vec<SamplingParams>,
 
-    /// Where models are looked for and run.
+    /// Number of decodings for each prompt, in rotation [default: all]
+    #[arg(long, value_name = "N", help_heading = headings::SAMPLING)]
+    pub decodings_per_prompt: Option<NonZeroUsize>,
+
+    /// Number of texts for each prompt and decoding
+    #[arg(long, value_name = "N", default_value = "1", help_heading = headings::SAMPLING)]
+    pub per_prompt: NonZeroUsize,
+
+    /// Cut a text after this many words
+    #[arg(long, value_name = "N", default_value = "200", help_heading = headings::SAMPLING)]
+    pub max_words: NonZeroUsize,
+
+    /// Cut a text after this many tokens
+    #[arg(long, value_name = "N", default_value = "400", help_heading = headings::SAMPLING)]
+    pub max_tokens: NonZeroUsize,
+
+    /// Leave out texts with fewer words, and print how many
+    #[arg(long, value_name = "N", help_heading = headings::SAMPLING)]
+    pub min_words: Option<usize>,
+
+    /// Seed; the same seed gives the same texts
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = headings::SAMPLING)]
+    pub seed: u64,
+
+    /// Number of texts that are written at once
+    #[arg(long, value_name = "N", default_value = "32", help_heading = headings::SAMPLING)]
+    pub batch: NonZeroUsize,
+
+    /// Where models come from and run.
     #[command(flatten)]
     pub run: RunArgs,
 
-    /// Prints no progress
-    #[arg(short, long)]
+    /// File for the texts [default: standard output]
+    ///
+    /// If the file exists, it is replaced once all texts are written.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = headings::OUTPUT,
+    )]
+    pub output: Option<PathBuf>,
+
+    /// Print no progress
+    #[arg(short, long, help_heading = headings::OUTPUT)]
     pub quiet: bool,
 }
 
-/// What `generate` works with.
+/// The settings of `generate`.
 #[derive(Clone, Debug)]
 pub struct GenerateConfig {
     /// The model that writes.
     pub model: AuthorChoice,
-    /// What it is asked; at least one.
+    /// The prompts; at least one.
     pub prompts: Vec<PromptEntry>,
-    /// How it draws; at least one.
+    /// How it samples; at least one.
     pub decodings: Vec<SamplingParams>,
-    /// Decodings that each prompt gets; no more than there are.
+    /// The number of decodings for each prompt; no more than there are.
     pub decodings_per_prompt: usize,
-    /// Texts for each prompt and decoding.
+    /// The number of texts for each prompt and decoding.
     pub per_prompt: usize,
-    /// Where texts are cut.
+    /// The length at which texts are cut.
     pub limits: Limits,
-    /// Words that a text must have to be written out.
+    /// The least number of words of a text that is printed.
     pub min_words: usize,
-    /// Where random numbers begin.
+    /// The seed.
     pub seed: u64,
-    /// Texts that are written at once.
+    /// The number of texts that are written at once.
     pub batch: usize,
-    /// Where texts go; none for standard output.
+    /// The file for the texts; none for standard output.
     pub output: Option<PathBuf>,
     /// The files and folders that are read.
     pub inputs: Vec<PathBuf>,
-    /// Where the model is looked for and runs.
+    /// Where the model comes from and runs.
     pub run: RunArgs,
-    /// Whether nothing is said of the progress.
+    /// Whether no progress is printed.
     pub quiet: bool,
-    /// Whether somebody watches standard error.
+    /// Whether standard error is a terminal.
     pub watched: bool,
 }
 
-/// A prompt, with the names that the output repeats.
+/// A prompt, with its names in the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptEntry {
-    /// Unlike that of every other prompt.
+    /// Its unique name.
     pub id: String,
-    /// The kind of text that it asks for.
+    /// The kind of text that it requests.
     pub kind: Option<String>,
-    /// The part of the work that it belongs to.
+    /// The part of the prompts that it belongs to.
     pub part: Option<String>,
-    /// What a model that holds conversations is asked.
+    /// The request for a chat model.
     pub instruction: Option<String>,
-    /// What any other model continues.
+    /// The beginning that any other model continues.
     pub opening: Option<String>,
-    /// Where it stands, for messages.
+    /// Its place, for messages.
     place: String,
 }
 
@@ -161,10 +180,10 @@ struct PromptLine {
 }
 
 impl GenerateConfig {
-    /// Checks what the user typed as a whole, and reads the prompts.
+    /// The settings from these arguments. Reads the prompts.
     ///
     /// # Errors
-    /// When something contradicts something else, or a prompt cannot be read.
+    /// If the arguments contradict one another, or a prompt cannot be read.
     pub fn new(args: GenerateArgs, terminal: Terminal) -> anyhow::Result<Self> {
         args.run.check()?;
         let model = author(&args.model, "model")?;
@@ -195,12 +214,12 @@ impl GenerateConfig {
             });
         }
         if prompts.is_empty() {
-            bail!("there is no prompt; name a file of them with --prompts, or write one after --prompt");
+            bail!("there is no prompt; name a file of prompts with --prompts, or write one after --prompt");
         }
         let mut ids = HashSet::new();
         if let Some(twice) = prompts.iter().find(|prompt| !ids.insert(prompt.id.clone())) {
             bail!(
-                "{} has the id `{}`, which another prompt has too; give each its own",
+                "{} has the id `{}`, which another prompt has too; give each prompt its own id",
                 twice.place,
                 printable(&twice.id)
             );
@@ -208,7 +227,7 @@ impl GenerateConfig {
         let wanted = |name: &Option<String>, wanted: &Option<String>| wanted.is_none() || name == wanted;
         prompts.retain(|prompt| wanted(&prompt.part, &args.part) && wanted(&prompt.kind, &args.kind));
         if prompts.is_empty() {
-            bail!("no prompt is of the part and the kind asked for; check --part and --kind");
+            bail!("no prompt has this part and kind; check --part and --kind");
         }
         let decodings = if args.decodings.is_empty() {
             vec![SamplingParams::untruncated(1.0)]
@@ -217,7 +236,7 @@ impl GenerateConfig {
         };
         if let Some((i, twice)) = decodings.iter().enumerate().find(|(i, d)| decodings[..*i].contains(d)) {
             bail!(
-                "the decoding `{twice}` is named again as number {}; name it once",
+                "the decoding `{twice}` is named twice, the second time as number {}; name it once",
                 i + 1
             );
         }
@@ -226,7 +245,7 @@ impl GenerateConfig {
             prompts,
             decodings_per_prompt: match args.decodings_per_prompt.map(NonZeroUsize::get) {
                 Some(n) if n > decodings.len() => bail!(
-                    "--decodings-per-prompt {n} asks for more decodings than the {} that are named with --decoding",
+                    "--decodings-per-prompt {n} is more than the {} decodings named with --decoding",
                     decodings.len()
                 ),
                 n => n.unwrap_or(decodings.len()),
@@ -256,7 +275,7 @@ fn read_prompts(path: &Path) -> anyhow::Result<Vec<PromptEntry>> {
         let JsonLine { number, object: prompt } = line?;
         let place = format!("`{name}`, line {number}");
         if prompt.instruction.is_none() && prompt.opening.is_none() {
-            bail!("{place} has neither an instruction nor an opening; give it one of them");
+            bail!("{place} has neither an instruction nor an opening; add one");
         }
         prompts.push(PromptEntry {
             id: prompt.id.unwrap_or_else(|| format!("line-{number}")),
@@ -272,7 +291,7 @@ fn read_prompts(path: &Path) -> anyhow::Result<Vec<PromptEntry>> {
 
 /// One text of the output.
 #[derive(Serialize)]
-struct Line<'a> {
+struct TextLine<'a> {
     id: &'a str,
     text: &'a str,
     author: &'a str,
@@ -293,18 +312,18 @@ struct PromptNames<'a> {
     part: Option<&'a str>,
 }
 
-/// What one job's line says beside its text.
+/// What the line of a job says besides its text.
 struct Label {
     id: String,
     prompt: usize,
-    /// What the model was given of the prompt.
+    /// The part of the prompt that the model was given.
     given: Arc<str>,
 }
 
-/// Loads the model, has it write all texts, and prints each as soon as it is finished.
+/// Loads the model, writes all texts, and prints each as soon as it is finished.
 ///
 /// # Errors
-/// When the model cannot be had, a prompt does not fit it, or the output cannot be written.
+/// If the model cannot be loaded, a prompt does not fit it, or the output cannot be written.
 pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let run = &config.run;
     use_threads(run.threads)?;
@@ -316,7 +335,7 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let pool = ModelPool::fetch(vec![entry], run.device, run.offline, fetch_progress(config.quiet))?;
     let model = pool.load(0)?;
     let (jobs, labels) = jobs(config, &model)?;
-    let mut writer = TextWriter {
+    let mut writer = GeneratedWriter {
         config,
         author: &author.name,
         sha256: &pool.stored[0].sha256,
@@ -333,11 +352,11 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     match (done, writer.output.take()) {
         (Ok(()), None) => {}
         (Ok(()), Some(file)) => file.finish()?,
-        // Hours of writing may lie behind.
+        // The texts so far may have taken hours, so keep them.
         (Err(error), Some(file)) if writer.texts > 0 => {
             return Err(match file.leave() {
                 Some(left) => error.context(format!(
-                    "not all texts were written; those that were are in `{}`",
+                    "not all texts were written; the finished ones are in `{}`",
                     printable(&left.to_string_lossy())
                 )),
                 None => error,
@@ -349,16 +368,17 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// Texts that one run writes: what is kept of each until it is written takes a few hundred bytes.
+/// The largest number of texts of one run. Each takes a few hundred bytes until it is written.
 const MOST_TEXTS: usize = 1_000_000;
 
-/// The texts to write, those of one prompt side by side.
+/// The texts to write. Those of one prompt are side by side.
 fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<Job>, Vec<Label>)> {
     let texts = config.prompts.len().saturating_mul(config.per_prompt);
     let texts = texts.saturating_mul(config.decodings_per_prompt);
     if texts > MOST_TEXTS {
         bail!(
-            "{texts} texts are asked for, and one run writes at most {MOST_TEXTS}; take several, with another --seed each"
+            "{texts} texts are too many for one run, which writes at most {MOST_TEXTS}; use several runs, each with \
+             another --seed"
         );
     }
     let window = model.decoder().max_window();
@@ -366,7 +386,7 @@ fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<J
     for (index, entry) in config.prompts.iter().enumerate() {
         let missing = |what: &str, why: &str| {
             format!(
-                "{} has no {what}, and {} {why}; add one, or take another model",
+                "{} has no {what}, and {} {why}; add one, or use another model",
                 entry.place,
                 model.name()
             )
@@ -375,7 +395,7 @@ fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<J
             Some(_) => Prompt::Chat {
                 system: None,
                 user: (entry.instruction.clone())
-                    .with_context(|| missing("instruction", "holds conversations, so it has to be asked"))?,
+                    .with_context(|| missing("instruction", "is a chat model, so it needs one"))?,
             },
             None => Prompt::Text((entry.opening.clone()).with_context(|| missing("opening", "only continues texts"))?),
         };
@@ -386,14 +406,14 @@ fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<J
         let ids = prompt_ids(model, &prompt).with_context(|| format!("{} cannot be used", entry.place))?;
         if ids.is_empty() {
             bail!(
-                "{} is empty, and {} needs a word to begin with",
+                "{} is empty, and {} needs a word to continue",
                 entry.place,
                 model.name()
             );
         }
         if ids.len() >= window {
             bail!(
-                "{} has {} tokens, and {} reads {window}; shorten it",
+                "{} has {} tokens, and {} can read {window}; shorten it",
                 entry.place,
                 ids.len(),
                 model.name()
@@ -420,11 +440,11 @@ fn jobs(config: &GenerateConfig, model: &LanguageModel) -> anyhow::Result<(Vec<J
     Ok((jobs, labels))
 }
 
-/// Words in a row that make a run, for [`copied`].
+/// The number of words in a run, for [`copied`].
 const RUN: usize = 5;
 
-/// The share of a text's runs of five words that stand in its prompt: what is copied from there is not the model's
-/// writing. Signs and capitals are passed over.
+/// The share of a text's runs of five words that also occur in its prompt: copied text is not the model's own.
+/// Punctuation and capitals are ignored.
 fn copied(prompt: &str, text: &str) -> f64 {
     let words = |text: &str| -> Vec<String> {
         let plain = |word: &str| {
@@ -445,7 +465,8 @@ fn copied(prompt: &str, text: &str) -> f64 {
     }
 }
 
-/// A text's own seed, so that it is the same in whatever company it is written; below 2⁵³, which JSON numbers hold.
+/// A text's own seed, so that it does not depend on the other texts of the run. Below 2⁵³, because JSON numbers are
+/// exact up to there.
 fn seed(seed: u64, prompt: &str, decoding: &SamplingParams, index: usize) -> u64 {
     let digest = Sha256::digest(serde_json::json!([seed, prompt, decoding, index]).to_string());
     let first = digest
@@ -456,7 +477,7 @@ fn seed(seed: u64, prompt: &str, decoding: &SamplingParams, index: usize) -> u64
 }
 
 /// Prints each text as it is finished.
-struct TextWriter<'a> {
+struct GeneratedWriter<'a> {
     config: &'a GenerateConfig,
     author: &'a str,
     sha256: &'a str,
@@ -471,7 +492,7 @@ struct TextWriter<'a> {
     short: usize,
 }
 
-impl Listener for TextWriter<'_> {
+impl Listener for GeneratedWriter<'_> {
     type Error = anyhow::Error;
 
     fn finished(&mut self, job: usize, text: Generated) -> anyhow::Result<()> {
@@ -482,7 +503,7 @@ impl Listener for TextWriter<'_> {
         }
         let (job, label) = (&self.jobs[job], &self.labels[job]);
         let prompt = &self.config.prompts[label.prompt];
-        let line = Line {
+        let line = TextLine {
             id: &label.id,
             text: &text.text,
             author: self.author,
@@ -519,13 +540,13 @@ impl Listener for TextWriter<'_> {
         if !self.config.quiet && self.told.elapsed() >= pause {
             self.told = Instant::now();
             let end = if self.config.watched { '\r' } else { '\n' };
-            // Progress that cannot be shown is no reason to stop.
+            // If progress cannot be shown, continue without it.
             let _ = write!(io::stderr(), "{:78}{end}", self.progress());
         }
     }
 }
 
-impl TextWriter<'_> {
+impl GeneratedWriter<'_> {
     fn progress(&self) -> String {
         let rate = self.tokens as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
         format!(
@@ -543,7 +564,7 @@ impl TextWriter<'_> {
         }
         if self.short > 0 {
             let (short, least) = (self.short, self.config.min_words);
-            let _ = writeln!(stderr, "{short} texts of fewer than {least} words were left out");
+            let _ = writeln!(stderr, "{short} texts with fewer than {least} words were left out");
         }
     }
 }
@@ -553,7 +574,7 @@ mod tests {
     use super::copied;
 
     #[test]
-    fn copied_runs_are_counted_whatever_their_signs_and_capitals() {
+    fn copied_runs_are_counted_whatever_their_punctuation_and_capitals() {
         let prompt = "Write a summary: The swift hardly ever lands, and eats upon the wing.";
         assert_eq!(copied(prompt, "the swift hardly ever lands and"), 1.0);
         assert_eq!(copied(prompt, "A bird: the swift hardly ever lands again"), 0.25);

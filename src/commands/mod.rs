@@ -1,4 +1,4 @@
-//! The command layer: the only part that prints, colours, or says how the program ends.
+//! The command layer. Only this part prints, colours, and decides the exit code.
 
 pub mod batch;
 pub mod calibrate;
@@ -8,6 +8,7 @@ mod config;
 pub mod detect;
 pub mod gate;
 pub mod generate;
+mod help;
 pub mod models;
 
 pub use batch::{BatchArgs, BatchConfig};
@@ -24,16 +25,16 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use whowrote_input::{Source, printable};
+use whowrote_input::Source;
 
-/// How the program ends when it did not fail as a whole.
+/// How the program ends if it did not fail as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// Everything was done: exit code 0.
     Done,
-    /// The gate judged what was submitted, and it does not pass: exit code 1.
+    /// The gate judged the submitted texts, and one failed: exit code 1.
     Failed,
-    /// Some of the work could not be done, and the reasons are on standard error: exit code 2.
+    /// Some of the work could not be done: exit code 2. The reasons are on standard error.
     Incomplete,
 }
 
@@ -68,25 +69,32 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         }
         Command::Models(args) => models::run(&args, &mut io::stdout()),
         Command::Completions { shell } => {
-            // clap's generator panics when the output is closed, so it writes to memory.
+            // clap's generator panics if the output is closed, so let it write to memory.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "whowrote", &mut script);
             print(&script)
         }
-        Command::Man { command } => print(&man(command.as_deref())?),
+        Command::Man { command } => print(&help::man(&command)?),
+        Command::Help { command } => {
+            let help = help::help(&command)?.ansi().to_string();
+            let mut stdout = anstream::stdout();
+            let printed = stdout.write_all(help.as_bytes()).and_then(|()| stdout.flush());
+            printed.map_err(OutputError)?;
+            Ok(ExitStatus::Done)
+        }
     }
 }
 
-/// Reports go to standard output, styled where it is a terminal. JSON is written as it is: it holds no styles, and
-/// what strips them could take a control character in a name for one.
+/// Prints reports on standard output, with styles if it is a terminal. JSON is written directly: it has no styles,
+/// and the filter that strips styles could mistake a control character in a name for one.
 fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
     config.color.write_global();
     let mut stderr = anstream::stderr();
-    // Without this the program seems to hang.
+    // Without this line the program seems to hang.
     if config.detail != Detail::Quiet && config.sources.contains(&Source::Stdin) && io::stdin().is_terminal() {
         let _ = writeln!(
             stderr,
-            "reading the text from the terminal; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
+            "type or paste the text; end it with Ctrl-D (on Windows Ctrl-Z and Enter)"
         );
     }
     let progress = fetch_progress(config.detail == Detail::Quiet);
@@ -100,12 +108,12 @@ fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
     detect::run(config, &mut judge, out, &mut stderr)
 }
 
-/// Results go to a file or standard output, everything else to standard error. The first signal to end lets the texts in flight be
-/// finished; the second ends the program as it would have.
+/// Prints results to a file or standard output, and everything else on standard error. After the first signal to end,
+/// the texts that were begun are finished; the second signal ends the program at once.
 fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in signal_hook::consts::TERM_SIGNALS {
-        // In this order: the second signal finds the flag set by the first.
+        // The order matters: the second signal must find the flag set by the first.
         signal_hook::flag::register_conditional_default(*signal, Arc::clone(&stop))?;
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
@@ -118,13 +126,13 @@ fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
     let (mut stdout, mut stderr) = (io::stdout().lock(), anstream::stderr());
     let done = batch::run(config, &settings, &mut judge, &stop, &mut stdout, &mut stderr);
     match done {
-        // Whoever reads has what they wanted, and not every text has its line.
+        // The reader closed the output on purpose, but not every text has its line.
         Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
         done => done,
     }
 }
 
-/// What the run became goes to standard output, styled only where it is for reading.
+/// Prints the run on standard output, with styles only if the format is for reading.
 fn gate_on_terminal(args: GateArgs) -> anyhow::Result<ExitStatus> {
     let (mut styled, mut plain) = (anstream::stdout(), io::stdout().lock());
     if let Some(gate::GateCommand::Init) = args.command {
@@ -137,38 +145,19 @@ fn gate_on_terminal(args: GateArgs) -> anyhow::Result<ExitStatus> {
         &mut plain
     };
     match gate::run(&config, out, &mut anstream::stderr()) {
-        // Whoever reads has what they wanted, and whether it passes stays unsaid: it must not look as if it did.
+        // The reader closed the output on purpose. Nobody saw the result, so it must not look like a pass.
         Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
         done => done,
     }
 }
 
-/// How downloads are shown.
+/// The display of downloads.
 fn fetch_progress(quiet: bool) -> Arc<dyn FetchProgress> {
     if quiet {
         Arc::new(NoProgress)
     } else {
         Arc::new(TerminalProgress)
     }
-}
-
-fn man(subcommand: Option<&str>) -> anyhow::Result<Vec<u8>> {
-    let mut program = Cli::command();
-    program.build();
-    let page = match subcommand {
-        None => program,
-        Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
-            anyhow::anyhow!(
-                "there is no subcommand `{}`; there are {}",
-                printable(name),
-                known.join(", ")
-            )
-        })?,
-    };
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text)?;
-    Ok(text)
 }
 
 fn print(bytes: &[u8]) -> anyhow::Result<ExitStatus> {
@@ -180,14 +169,14 @@ fn print(bytes: &[u8]) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// Says why the program failed, and how it ends. A closed pipe, as `whowrote detect * | head -1` leaves behind, is no
-/// failure: whoever reads has what they wanted.
+/// Prints why the program failed, and returns the exit code. A closed pipe, as in `whowrote detect * | head -1`, is
+/// not a failure: the reader closed it on purpose.
 pub fn report_failure(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
     let mut stderr = anstream::stderr();
-    // When standard error is closed too there is nobody left to tell.
+    // If standard error is closed too, nobody can be told.
     let _ = write_error(&mut stderr, error);
     ExitCode::from(2)
 }
@@ -197,7 +186,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     output.is_some_and(|OutputError(io)| io.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// `Error: …` and the chain of causes below it.
+/// Prints `Error: …` and the chain of causes below it.
 fn write_error(err: &mut dyn Write, error: &anyhow::Error) -> io::Result<()> {
     write_sentence(err, error)?;
     for cause in error.chain().skip(1) {
@@ -206,7 +195,7 @@ fn write_error(err: &mut dyn Write, error: &anyhow::Error) -> io::Result<()> {
     Ok(())
 }
 
-/// One sentence on standard error.
+/// Prints one sentence on standard error.
 fn write_sentence(err: &mut dyn Write, sentence: &dyn std::fmt::Display) -> io::Result<()> {
     const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
     writeln!(err, "{ERROR}Error:{ERROR:#} {sentence}")
@@ -232,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_closed_pipe_is_no_failure() {
+    fn only_a_closed_standard_output_is_not_a_failure() {
         let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
         assert!(is_closed_pipe(&anyhow::Error::from(OutputError(broken()))));
         assert!(is_closed_pipe(
@@ -242,33 +231,5 @@ mod tests {
         assert!(!is_closed_pipe(&anyhow::Error::from(OutputError(io::Error::other(
             "full"
         )))));
-    }
-
-    #[test]
-    fn man_pages_exist_for_the_program_and_each_subcommand() {
-        assert!(
-            String::from_utf8(man(None).unwrap())
-                .unwrap()
-                .contains(".TH whowrote 1")
-        );
-        for subcommand in [
-            "detect",
-            "batch",
-            "gate",
-            "generate",
-            "calibrate",
-            "models",
-            "completions",
-            "man",
-        ] {
-            let page = String::from_utf8(man(Some(subcommand)).unwrap()).unwrap();
-            assert!(page.contains("NAME"), "{subcommand}");
-        }
-        assert!(
-            man(Some("paint"))
-                .unwrap_err()
-                .to_string()
-                .contains("detect, batch, gate, generate, calibrate, models")
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! `whowrote models`: what models there are, fetching them, checking them, and where they lie.
+//! `whowrote models`: lists, fetches and checks the models.
 
 use super::choices::choices;
 use super::{ExitStatus, fetch_progress};
@@ -12,58 +12,60 @@ use std::path::PathBuf;
 use whowrote_input::printable;
 use whowrote_stats::verdict::AuthorSet;
 
-/// The version of the JSON that `models list --format json` prints.
+/// The version of the JSON of `models list`.
 const SCHEMA: u32 = 1;
 
-/// `whowrote models`.
+/// The arguments of `models`.
 #[derive(Args, Clone, Debug)]
 pub struct ModelsArgs {
-    /// What to do; `list` if nothing is said.
+    /// The task; `list` if there is none.
     #[command(subcommand)]
     pub command: Option<ModelsCommand>,
 
-    /// A catalogue of models and authors, instead of the one of your configuration folder or the default
+    /// Catalogue of models and authors [default: yours, or else the built-in one]
+    ///
+    /// Yours is the one in your configuration folder.
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub models: Option<PathBuf>,
 
-    /// How the list is printed
+    /// Format of the list
     #[arg(long, global = true, value_name = "FORMAT", value_parser = choices(FORMATS), default_value = "text")]
     pub format: ListFormat,
 
-    /// Opens no connection: a model that is not on this machine is an error
+    /// Open no connection; a model that is not on this machine is an error
     #[arg(long, global = true)]
     pub offline: bool,
 
-    /// Prints no progress
+    /// Print no progress
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
-/// What can be done with models.
+/// The tasks of `models`.
 #[derive(Subcommand, Clone, Debug)]
 pub enum ModelsCommand {
-    /// List the models, the authors they stand for, and whether they are in the cache
+    /// List the models, their authors, and whether they are on this machine
     List,
     /// Fetch models into the cache
     Pull {
-        /// Models or authors; without any, the models of all authors
+        /// Models or authors [default: the models of all authors]
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Compare the models on this machine with their SHA-256
+    /// Check the models on this machine against their SHA-256
     Verify {
-        /// Models or authors; without any, all that are on this machine
+        /// Models or authors [default: all on this machine]
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Print where a model lies
+    /// Print the path of a model
     Path {
-        /// A model or an author
+        /// Model or author
         name: String,
     },
 }
 
-/// How the list of models is printed.
+/// The format of the list of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListFormat {
     /// For reading.
@@ -73,8 +75,8 @@ pub enum ListFormat {
 }
 
 const FORMATS: [(ListFormat, &str, &str); 2] = [
-    (ListFormat::Text, "text", "For reading: one line a model"),
-    (ListFormat::Json, "json", "For programs: one JSON object a model"),
+    (ListFormat::Text, "text", "For reading: one line for each model"),
+    (ListFormat::Json, "json", "For programs: one JSON object"),
 ];
 
 /// Runs `whowrote models`; results go to `out`.
@@ -100,20 +102,20 @@ pub fn run(args: &ModelsArgs, out: &mut dyn Write) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// One model, as `list` shows it.
+/// One model in the list.
 #[derive(Serialize)]
-struct Row<'a> {
+struct ListedModel<'a> {
     name: &'a str,
-    authors: Vec<RowAuthor<'a>>,
+    authors: Vec<ListedAuthor<'a>>,
     size_bytes: Option<u64>,
     sha256: Option<&'a str>,
     licence: &'a str,
-    /// Where it lies on this machine, unverified.
+    /// Its path on this machine; the file is not verified.
     path: Option<String>,
 }
 
 #[derive(Serialize)]
-struct RowAuthor<'a> {
+struct ListedAuthor<'a> {
     name: &'a str,
     set: AuthorSet,
 }
@@ -123,14 +125,14 @@ struct Listing<'a> {
     schema: u32,
     models_file: String,
     cache_dir: String,
-    models: Vec<Row<'a>>,
+    models: Vec<ListedModel<'a>>,
 }
 
 fn list(catalogue: &Catalogue, store: &Store, json: bool, out: &mut dyn Write) -> Result<()> {
-    let rows: Vec<Row> = catalogue
+    let rows: Vec<ListedModel> = catalogue
         .models()
         .iter()
-        .map(|model| row(catalogue, store, model))
+        .map(|model| listed(catalogue, store, model))
         .collect();
     if json {
         let listing = Listing {
@@ -165,20 +167,20 @@ fn list(catalogue: &Catalogue, store: &Store, json: bool, out: &mut dyn Write) -
     Ok(())
 }
 
-fn row<'a>(catalogue: &'a Catalogue, store: &Store, model: &'a ModelEntry) -> Row<'a> {
+fn listed<'a>(catalogue: &'a Catalogue, store: &Store, model: &'a ModelEntry) -> ListedModel<'a> {
     let authors = catalogue.authors().iter().filter(|author| author.model == model.name);
     let path = store.path(model);
-    // A local model's size is that of its file; a folder's is not worth walking through.
+    // The size of a local model is that of its file. Measuring a folder is not worth the time.
     let on_disk = || {
         path.as_ref()
             .and_then(|path| path.metadata().ok())
             .filter(|m| m.is_file())
             .map(|m| m.len())
     };
-    Row {
+    ListedModel {
         name: &model.name,
         authors: authors
-            .map(|author| RowAuthor {
+            .map(|author| ListedAuthor {
                 name: &author.name,
                 set: author.set,
             })
@@ -190,8 +192,8 @@ fn row<'a>(catalogue: &'a Catalogue, store: &Store, model: &'a ModelEntry) -> Ro
     }
 }
 
-impl RowAuthor<'_> {
-    /// The set, and the author's name where it is not the model's.
+impl ListedAuthor<'_> {
+    /// The set, and the author's name if it differs from the model's.
     fn in_words(&self, model: &str) -> String {
         let set = match self.set {
             AuthorSet::A => "A",
@@ -217,7 +219,7 @@ fn pull(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Wr
     for model in models {
         match store.ensure(model) {
             Ok(stored) => writeln!(out, "{}  {}", model.name, stored.path.display())?,
-            // The others may still be had.
+            // Other models may still be fetched.
             Err(error) => failed.push(error.to_string()),
         }
     }
@@ -244,13 +246,13 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn 
         match store.verify(model).with_context(|| format!("cannot verify {name}"))? {
             Verification::Good(stored) if model.sha256.is_some() => writeln!(out, "{name}  good  {}", stored.sha256)?,
             Verification::Good(stored) => {
-                writeln!(out, "{name}  {}  (the models file has no sha256 for it)", stored.sha256)?;
+                writeln!(out, "{name}  {}  (the catalogue has no sha256 for it)", stored.sha256)?;
             }
             Verification::Damaged { path, expected, found } => {
                 writeln!(out, "{name}  DAMAGED")?;
                 bad.push(format!(
-                    "{} has sha256 {found}, not {expected}; run `whowrote models pull {name}` to replace it, or correct \
-                     the path in the models file",
+                    "{} has sha256 {found}, not {expected}; run `whowrote models pull {name}` to replace it, or \
+                     correct the path in the catalogue",
                     path.display()
                 ));
             }
@@ -269,7 +271,7 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn 
     }
 }
 
-/// A model by its own name, or by the name of an author that it stands for.
+/// A model by its own name, or by the name of its author.
 fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ModelEntry> {
     let name = match (catalogue.model(name), catalogue.author(name)) {
         (Err(_), Some(author)) => &author.model,

@@ -1,4 +1,4 @@
-//! Who may have written the texts, and the models that stand for them.
+//! The authors that are considered, and their models.
 
 use super::error::JudgeError;
 use super::settings::{AuthorChoice, JudgeSettings};
@@ -6,7 +6,7 @@ use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use whowrote_stats::calibration::HUMAN;
 use whowrote_stats::verdict::{AuthorSet, Candidate};
 
-/// Who may have written the texts, and the models that stand for them, each once.
+/// The candidates, and their models, each once.
 pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Vec<ModelEntry>), JudgeError> {
     let catalogue = Catalogue::load(settings.catalogue.as_deref())?;
     let (mut candidates, mut models) = (Vec::<Candidate>::new(), Vec::<ModelEntry>::new());
@@ -31,10 +31,10 @@ pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Ve
     Ok((candidates, models))
 }
 
-/// The authors that are considered, a person among them.
+/// The authors that are considered, including a person.
 ///
 /// # Errors
-/// When the catalogue cannot be used, or lacks an author that was named.
+/// If the catalogue cannot be used, or does not have an author that was named.
 pub fn considered(settings: &JudgeSettings) -> Result<Vec<(String, AuthorSet)>, JudgeError> {
     let (candidates, _) = candidates(settings)?;
     let models = candidates

@@ -1,4 +1,4 @@
-//! Texts of known authors: those that the user gave, and those that are compiled in.
+//! The calibrations: the user's own, and those built into the program.
 
 use super::error::JudgeError;
 use super::settings::JudgeSettings;
@@ -18,7 +18,8 @@ pub(super) fn own_calibrations(settings: &JudgeSettings) -> Result<Vec<(String, 
     settings.calibrations.iter().map(read).collect()
 }
 
-/// These calibrations, then those that are compiled in; of human-written texts only the genre that the user knows.
+/// The user's own calibrations, then the built-in ones. If the user knows the genre, human-written texts of other
+/// genres are left out.
 pub(super) fn calibrations(
     settings: &JudgeSettings,
     own: &[(String, Calibration)],
@@ -41,8 +42,8 @@ pub(super) fn calibrations(
     Ok(known)
 }
 
-/// The user's own calibrations that no author is tested with: a mistake that would otherwise look like an author without a
-/// calibration, or like the built-in one.
+/// Warnings about the user's own calibrations that no author is tested with. Without them, the mistake would look
+/// like an author without a calibration, or like the built-in calibration.
 pub(super) fn unused(
     own: &[(String, Calibration)],
     candidates: &[Candidate],
@@ -63,7 +64,7 @@ pub(super) fn unused(
         let (families, has_model): (Vec<String>, bool) = if author == HUMAN {
             (vec![SamplingFamily::Deployed.to_string()], !shared.is_empty())
         } else if prompt == PromptKnowledge::Known {
-            // Theorems speak about models whose prompt is known.
+            // With a known prompt, models are tested without calibrations.
             return None;
         } else if of_author.is_empty() {
             let author = author.to_owned();
@@ -100,7 +101,7 @@ mod tests {
     use whowrote_stats::verdict::AuthorSet;
 
     #[test]
-    fn calibrations_that_serve_no_author_are_told() {
+    fn calibrations_that_are_not_used_have_a_warning() {
         let model = |name: &str| CalibratedModel {
             name: name.to_owned(),
             sha256: "00".to_owned(),
@@ -129,11 +130,11 @@ mod tests {
             (calibration(HUMAN, "deployed", "other"), ""),
             (
                 calibration("bot", "deployed", "other"),
-                "are not the ones that are loaded",
+                "other models than the loaded ones",
             ),
             (
                 calibration(HUMAN, "deployed", "third"),
-                "are not the ones that are loaded",
+                "other models than the loaded ones",
             ),
             (
                 calibration("bot", "any", "base"),
@@ -141,7 +142,7 @@ mod tests {
             ),
             (
                 calibration("bat", "deployed", "base"),
-                "`own.json` has no part in this verdict: bat is not considered here",
+                "`own.json` is not used for this verdict: bat is not among the authors considered here",
             ),
         ] {
             let found = told(calibration.clone(), PromptKnowledge::Unknown);

@@ -1,7 +1,7 @@
-//! The judge: texts come in, reports go out.
+//! The judge makes reports on texts.
 //!
-//! A [`Judge`] loads the models of its [`JudgeSettings`] when it first has a text to judge. `detect`, `batch` and `gate` all
-//! judge through it.
+//! A [`Judge`] loads the models of its [`JudgeSettings`] when it first has a text to judge. `detect`, `batch` and
+//! `gate` all judge through it.
 
 mod authors;
 mod calibrations;
@@ -38,12 +38,12 @@ use whowrote_input::{Document, lower_hex};
 use whowrote_stats::calibration::{CalibratedModel, Calibration};
 use whowrote_stats::verdict::{Candidate, DecisionSettings, Observation, PromptKnowledge, Unprompted, decide};
 
-/// Documents that every model scores before the next model takes its turn; a round's figures are kept until its last model
-/// has scored.
+/// The largest number of documents in a round: each model scores all of them before the next model takes its turn. The
+/// figures of a round are kept until its last model has scored.
 const ROUND: usize = 256;
-/// Bytes of text at which a round ends early: a token's figures take about two hundred times its text.
+/// The bytes of text at which a round ends early. A token's figures take about two hundred times its text.
 const ROUND_BYTES: usize = 1 << 20;
-/// The same if the models stay loaded, so that nothing is gained by waiting: about a pass.
+/// The same if the models stay loaded: about one pass, because a longer round would gain nothing.
 const STAYING_BYTES: usize = 4 << 10;
 
 /// Judges documents with the models of its settings.
@@ -52,27 +52,27 @@ pub struct Judge {
     candidates: Vec<Candidate>,
     models: Vec<ModelEntry>,
     decision: DecisionSettings,
-    /// The prompt that the user gave, until the readers have it.
+    /// The prompt that the user gave; the readers take it.
     prompt: Option<GivenPrompt>,
     /// The user's own calibrations, each with the name of its file.
     own: Vec<(String, Calibration)>,
     progress: Arc<dyn FetchProgress>,
-    /// If models stay loaded between calls: the memory that they may take; none for what is free.
+    /// The memory budget if models stay loaded between calls. The inner none stands for what is free.
     staying: Option<Option<u64>>,
-    /// When it is set, the round under way is finished and no other begun.
+    /// Once it is set, no further round begins.
     stop: Option<Arc<AtomicBool>>,
-    /// None before the first text.
+    /// None before the models are fetched.
     readers: Option<Readers>,
-    /// Bytes of text at which a round ends early.
+    /// The bytes of text at which a round ends early.
     round_bytes: usize,
 }
 
 impl Judge {
-    /// A judge of these settings. The catalogue and all that the user gave are read; no model is fetched or loaded before
-    /// there is a text.
+    /// A judge with these settings. Reads the catalogue and the user's files. Models are fetched and loaded later,
+    /// when there is a text.
     ///
     /// # Errors
-    /// When a file cannot be read, or an author or genre is not known.
+    /// If a file cannot be read, or an author or genre is not known.
     pub fn new(settings: JudgeSettings) -> Result<Self, JudgeError> {
         use_threads(settings.threads)?;
         let (candidates, models) = authors::candidates(&settings)?;
@@ -104,28 +104,28 @@ impl Judge {
         })
     }
 
-    /// Shows downloads; without it they are silent.
+    /// Shows the progress of downloads. Without it they are silent.
     pub fn with_progress(mut self, progress: Arc<dyn FetchProgress>) -> Self {
         self.progress = progress;
         self
     }
 
-    /// Keeps the models loaded between calls if this many bytes hold all of them; none for what is free.
+    /// Sets the memory budget, in bytes; none for what is free. Models stay loaded between calls if all of them fit.
     pub fn keep_models(mut self, memory: Option<u64>) -> Self {
         self.staying = Some(memory);
         self
     }
 
-    /// Once `stop` is set, no further round begins, and the texts that are left get no report.
+    /// Once `stop` is set, no further round begins, and the remaining texts get no report.
     pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
         self.stop = Some(stop);
         self
     }
 
-    /// Judges texts; the reports come in their order.
+    /// Judges texts. The reports have the order of the texts.
     ///
     /// # Errors
-    /// When a model cannot be fetched, loaded or run. A text that cannot be judged is not an error: its report says so.
+    /// If a model cannot be fetched, loaded or run. A text that cannot be judged is not an error: its report says so.
     pub fn judge(&mut self, texts: &[Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
         let mut reports = Vec::with_capacity(texts.len());
         self.judge_each(texts, |_, report| -> Result<(), JudgeError> {
@@ -135,7 +135,8 @@ impl Judge {
         Ok(reports)
     }
 
-    /// Judges texts and hands over each report, with the index of its text, as soon as it is known.
+    /// Judges texts, and hands each report to `each` as soon as it is known, with the index of its text. The reports
+    /// have the order of the texts.
     ///
     /// # Errors
     /// As [`Self::judge`], and the first error of `each`.
@@ -167,12 +168,11 @@ impl Judge {
         self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
-    /// All that verdicts depend on except the texts, as an object. Models are fetched for it.
+    /// Everything that verdicts depend on except the texts, as an object. Fetches the models.
     ///
     /// # Errors
-    /// When a model cannot be fetched.
+    /// If a model cannot be fetched.
     pub fn fingerprint(&mut self) -> Result<Value, JudgeError> {
-        self.fetch()?;
         let digest = |text: &str| lower_hex(&Sha256::digest(text));
         let authors = self.candidates.iter().map(|candidate| {
             let Candidate {
@@ -183,13 +183,25 @@ impl Judge {
             } = candidate;
             serde_json::json!({"author": author, "set": set, "model": model, "decoding": decoding.to_string()})
         });
-        let readers = self.readers.as_ref().expect("they were fetched above");
+        let calibrations = self.own.iter().map(|(_, own)| digest(&own.to_json()));
+        let mut fingerprint = serde_json::json!({
+            "whowrote": env!("CARGO_PKG_VERSION"),
+            "alpha": self.decision.alpha,
+            "alpha_human": self.decision.alpha_human,
+            "authors": authors.collect::<Vec<_>>(),
+            "tests": self.decision.tests,
+            "genre": self.settings.genre,
+            "calibrations": calibrations.collect::<Vec<_>>(),
+        });
+        let readers = self.fetch()?;
         let models = readers.pool.models.iter().zip(&readers.pool.stored);
         let models = models.map(|(model, stored)| {
             let is = serde_json::json!({"sha256": stored.sha256, "chat": model.chat});
             (model.name.clone(), is)
         });
-        let prompt = match (&readers.prompt, readers.knowledge) {
+        fingerprint["models"] = models.collect::<serde_json::Map<_, _>>().into();
+        fingerprint["device"] = format!("{:?}", readers.pool.device.location()).into();
+        fingerprint["prompt"] = match (&readers.prompt, readers.knowledge) {
             (Some(GivenPrompt { system, user }), _) => serde_json::json!({
                 "system": system.as_deref().map(digest),
                 "user": digest(user),
@@ -197,48 +209,41 @@ impl Judge {
             (None, PromptKnowledge::Known) => "none".into(),
             (None, PromptKnowledge::Unknown) => "unknown".into(),
         };
-        let calibrations = self.own.iter().map(|(_, own)| digest(&own.to_json()));
-        Ok(serde_json::json!({
-            "whowrote": env!("CARGO_PKG_VERSION"),
-            "alpha": self.decision.alpha,
-            "alpha_human": self.decision.alpha_human,
-            "authors": authors.collect::<Vec<_>>(),
-            "models": models.collect::<serde_json::Map<_, _>>(),
-            "device": format!("{:?}", readers.pool.device.location()),
-            "tests": self.decision.tests,
-            "prompt": prompt,
-            "genre": self.settings.genre,
-            "calibrations": calibrations.collect::<Vec<_>>(),
-        }))
+        Ok(fingerprint)
     }
 
-    /// Fetches the models when they are first needed.
+    /// The models. They are fetched when they are first needed.
     fn fetch(&mut self) -> Result<&mut Readers, JudgeError> {
-        if self.readers.is_none() {
-            let (device, offline) = (self.settings.device, self.settings.offline);
-            let mut pool = ModelPool::fetch(self.models.clone(), device, offline, Arc::clone(&self.progress))?;
-            let pairs = ModelPairs::plan(&pool, &self.candidates, &self.decision)?;
-            self.round_bytes = match self.staying {
-                Some(memory) if pool.stay(memory) => STAYING_BYTES,
-                // Hidden states take thirty times a token's figures.
-                _ if !pairs.is_empty() => ROUND_BYTES / 16,
-                _ => ROUND_BYTES,
-            };
-            self.readers = Some(Readers {
-                pool,
-                pairs,
-                scoring: scoring_for(&self.candidates),
-                prompt: self.prompt.take(),
-                knowledge: self.decision.prompt,
-                whole: self.decision.prompt == PromptKnowledge::Known || self.settings.tokens,
-                prefixes: BTreeMap::new(),
-            });
-        }
-        Ok(self.readers.as_mut().expect("they were made above"))
+        let readers = match self.readers.take() {
+            Some(readers) => readers,
+            None => self.fetched()?,
+        };
+        Ok(self.readers.insert(readers))
     }
 
-    /// Reports on documents in their order. Each is judged without its disguises and as it is spelt; if disguises or
-    /// misspelt words may have been put there to mislead, the report also has the verdict on that variant.
+    fn fetched(&mut self) -> Result<Readers, JudgeError> {
+        let (device, offline) = (self.settings.device, self.settings.offline);
+        let mut pool = ModelPool::fetch(self.models.clone(), device, offline, Arc::clone(&self.progress))?;
+        let pairs = ModelPairs::plan(&pool, &self.candidates, &self.decision)?;
+        self.round_bytes = match self.staying {
+            Some(memory) if pool.stay(memory) => STAYING_BYTES,
+            // Hidden states take thirty times a token's figures.
+            _ if !pairs.is_empty() => ROUND_BYTES / 16,
+            _ => ROUND_BYTES,
+        };
+        Ok(Readers {
+            pool,
+            pairs,
+            scoring: scoring_for(&self.candidates),
+            prompt: self.prompt.take(),
+            knowledge: self.decision.prompt,
+            whole: self.decision.prompt == PromptKnowledge::Known || self.settings.tokens,
+            prefixes: BTreeMap::new(),
+        })
+    }
+
+    /// Reports on documents, in their order. Each is judged without its disguises and with its own spelling. If
+    /// disguises or misspelt words may be meant to mislead, the report also has the verdict on that variant.
     fn judge_round(&mut self, documents: &[Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
         let part_read = self.fetch()?.part_read();
         let variants: Vec<Variants> = documents.iter().map(|text| Variants::of(text, part_read)).collect();
@@ -250,7 +255,7 @@ impl Judge {
             .collect())
     }
 
-    /// Has every model score the documents, and reports on them in their order.
+    /// Scores the documents with every model, and reports on them in their order.
     fn judge_as_they_are(&mut self, documents: &[&Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
         let readers = self.fetch()?;
         let mut jobs: Vec<Job> = documents.iter().map(|document| Job::new(&document.text)).collect();

@@ -1,5 +1,5 @@
-//! Models of one vocabulary, compared head by head: each is kept, with its hidden states of a round's texts, until the last
-//! that it is compared with has scored them.
+//! Comparisons of models with one vocabulary. Each model is kept, with its hidden states of a round's texts, until
+//! the last model that it is compared with has scored them.
 
 use super::error::JudgeError;
 use super::model_pool::ModelPool;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use whowrote_stats::token_stats::CrossScores;
 use whowrote_stats::verdict::{Candidate, DecisionSettings, PromptKnowledge, Test};
 
-/// Two models of one vocabulary, the one that scores first in front, and the pairs of inverse temperatures.
+/// Two models with one vocabulary, the one that scores first in front, and the pairs of inverse temperatures.
 struct Pair {
     models: [String; 2],
     betas: Vec<(f64, f64)>,
@@ -20,7 +20,7 @@ struct Pair {
 /// A model that has scored a round's texts and is still needed.
 struct Kept {
     model: Arc<LanguageModel>,
-    /// One a text.
+    /// One for each text.
     hidden: Vec<Hidden>,
 }
 
@@ -31,7 +31,7 @@ pub struct ModelPairs {
 }
 
 impl ModelPairs {
-    /// The comparisons that the cross-entropy test asks for. Vocabularies are read only where candidates could be tested.
+    /// The comparisons that the cross-entropy test needs. Vocabularies are read only if candidates could be tested.
     pub fn plan(pool: &ModelPool, candidates: &[Candidate], settings: &DecisionSettings) -> Result<Self, JudgeError> {
         let names: Vec<&str> = pool.models.iter().map(|model| model.name.as_str()).collect();
         let betas = |(i, j): (usize, usize)| cross_betas(candidates, [names[i], names[j]]);
@@ -56,14 +56,15 @@ impl ModelPairs {
         self.pairs.is_empty()
     }
 
-    /// Whether this model's hidden states are wanted.
+    /// Whether this model's hidden states are needed.
     pub fn keeps(&self, model: &LanguageModel) -> bool {
         self.pairs
             .iter()
             .any(|pair| pair.models.iter().any(|name| name == model.name()))
     }
 
-    /// Compares a model that has just scored a round's jobs with those before it; `hidden` has one entry a job.
+    /// Compares a model that has just scored a round's jobs with the models before it. `hidden` has one entry for
+    /// each job.
     pub fn add(&mut self, model: &Arc<LanguageModel>, hidden: Vec<Hidden>, jobs: &mut [Job]) -> Result<(), JudgeError> {
         for pair in self.pairs.iter().filter(|pair| pair.models[1] == model.name()) {
             let Some(first) = self.kept.iter().find(|kept| kept.model.name() == pair.models[0]) else {
@@ -101,8 +102,8 @@ impl ModelPairs {
     }
 }
 
-/// The pairs of inverse temperatures, of two models, at which the cross-entropy test of these candidates compares them: at
-/// least one is that of a candidate that is assumed to have sampled without truncation, the other that of a candidate or 1.
+/// The pairs of inverse temperatures at which the cross-entropy test compares two models. At least one is the inverse
+/// temperature of a candidate that is assumed to sample without truncation. The other is a candidate's, or 1.
 fn cross_betas(candidates: &[Candidate], models: [&str; 2]) -> Vec<(f64, f64)> {
     let betas = |model: &str| {
         let mut betas: Vec<(f64, bool)> = Vec::new();

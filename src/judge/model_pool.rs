@@ -1,4 +1,4 @@
-//! The models of a run: named by the user, fetched, and loaded one after another.
+//! The models of a run: they are fetched, and loaded one after another.
 
 use super::error::JudgeError;
 use crate::model::catalogue::ModelEntry;
@@ -13,22 +13,22 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use whowrote_stats::calibration::CalibratedModel;
 
-/// Models that are on this machine, each once.
+/// Models on this machine, each once.
 pub struct ModelPool {
-    /// What the catalogue says of them.
+    /// Their entries in the catalogue.
     pub models: Vec<ModelEntry>,
-    /// Where their files are, in the same order.
+    /// Their files, in the same order.
     pub stored: Vec<StoredModel>,
-    /// Where they run.
+    /// The device they run on.
     pub device: Device,
-    /// Those that stay loaded from one turn to the next.
+    /// The models that stay loaded from one turn to the next; none if models do not stay.
     staying: Option<Vec<Arc<LanguageModel>>>,
-    /// The memory that they may take, at most.
+    /// The memory budget in bytes; none for what is free.
     most_memory: Option<u64>,
 }
 
 impl ModelPool {
-    /// Fetches models that are not here, and checks those that are.
+    /// Fetches models that are not on this machine, and checks those that are.
     pub fn fetch(
         models: Vec<ModelEntry>,
         device: DeviceChoice,
@@ -37,7 +37,7 @@ impl ModelPool {
     ) -> Result<Self, JudgeError> {
         let device = device.open().map_err(JudgeError::Device)?;
         let store = Store::new(Store::default_cache_dir()?, offline, progress);
-        // Models that are here are only hashed, which threads share; fetches show their progress one by one.
+        // Local models are only hashed, which threads can share. Downloads show their progress one by one.
         let here = models.iter().all(|model| store.path(model).is_some());
         let stored: Result<Vec<StoredModel>, StoreError> = if here {
             models.par_iter().map(|model| store.ensure(model)).collect()
@@ -54,8 +54,7 @@ impl ModelPool {
         })
     }
 
-    /// Gives the models so many bytes, or what is free, and lets them stay loaded after their turn where these hold all of
-    /// them; returns whether they do.
+    /// Sets the memory budget; models stay loaded if all of them fit. Returns whether they do.
     pub fn stay(&mut self, memory: Option<u64>) -> bool {
         self.most_memory = memory;
         let memory = self.memory();
@@ -65,23 +64,23 @@ impl ModelPool {
         self.staying.is_some()
     }
 
-    /// The memory that there is for weights.
+    /// The memory for weights, in bytes.
     fn memory(&self) -> u64 {
         device::memory_for_weights(&self.device).min(self.most_memory.unwrap_or(u64::MAX))
     }
 
-    /// The memory that a model takes, at most; none where its files cannot be asked.
+    /// The most memory that a model takes, in bytes; none if its files cannot be read.
     fn unpacked_bytes(&self, i: usize) -> Option<u64> {
         let path = &self.stored[i].path;
         let found = std::fs::metadata(path).ok()?;
         if found.is_file() {
-            // Weights of four bits grow eightfold.
+            // Four-bit weights become eight times as large.
             return Some(found.len().saturating_mul(8));
         }
         let sizes = std::fs::read_dir(path)
             .ok()?
             .map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
-        // Those of folders have 16 bits.
+        // Folders have 16-bit weights.
         let files = sizes.into_iter().try_fold(0u64, |sum, size| sum.checked_add(size?))?;
         Some(files.saturating_mul(2))
     }
@@ -98,8 +97,8 @@ impl ModelPool {
         })
     }
 
-    /// Of these pairs of models, those that have one vocabulary. Nothing but sizes is read of models whose vocabulary has
-    /// another size than all others.
+    /// The pairs whose models have the same vocabulary. If no other model's vocabulary has the same size, only the
+    /// size is read.
     pub fn of_one_vocabulary(&self, pairs: &[(usize, usize)]) -> Result<Vec<(usize, usize)>, JudgeError> {
         let place = |&(i, j): &(usize, usize)| [i, j];
         let read = |i: usize| (&self.models[i].name, self.stored[i].path.as_path());
@@ -124,9 +123,9 @@ impl ModelPool {
             .collect())
     }
 
-    /// Loads the models one after another and hands each to `work`. While one works the next is loaded, where memory
-    /// holds both: building a tokeniser keeps one thread busy, and multiplying does not fill two. Returns what the models
-    /// are known by in a calibration.
+    /// Loads the models one after another and hands each to `work`. While one works, the next is loaded if both fit
+    /// in memory: building a tokeniser takes one thread, and matrix products leave some of the threads idle. Returns
+    /// the models as calibrations know them.
     pub fn in_turn(
         &mut self,
         mut work: impl FnMut(&Arc<LanguageModel>) -> Result<(), JudgeError>,
@@ -138,7 +137,7 @@ impl ModelPool {
             return Ok(staying.iter().zip(0..).map(|(model, i)| of_place(model, i)).collect());
         }
         let fits = |i: usize| {
-            // Beside the one before it, which is loaded already: what is free tells of that, and what the user allows does not.
+            // The model before it is already loaded. The free memory accounts for it, but the user's budget does not.
             let before = pool.most_memory.and(pool.unpacked_bytes(i - 1)).unwrap_or(0);
             let size = pool.unpacked_bytes(i).and_then(|size| size.checked_add(before));
             size.is_some_and(|size| size <= pool.memory())
@@ -174,14 +173,14 @@ impl ModelPool {
     }
 }
 
-/// Computes with so many threads; without a number, with one a core.
+/// Sets the number of threads; without one, there is a thread for each core.
 ///
 /// # Errors
-/// When the system does not give as many.
+/// If the system does not start this many threads.
 pub fn use_threads(threads: Option<NonZeroUsize>) -> Result<(), JudgeError> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let Some(threads) = threads else { return Ok(()) };
-    // There is one pool in a process, and it keeps its size.
+    // A process has one thread pool, and its size cannot change.
     let built = BUILT.get_or_init(|| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
         pool.build_global().map_err(|error| error.to_string())
@@ -190,7 +189,7 @@ pub fn use_threads(threads: Option<NonZeroUsize>) -> Result<(), JudgeError> {
     built.clone().map_err(failed)
 }
 
-/// What a loaded model is known by in a calibration, as it scores a text whose prompt nobody knows.
+/// A loaded model as calibrations know it: as it scores a text with an unknown prompt.
 fn identity(model: &LanguageModel, sha256: &str) -> CalibratedModel {
     CalibratedModel {
         name: model.name().to_owned(),

@@ -1,4 +1,4 @@
-//! What came before the text.
+//! The prompt before the text.
 
 use super::error::JudgeError;
 use super::settings::PromptChoice;
@@ -26,7 +26,7 @@ impl GivenPrompt {
         }))
     }
 
-    /// A model that holds conversations gets turns; any other continues the text.
+    /// The prompt's tokens. A chat model gets turns; any other model continues the prompt.
     pub(super) fn ids(&self, model: &LanguageModel) -> crate::model::Result<Vec<u32>> {
         let prompt = match (model.chat_template(), &self.system) {
             (Some(_), system) => Prompt::Chat {

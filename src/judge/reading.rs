@@ -1,4 +1,4 @@
-//! What one model says of several texts, in one go.
+//! Several texts, scored by one model.
 
 use super::error::JudgeError;
 use crate::model::LanguageModel;
@@ -6,20 +6,20 @@ use crate::scoring::{Hidden, Prefix, Scoring, score_all, score_keeping};
 use std::time::Instant;
 use whowrote_stats::token_stats::TextScores;
 
-/// What a model says of a text.
+/// A text as one model read it.
 pub struct Read {
     /// The scores, or why the model's tokeniser refused the text.
     pub scores: Result<TextScores, String>,
     /// The hidden states behind the scores, if they were kept.
     pub hidden: Hidden,
-    /// The text's share of the time that it took, milliseconds.
+    /// The text's share of the scoring time, milliseconds.
     pub elapsed_ms: f64,
 }
 
 /// Scores texts with a model, each after the prefix.
 ///
 /// # Errors
-/// When the model fails; a text that its tokeniser refuses does not keep the others from being scored.
+/// If the model fails. If its tokeniser refuses a text, the others are still scored.
 pub fn read(
     model: &LanguageModel,
     prefix: &Prefix,

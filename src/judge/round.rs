@@ -1,5 +1,5 @@
-//! A round of texts: every model reads all of them before the next model takes its turn, so that a round costs one loading
-//! of each.
+//! A round of texts. Each model reads all of them before the next model takes its turn, so each model is loaded once
+//! in a round.
 
 use super::error::JudgeError;
 use super::model_pairs::ModelPairs;
@@ -18,19 +18,19 @@ use whowrote_stats::token_stats::{TEMPERATURE_GRID, TextScores};
 use whowrote_stats::truncated_likelihood::members;
 use whowrote_stats::verdict::{Candidate, PromptKnowledge};
 
-/// One text of a round, and what the models have said of it so far.
+/// One text of a round, with its scores so far.
 pub(super) struct Job<'a> {
     /// The text.
     text: &'a str,
-    /// Each model's scores of what is read of it, after the prompt as far as it is known.
+    /// Each model's scores of the part that is read, after the prompt if it is known.
     pub(super) scores: BTreeMap<String, TextScores>,
-    /// Each model's scores of its beginning without the prompt, if the round reads it once more for that.
+    /// Each model's scores of its beginning without the prompt, if that needs another reading.
     unprompted: BTreeMap<String, TextScores>,
-    /// Models whose context the text overflows.
+    /// Warnings for the models whose context the text exceeds.
     pub(super) long: Vec<Warning>,
-    /// Why a model's tokeniser refused the text; no model after it reads the text.
+    /// Why a model's tokeniser refused the text. Later models do not read it.
     pub(super) refused: Option<String>,
-    /// The time that all models took for it, milliseconds.
+    /// The scoring time of all models, milliseconds.
     pub(super) elapsed_ms: f64,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Takes in what a model said; none if its tokeniser refused the text.
+    /// Takes the scores of a reading; none if the tokeniser refused the text.
     fn take(&mut self, read: Read) -> Option<(TextScores, Hidden)> {
         self.elapsed_ms += read.elapsed_ms;
         match read.scores {
@@ -68,22 +68,22 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The models that read texts, and how they do.
+/// The models that read texts, and how they read them.
 pub(super) struct Readers {
     pub(super) pool: ModelPool,
     pub(super) pairs: ModelPairs,
     pub(super) scoring: Scoring,
     pub(super) prompt: Option<GivenPrompt>,
     pub(super) knowledge: PromptKnowledge,
-    /// Whether texts are read to their end. Calibrations are about beginnings, so the rest of a text is scored only if its
-    /// figures were asked for, or its prompt is known.
+    /// Whether whole texts are read. Calibrations are about beginnings, so the rest of a text is scored only if its
+    /// figures were requested, or if its prompt is known.
     pub(super) whole: bool,
-    /// What each model sees before a text, and before a beginning that is read without a prompt.
+    /// For each model, the tokens before a text, and before a beginning that is read without a prompt.
     pub(super) prefixes: BTreeMap<String, [Prefix; 2]>,
 }
 
 impl Readers {
-    /// What is read of a text: its beginning, or all of it.
+    /// The part of a text that is read: its beginning, or all of it.
     pub(super) fn part_read(&self) -> fn(&str) -> &str {
         if self.whole { |text| text } else { beginning }
     }
@@ -141,7 +141,7 @@ impl Readers {
     }
 }
 
-/// What a model says of the jobs that no model has refused, each with its place.
+/// Reads the jobs that no model has refused. Each reading has the place of its job.
 fn read_unrefused(
     model: &LanguageModel,
     prefix: &Prefix,
@@ -156,7 +156,7 @@ fn read_unrefused(
     Ok(places.into_iter().zip(reads).collect())
 }
 
-/// What a model sees before a text, and before a beginning that is read without a prompt.
+/// The tokens before a text, and before a beginning that is read without a prompt.
 fn prefixes_of(
     model: &LanguageModel,
     prompt: Option<&GivenPrompt>,
@@ -172,9 +172,9 @@ fn prefixes_of(
     Ok([Prefix::new(ids), Prefix::new(unknown)])
 }
 
-/// How a model must score texts for these candidates: at an inverse temperature of 1, at which its figures are reported;
-/// at those of the candidates that the grid does not have, or whose entropy gap is tested; and under their repetition
-/// penalties.
+/// How a model must score texts for these candidates. The inverse temperatures are 1, for the reported figures; those
+/// that the grid does not have; and those of entropy gaps that are tested. The repetition penalties are those of the
+/// candidates.
 pub fn scoring_for(candidates: &[Candidate]) -> Scoring {
     let mut betas = vec![1.0];
     let mut penalised = Vec::new();

@@ -1,4 +1,4 @@
-//! What a judge is asked for.
+//! The settings of a judge.
 
 use crate::model::DeviceChoice;
 use std::fmt;
@@ -8,7 +8,7 @@ use whowrote_input::printable;
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 
-/// An author that the user asks for.
+/// An author that the user chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorChoice {
     /// The name of an author, or of a model, in the catalogue.
@@ -26,18 +26,18 @@ impl fmt::Display for AuthorChoice {
     }
 }
 
-/// What the user knows of the prompt.
+/// What the user knows about the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PromptChoice {
     /// Nothing.
     Unknown,
     /// There was none.
     None,
-    /// It is in a file, and so may be the system's turn before it.
+    /// It is in a file. The system turn before it may be in another.
     Given {
         /// The file of the user's turn.
         user: PathBuf,
-        /// The file of the system's turn.
+        /// The file of the system turn.
         system: Option<PathBuf>,
     },
 }
@@ -47,33 +47,33 @@ pub enum PromptChoice {
 pub struct JudgeSettings {
     /// The level at which models are excluded, above 0 and below 1.
     pub alpha: f64,
-    /// The level at which a person is, above 0 and below 1.
+    /// The level at which a person is excluded, above 0 and below 1.
     pub alpha_human: f64,
-    /// The level that several texts judged together are to reach; none if each is judged by itself.
+    /// The level for each of several texts that are judged together; none if each is judged by itself.
     pub alpha_together: Option<f64>,
-    /// Set A; empty for the authors of the catalogue.
+    /// Set A; if empty, the authors of the catalogue.
     pub a: Vec<AuthorChoice>,
-    /// Set B; empty for the authors of the catalogue.
+    /// Set B; if empty, the authors of the catalogue.
     pub b: Vec<AuthorChoice>,
-    /// The catalogue; none for the user's own or the default.
+    /// The catalogue; none for the user's own, or else the built-in one.
     pub catalogue: Option<PathBuf>,
     /// The tests, each once; at least one.
     pub tests: Vec<Test>,
-    /// How every author is assumed to have sampled; none for the family of each in the catalogue, or `deployed`.
+    /// How every author is assumed to have sampled. None: each as the catalogue says, or else `deployed`.
     pub decoding: Option<SamplingFamily>,
-    /// What is known of the prompt.
+    /// What is known about the prompt.
     pub prompt: PromptChoice,
-    /// Calibrations of the user's own, in the order in which they are tried.
+    /// The user's own calibrations, in the order in which they are tried.
     pub calibrations: Vec<PathBuf>,
     /// The group of human-written texts that the texts belong to, if the user knows it.
     pub genre: Option<String>,
-    /// Threads to compute with; none for one a core.
+    /// The number of threads; none for one for each core.
     pub threads: Option<NonZeroUsize>,
-    /// Where the models run.
+    /// The device for the models.
     pub device: DeviceChoice,
     /// Whether no connection may be opened.
     pub offline: bool,
-    /// Whether reports carry every token's figures.
+    /// Whether reports have the figures of every token.
     pub tokens: bool,
 }
 

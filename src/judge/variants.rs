@@ -1,4 +1,5 @@
-//! A text in its variants: without disguises, as it came, and with its spelling put right; and what a report says of them.
+//! The variants of a text that are judged: without its disguises, in its original form, and with its spelling
+//! corrected.
 
 use crate::report::{Answer, DisguiseReport, MisspellingReport, OtherReading, ProvenanceReport, Warning};
 use std::collections::BTreeMap;
@@ -7,30 +8,30 @@ use whowrote_input::spelling::{Misspelling, corrected, misspellings};
 use whowrote_input::{Disguised, Document};
 use whowrote_stats::verdict::DomainCheck;
 
-/// Odd spaces come in by accident: fewer than this, or than one in this many words, mean nothing.
+/// Odd spaces also occur by accident. Fewer than this, or than one in this many words, mean nothing.
 const FEW_SPACES: usize = 3;
 const WORDS_A_SPACE: usize = 50;
-/// A text with fewer misspelt words than this, or than one in this many, is as well spelt as most: all but 0.5% of
-/// human-written texts are (docs/VALIDITY.md).
+/// A text with fewer misspelt words than this, or than one in this many, is ordinary: 99.5% of human-written texts are
+/// (docs/VALIDITY.md).
 const FEW_MISSPELT: usize = 2;
 const WORDS_A_MISSPELLING: usize = 50;
-/// Misspelt words that a report lists one by one.
+/// The number of misspelt words that a report lists.
 const LISTED_WORDS: usize = 100;
 
-/// A document, and the variants of it that are judged beside it.
+/// A document, and its variants that are also judged.
 pub(super) struct Variants<'a> {
-    /// The text without its disguises, as it is spelt.
+    /// The text without its disguises, with its spelling.
     document: &'a Document,
-    /// The text as it came, if its disguises may have been put there to mislead.
-    as_it_came: Option<Document>,
+    /// The original text, if its disguises may be meant to mislead.
+    original: Option<Document>,
     /// Its misspelt words, if they are many.
     misspelt: Vec<Misspelling>,
-    /// The text with these words put right.
-    put_right: Option<Document>,
+    /// The text with these words corrected.
+    respelt: Option<Document>,
 }
 
 impl<'a> Variants<'a> {
-    /// Looks at the part of a document that is read.
+    /// The variants of a document. `part_read` returns the part of a text that is read.
     pub(super) fn of(document: &'a Document, part_read: fn(&str) -> &str) -> Self {
         let disguised = document.disguised.as_ref();
         let words = || document.text.split_whitespace().count();
@@ -38,34 +39,31 @@ impl<'a> Variants<'a> {
         let read = part_read(&document.text);
         let found = Some(misspellings(read)).filter(|found| has_many(found, read));
         let misspelt = found.unwrap_or_default();
-        let put_right = (!misspelt.is_empty()).then(|| variant(document, corrected(&document.text, &misspelt)));
+        let respelt = (!misspelt.is_empty()).then(|| variant(document, corrected(&document.text, &misspelt)));
         Self {
             document,
-            as_it_came: telling.map(|disguised| variant(document, disguised.text.clone())),
+            original: telling.map(|disguised| variant(document, disguised.text.clone())),
             misspelt,
-            put_right,
+            respelt,
         }
     }
 
     /// All texts that are judged, the document first.
     pub(super) fn documents(&self) -> impl Iterator<Item = &Document> {
-        [self.document]
-            .into_iter()
-            .chain(&self.as_it_came)
-            .chain(&self.put_right)
+        [self.document].into_iter().chain(&self.original).chain(&self.respelt)
     }
 
-    /// The report on the document with what the other variants say, from the reports on [`Self::documents`] in their order;
-    /// none if there are fewer.
+    /// The report on the document, with the verdicts on the other variants. `reports` are the reports on
+    /// [`Self::documents`] in the same order. None if there are too few.
     pub(super) fn report(&self, reports: &mut impl Iterator<Item = ProvenanceReport>) -> Option<ProvenanceReport> {
         let mut report = reports.next()?;
-        let as_it_came = self.as_it_came.as_ref().and_then(|_| reports.next());
-        let put_right = self.put_right.as_ref().and_then(|_| reports.next());
-        if let Some(put_right) = put_right {
-            add_misspellings(&mut report, &self.misspelt, put_right);
+        let original = self.original.as_ref().and_then(|_| reports.next());
+        let respelt = self.respelt.as_ref().and_then(|_| reports.next());
+        if let Some(respelt) = respelt {
+            add_misspellings(&mut report, &self.misspelt, respelt);
         }
         if let Some(disguised) = &self.document.disguised {
-            add_disguises(&mut report, disguised, as_it_came);
+            add_disguises(&mut report, disguised, original);
         }
         Some(report)
     }
@@ -85,8 +83,7 @@ fn variant(document: &Document, text: String) -> Document {
     }
 }
 
-/// Whether somebody may have put these disguises on a text of this many words, rather than a typesetter or a slip of the
-/// hand.
+/// Whether these disguises may be deliberate in a text of this many words. Others come from typesetting, or are slips.
 fn is_telling(kinds: &BTreeMap<DisguiseKind, usize>, words: usize) -> bool {
     kinds.iter().any(|(&kind, &count)| match kind {
         DisguiseKind::OddSpace => count >= FEW_SPACES.max(words / WORDS_A_SPACE),
@@ -94,9 +91,9 @@ fn is_telling(kinds: &BTreeMap<DisguiseKind, usize>, words: usize) -> bool {
     })
 }
 
-/// Adds to a report what the text was disguised with and, if that is telling, the verdict on the text as it came. The spans
-/// of tokens and words in the report become spans of the text as it came.
-fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, as_it_came: Option<ProvenanceReport>) {
+/// Adds to a report the disguises of the text and, if they may be deliberate, the verdict on the original text. The
+/// spans of tokens and words in the report become spans of the original text.
+fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, original: Option<ProvenanceReport>) {
     let per_token = report
         .models
         .values_mut()
@@ -116,7 +113,7 @@ fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, as_it_cam
         }
     }
     let is_reported = |found: &&Disguise| !found.kind.is_typographic();
-    if let (Some(other), Some(first)) = (&as_it_came, disguised.disguises.iter().find(is_reported)) {
+    if let (Some(other), Some(first)) = (&original, disguised.disguises.iter().find(is_reported)) {
         let kinds = disguised.kinds.iter().filter(|(kind, _)| !kind.is_typographic());
         report.warnings.push(Warning::Disguised {
             kinds: kinds.map(|(&kind, &count)| (kind, count)).collect(),
@@ -127,32 +124,32 @@ fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, as_it_cam
     report.disguises = Some(DisguiseReport {
         kinds: disguised.kinds.clone(),
         first: disguised.disguises.clone(),
-        raw: as_it_came.map(OtherReading::from),
+        raw: original.map(OtherReading::from),
     });
 }
 
-/// Whether this many words of an English text are misspelt that a report says so.
+/// Whether an English text has so many misspelt words that the report warns about it.
 fn has_many(misspellings: &[Misspelling], text: &str) -> bool {
     misspellings.len() >= FEW_MISSPELT.max(text.split_whitespace().count() / WORDS_A_MISSPELLING)
         && DomainCheck::of(text).outside().is_none()
 }
 
-/// Adds to a report which words are misspelt, and the verdict on the text with them put right.
-fn add_misspellings(report: &mut ProvenanceReport, misspellings: &[Misspelling], put_right: ProvenanceReport) {
+/// Adds to a report the misspelt words, and the verdict on the text with them corrected.
+fn add_misspellings(report: &mut ProvenanceReport, misspellings: &[Misspelling], respelt: ProvenanceReport) {
     let Some(first) = misspellings.first() else { return };
     report.warnings.push(Warning::Misspelt {
         count: misspellings.len(),
         first: first.clone(),
-        otherwise: otherwise(&put_right, report),
+        otherwise: otherwise(&respelt, report),
     });
     report.misspellings = Some(MisspellingReport {
         count: misspellings.len(),
         first: misspellings.iter().take(LISTED_WORDS).cloned().collect(),
-        corrected: put_right.into(),
+        corrected: respelt.into(),
     });
 }
 
-/// The answer on another variant, if it differs.
+/// The answer on another variant, if it differs from the report's.
 fn otherwise(other: &ProvenanceReport, report: &ProvenanceReport) -> Option<Answer> {
     let answer = |report: &ProvenanceReport| Answer {
         verdict: report.verdict,
@@ -178,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_attacker_sows_tells_and_what_typesetting_leaves_does_not() {
+    fn deliberate_disguises_are_told_from_typesetting() {
         let telling = |text: &str| is_telling(&undisguise(text).kinds, text.split_whitespace().count());
         assert!(telling("the h\u{435}n had hats"));
         assert!(telling("the he\u{200b}n had hats"));
@@ -192,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn the_warning_says_what_the_text_would_have_been_taken_for() {
+    fn the_warning_has_the_verdict_on_the_original_text() {
         let text = disguised("the h\u{435}n had ha\u{200b}ts and a hy\u{ad}phen");
         let mut judged = report(Verdict::Attributed, &["gemma"]);
         add_disguises(&mut judged, &text, Some(report(Verdict::Attributed, &["human"])));
         let said = warning(&judged.warnings[0]);
         assert!(
-            said.contains("1 look-alike letters, 1 characters without width, the first at byte 5 (U+0435)"),
+            said.contains("1 look-alike letters, 1 zero-width characters, the first at byte 5 (U+0435)"),
             "{said}"
         );
         assert!(said.ends_with("the verdict would have been: a person."), "{said}");
@@ -208,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_typesetting_and_a_long_list_is_cut() {
+    fn typesetting_has_no_warning_and_a_long_list_is_cut() {
         let mut judged = report(Verdict::Undecided, &["a", "b"]);
         add_disguises(&mut judged, &disguised(&"of\u{fb01}ce ".repeat(300)), None);
         assert!(judged.warnings.is_empty());
@@ -220,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_words_are_told_with_what_the_text_would_be_taken_for_without() {
+    fn the_warning_about_misspelt_words_has_the_verdict_on_the_corrected_text() {
         let told = |text: &str| has_many(&misspellings(text), text);
         assert!(told("They recieved thier hats"));
         assert!(!told("They recieved their hats"));
@@ -240,7 +237,7 @@ mod tests {
             "{said}"
         );
         assert!(
-            said.ends_with("With them put right, the verdict would be: gemma."),
+            said.ends_with("With them corrected, the verdict would be: gemma."),
             "{said}"
         );
         assert_eq!(judged.misspellings.unwrap().corrected.authors, ["gemma"]);
@@ -250,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_lie_where_they_came_from() {
+    fn tokens_have_their_places_in_the_original_text() {
         let text = disguised("the h\u{435}n had");
         let mut judged = report(Verdict::Undecided, &["a", "b"]);
         let token = |start, end| TokenFigures {

@@ -1,5 +1,5 @@
-//! Workflow commands of GitHub Actions, which show as annotations on the lines of a pull request ("Workflow commands for GitHub
-//! Actions" in its documentation).
+//! Workflow commands of GitHub Actions, which GitHub shows as annotations on the lines of a pull request. Reference:
+//! "Workflow commands for GitHub Actions" in its documentation.
 
 use super::{Format, Layout};
 use crate::gate::{GateReport, NoteLevel, TextOutcome};
@@ -11,7 +11,7 @@ use whowrote_input::prose::LineUnit;
 /// The format.
 pub(super) const FORMAT: Format = Format {
     name: "github",
-    help: "Workflow commands of GitHub Actions: annotations on the lines",
+    help: "annotations of GitHub Actions",
     is_styled: false,
     reports: None,
     run: Some(write),
@@ -58,16 +58,16 @@ fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> 
             )?;
         }
     }
-    // This line is no command, and percent signs stand in it as they are.
+    // This line is not a command, so its percent signs are not escaped.
     writeln!(out, "{}", sentences::summary(report))
 }
 
-/// A message: a line feed in it would end it, and begin whatever command stands behind.
+/// Escapes a message. A line feed would end it, and what follows could be another command.
 fn value(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A value of a property, which ends at a comma or a colon.
+/// Escapes the value of a property, which ends at a comma or a colon.
 fn property(text: &str) -> String {
     value(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,4 +1,4 @@
-//! GitLab's code quality report: the fields of "Code Quality" in its documentation, a subset of Code Climate's.
+//! GitLab's code quality report. Reference: "Code Quality" in its documentation, a subset of Code Climate's format.
 
 use super::{Format, Layout};
 use crate::gate::{GateReport, TextOutcome};
@@ -11,7 +11,7 @@ use whowrote_input::lower_hex;
 /// The format.
 pub(super) const FORMAT: Format = Format {
     name: "gitlab",
-    help: "Code quality report of GitLab",
+    help: "code quality report of GitLab",
     is_styled: false,
     reports: None,
     run: Some(write),
@@ -60,7 +60,7 @@ fn issue(check: &str, severity: &str, description: &str, place: &str, path: &str
     json!({
         "description": description,
         "check_name": format!("whowrote/{check}"),
-        // The same finding in the same place is known again in the next run.
+        // GitLab recognises the same finding in the same place in the next run.
         "fingerprint": lower_hex(&Sha256::digest(place)),
         "severity": severity,
         "location": {"path": path, "lines": {"begin": first, "end": last}},

@@ -1,4 +1,4 @@
-//! A file that results go to.
+//! A file for results.
 
 use anyhow::{Context, bail};
 use std::fs::File;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use whowrote_input::printable;
 
-/// A file that is written under another name and takes its own when it is whole, so that neither what was there before nor
-/// half of what comes after is ever lost or taken for the whole. A device or a pipe is written as it is.
+/// A file that is written under a temporary name and renamed when it is complete. So an older file is never lost, and
+/// half a file is never mistaken for the whole. A device or a pipe is written directly.
 pub struct OutFile {
     target: PathBuf,
     to: To,
@@ -20,21 +20,21 @@ enum To {
 }
 
 impl OutFile {
-    /// A file called `path`, or what a link of that name leads to; nothing is written under that name before [`Self::finish`].
+    /// A file called `path`, or the target of a link of that name. Nothing has that name before [`Self::finish`].
     ///
     /// # Errors
-    /// When it is a folder, is one of the `inputs` or lies in one that is a folder, or could not be written.
+    /// If it is a folder, is one of the `inputs`, is inside one of them, or cannot be written.
     pub fn create<'a>(path: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<Self> {
         let name = printable(&path.to_string_lossy());
         let cannot = || format!("cannot write `{name}`; check the path, or name another file");
         if path.is_dir() {
             bail!("cannot write `{name}`: it is a folder; name a file in it");
         }
-        // A file that is not there yet is no input, and has no target either.
+        // A file that does not exist yet is not an input, and is not a link.
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let read = inputs.into_iter().filter_map(|input| input.canonicalize().ok());
         if path.exists() && read.into_iter().any(|input| target.starts_with(input)) {
-            bail!("`{name}` is read by this very command; name another file to write");
+            bail!("`{name}` is an input of this command; name another file to write");
         }
         if path.exists() && !path.is_file() {
             let through = File::options().write(true).open(path).with_context(cannot)?;
@@ -61,15 +61,15 @@ impl OutFile {
         })
     }
 
-    /// The file takes its name.
+    /// Gives the file its name.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn finish(self) -> anyhow::Result<()> {
         match self.to {
             To::Through(mut file) => file.flush().with_context(|| cannot_write(&self.target)),
             To::Beside(file) => {
-                // A loss of power must not leave a file of this name that is not whole.
+                // After a loss of power, a file of this name must be complete.
                 let synced = file.as_file().sync_all();
                 synced.with_context(|| cannot_write(&self.target))?;
                 file.persist(&self.target).with_context(|| cannot_write(&self.target))?;
@@ -78,7 +78,8 @@ impl OutFile {
         }
     }
 
-    /// Leaves what was written so far under the other name, which is returned; none where it went to a device or cannot be left.
+    /// Keeps what was written so far under the temporary name, and returns that name. None for a device, or if it
+    /// cannot be kept.
     pub fn leave(self) -> Option<PathBuf> {
         match self.to {
             To::Through(_) => None,
@@ -86,7 +87,7 @@ impl OutFile {
         }
     }
 
-    /// What to say where writing fails.
+    /// The message if writing fails.
     pub fn cannot_write(&self) -> String {
         cannot_write(&self.target)
     }
@@ -99,11 +100,11 @@ fn cannot_write(target: &Path) -> String {
     )
 }
 
-/// Those of a new file; temporary files are made for their owner alone.
+/// The permissions of a new file. Those of a temporary file are for its owner only.
 #[cfg(unix)]
 fn usual_permissions() -> Option<std::fs::Permissions> {
     use std::os::unix::fs::PermissionsExt;
-    // The system takes away what the user's mask has.
+    // The system removes the bits of the user's umask.
     Some(std::fs::Permissions::from_mode(0o666))
 }
 
@@ -173,10 +174,10 @@ mod tests {
         let refused = |path: &Path, input: &Path| OutFile::create(path, [input]).err().map(|e| e.to_string());
         let says =
             |said: Option<String>, what: &str| assert!(said.as_ref().is_some_and(|s| s.contains(what)), "{said:?}");
-        says(refused(&inside, &inside), "read by this very command");
+        says(refused(&inside, &inside), "is an input of this command");
         says(
             refused(&inside, &folder.path().join("texts/../texts")),
-            "read by this very command",
+            "is an input of this command",
         );
         says(refused(folder.path(), &inside), "is a folder");
         says(refused(&inside.join("x"), folder.path()), "cannot write");

@@ -1,8 +1,8 @@
-//! A file of results that grows line by line and survives whatever ends the program.
+//! A file of results that grows line by line, and that an interrupted run can be resumed from.
 //!
-//! Beside the file of results, `OUT`, lies `OUT.state` with the settings of the run; as long as the program runs it holds a lock on that
-//! file. A line of the results is finished when its line end is there. Whoever goes on cuts what comes after the last finished
-//! line, and holds the others against the inputs before it adds more.
+//! Beside the file of results, `OUT`, the file `OUT.state` has the settings of the run. While the program runs, it
+//! holds a lock on that file. A line of the results is finished if its line end exists. A resumed run cuts off
+//! everything after the last finished line, and compares the finished lines with the inputs before it adds more.
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use whowrote_input::printable;
 
-/// How often lines are made to outlast a loss of power.
+/// How often lines are written to the disk, so that they survive a loss of power.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// Bytes of a line beyond which it is none of ours.
+/// No line of ours is longer than this, in bytes.
 const MAX_LINE: u64 = 1 << 30;
 
-/// What is known of a finished line without its figures.
+/// A finished line without its figures.
 #[derive(Debug, Deserialize)]
 pub struct Finished {
     /// The text that it is about.
@@ -34,9 +34,9 @@ pub struct Finished {
 pub struct FinishedInput {
     /// Its name.
     pub name: String,
-    /// What its file calls it.
+    /// Its name inside its file.
     pub id: Option<String>,
-    /// SHA-256 of its bytes; empty where they could not be read.
+    /// SHA-256 of its bytes; empty if they could not be read.
     pub sha256: String,
 }
 
@@ -48,7 +48,7 @@ pub struct Journal {
     _state: File,
     /// The end of the finished lines.
     end: u64,
-    /// Reads the lines that are there already; none when all are read.
+    /// Reads the lines of earlier runs; none when all are read.
     before: Option<BufReader<File>>,
     synced: Instant,
 }
@@ -61,11 +61,11 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 impl Journal {
-    /// Opens the results, of this run or of one that was ended before its time. `settings` is an object of all that the results
-    /// depend on but the inputs; `anew` throws away what is there.
+    /// Opens the results of this run, or of an earlier run to resume. `settings` has everything that the results
+    /// depend on except the inputs. `anew` discards the earlier results.
     ///
     /// # Errors
-    /// When another process writes them, they were begun with other settings or by somebody else, or the system refuses.
+    /// If another process is writing them, they were not written with these settings, or the system refuses.
     pub fn open(path: &Path, settings: &Value, anew: bool) -> anyhow::Result<Self> {
         let name = printable(&path.to_string_lossy());
         let cannot = || format!("cannot write `{name}`; check the path, or name another file");
@@ -73,15 +73,18 @@ impl Journal {
             bail!("cannot write `{name}`: it is a folder; name a file in it");
         }
         if path.exists() && !path.is_file() {
-            bail!("`{name}` is no file, so that nothing could go on from it; leave out -o to write to standard output");
+            bail!(
+                "`{name}` is not a file, so a run could not be resumed from it; leave out -o to write to standard \
+                 output"
+            );
         }
-        // One file, whatever link leads to it, has one state.
+        // A file has one state, whatever link leads to it.
         let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let state_path = beside(path, ".state");
         let state_name = printable(&state_path.to_string_lossy());
         let has_lines = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
         if !anew && has_lines && !state_path.exists() {
-            bail!("`{name}` is there already, and `{state_name}`, which would tell how it was made, is not; {REMEDY}");
+            bail!("`{name}` exists, but `{state_name}`, which has its settings, does not; {REMEDY}");
         }
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
@@ -93,13 +96,16 @@ impl Journal {
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| {
-                    format!("`{state_name}` cannot be locked against a second writer; put the results on a file system that knows locks")
+                    format!(
+                        "`{state_name}` cannot be locked against a second writer; put the results on a file \
+                             system that has locks"
+                    )
                 });
             }
         }
         let mut begun = Vec::new();
         state.read_to_end(&mut begun).with_context(cannot)?;
-        // Asked again under the lock.
+        // Check again while holding the lock.
         let has_lines = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
         if !anew && has_lines {
             agree(&name, &state_name, &begun, settings)?;
@@ -107,7 +113,7 @@ impl Journal {
         let mut lines = options.open(path).with_context(cannot)?;
         if anew || !has_lines {
             lines.set_len(0).with_context(cannot)?;
-            // Old lines must never be found under new settings.
+            // Old lines must never appear with new settings.
             lines.sync_all().with_context(cannot)?;
             state.set_len(0).with_context(cannot)?;
             state.seek(SeekFrom::Start(0)).with_context(cannot)?;
@@ -126,10 +132,11 @@ impl Journal {
         })
     }
 
-    /// The next line that is there already, with its place. After the last whole one the rest is cut off and lines can be written.
+    /// The next line of an earlier run, with its place. After the last finished line, this cuts off the rest of the
+    /// file; then lines can be added.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses, or the file contains something other than results.
     pub fn next_finished(&mut self) -> anyhow::Result<Option<(u64, Finished)>> {
         let Some(before) = &mut self.before else {
             return Ok(None);
@@ -139,7 +146,7 @@ impl Journal {
             .take(MAX_LINE)
             .read_until(b'\n', &mut line)
             .with_context(|| cannot_read(&self.path))?;
-        // A line without its end, or whose bytes never reached the disk, was not finished, and neither were those after it.
+        // A line is unfinished if it has no end or if its bytes never reached the disk. So are all lines after it.
         let finished = line
             .ends_with(b"\n")
             .then(|| serde_json::from_slice(&line).ok())
@@ -150,9 +157,10 @@ impl Journal {
                 self.end += line.len() as u64;
                 Ok(Some((begin, finished)))
             }
-            // Nobody but the system leaves half a line, or zeros where bytes should be.
+            // An interruption leaves half a line, or zeros instead of bytes. Anything else was written by somebody.
             None if line.ends_with(b"\n") && !line.contains(&0) => bail!(
-                "`{}` holds something else than results from its byte {} on, which is not what a stopped run leaves; mend it, {REMEDY}",
+                "`{}` has something other than results from byte {} on, and an interrupted run does not leave that; \
+                 repair it, {REMEDY}",
                 printable(&self.path.to_string_lossy()),
                 self.end
             ),
@@ -167,10 +175,10 @@ impl Journal {
         }
     }
 
-    /// Adds a line, without its end; returns its place.
+    /// Adds a line, given without its end, and returns its place.
     ///
     /// # Errors
-    /// When there is no room for it.
+    /// If there is no room for it.
     pub fn add(&mut self, mut line: Vec<u8>) -> anyhow::Result<u64> {
         let begin = self.end;
         line.push(b'\n');
@@ -182,10 +190,10 @@ impl Journal {
         Ok(begin)
     }
 
-    /// The line at a place that [`Self::add`] or [`Self::next_finished`] has returned, without its end.
+    /// The line at a place that [`Self::add`] or [`Self::next_finished`] returned, without its end.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn line_at(&self, place: u64) -> anyhow::Result<String> {
         let mut line = String::new();
         let mut file = File::open(&self.path).with_context(|| cannot_read(&self.path))?;
@@ -201,7 +209,7 @@ impl Journal {
     /// Waits until all lines are on the disk.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn sync(&mut self) -> anyhow::Result<()> {
         self.lines.sync_data().with_context(|| cannot_write(&self.path))?;
         self.synced = Instant::now();
@@ -209,13 +217,13 @@ impl Journal {
     }
 }
 
-/// What can be done where results do not belong to this run.
-const REMEDY: &str = "name another file with -o, or begin anew with --overwrite";
+/// What to do if results do not belong to this run.
+const REMEDY: &str = "name another file with -o, or start again with --overwrite";
 
-/// Refuses results that were begun in another way.
+/// Refuses results that were written with other settings.
 fn agree(name: &str, state: &str, begun: &[u8], settings: &Value) -> anyhow::Result<()> {
     let Ok(Value::Object(begun)) = serde_json::from_slice(begun) else {
-        bail!("`{name}` is there already, and `{state}`, which should tell how it was made, is damaged; {REMEDY}");
+        bail!("`{name}` exists, but `{state}`, which has its settings, is damaged; {REMEDY}");
     };
     let empty = serde_json::Map::new();
     let now = settings.as_object().unwrap_or(&empty);
@@ -227,15 +235,16 @@ fn agree(name: &str, state: &str, begun: &[u8], settings: &Value) -> anyhow::Res
         .map(|key| {
             let shown = |value: Option<&Value>| printable(&value.map_or("nothing".to_owned(), Value::to_string));
             let (before, after) = (shown(begun.get(key)), shown(now.get(key)));
-            match before.len() + after.len() > 200 {
-                true => key.clone(),
-                false => format!("{key}, then {before} and now {after}"),
+            if before.len() + after.len() > 200 {
+                key.clone()
+            } else {
+                format!("{key}, then {before} and now {after}")
             }
         })
         .collect();
     if !differ.is_empty() {
         bail!(
-            "`{name}` was begun with other settings ({}); repeat those, {REMEDY}",
+            "`{name}` was written with other settings ({}); use those, {REMEDY}",
             differ.join("; ")
         );
     }
@@ -244,14 +253,14 @@ fn agree(name: &str, state: &str, begun: &[u8], settings: &Value) -> anyhow::Res
 
 fn cannot_read(path: &Path) -> String {
     format!(
-        "cannot read `{}` again; check the disk that it lies on",
+        "cannot read `{}` again; check its disk",
         printable(&path.to_string_lossy())
     )
 }
 
 fn cannot_write(path: &Path) -> String {
     format!(
-        "cannot write `{}`; make room and run the same command again (without --overwrite): it goes on where this one stopped",
+        "cannot write `{}`; make room and run the same command again (without --overwrite) to resume",
         printable(&path.to_string_lossy())
     )
 }
@@ -277,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_file_is_cut_to_whole_lines_stay_and_half_ones_go() {
+    fn finished_lines_survive_wherever_the_file_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         let mut journal = Journal::open(&path, &json!({"a": 1}), false).unwrap();
@@ -289,7 +298,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         let ends: Vec<usize> = (0..whole.len()).filter(|&i| whole[i] == b'\n').map(|i| i + 1).collect();
         for cut in 0..=whole.len() {
-            // Cut short, and with what a loss of power leaves of the rest.
+            // Cut short, and with what a loss of power can leave after the cut.
             for rest in [&b""[..], b"\0\0\0", b"\0\n{}\n"] {
                 std::fs::write(&path, [&whole[..cut], rest].concat()).unwrap();
                 let mut journal = Journal::open(&path, &json!({"a": 1}), false).unwrap();
@@ -327,7 +336,7 @@ mod tests {
         std::fs::write(beside(&path, ".state"), b"{\xFF").unwrap();
         assert!(refused(json!({"alpha": 0.05}), false).unwrap().contains("is damaged"));
         std::fs::remove_file(beside(&path, ".state")).unwrap();
-        assert!(refused(json!({"alpha": 0.05}), false).unwrap().contains("is not;"));
+        assert!(refused(json!({"alpha": 0.05}), false).unwrap().contains("does not;"));
         assert!(!beside(&path, ".state").exists());
         assert_eq!(refused(json!({"alpha": 0.01}), true), None);
         assert_eq!(std::fs::read(&path).unwrap(), b"");
@@ -343,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_stopped_run_leaves_is_never_cut_away() {
+    fn what_an_interrupted_run_does_not_leave_is_never_cut_off() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         let mut journal = Journal::open(&path, &json!({}), false).unwrap();
@@ -356,7 +365,7 @@ mod tests {
         journal.next_finished().unwrap();
         let said = journal.next_finished().unwrap_err().to_string();
         assert!(
-            said.contains("holds something else") && said.contains("--overwrite"),
+            said.contains("has something other than results") && said.contains("--overwrite"),
             "{said}"
         );
         assert_eq!(std::fs::read(&path).unwrap(), edited);

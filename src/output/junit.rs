@@ -1,4 +1,4 @@
-//! JUnit XML: a test suite with one test a text.
+//! JUnit XML: a test suite with one test for each text.
 
 use super::{Format, Layout};
 use crate::gate::{GateReport, TextOutcome};
@@ -10,7 +10,7 @@ use whowrote_input::printable;
 /// The format.
 pub(super) const FORMAT: Format = Format {
     name: "junit",
-    help: "JUnit XML, which nearly every CI shows as tests",
+    help: "JUnit XML, for the test pages of CI services",
     is_styled: false,
     reports: None,
     run: Some(write),

@@ -1,4 +1,4 @@
-//! Results are printed: one file a format, and one line in [`FORMATS`].
+//! Output formats: each is one file and one line in [`FORMATS`].
 
 mod annotations;
 mod code_quality;
@@ -21,7 +21,7 @@ use std::fmt;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
-/// All formats that results can be printed in. Each command offers those that know its results.
+/// All output formats. Each command offers those that can print its results.
 pub const FORMATS: [&Format; 7] = [
     &text::FORMAT,
     &json::FORMAT,
@@ -36,23 +36,23 @@ pub const FORMATS: [&Format; 7] = [
 pub struct Format {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What the help says of it.
+    /// Its description in the help.
     pub help: &'static str,
-    /// Whether it is for reading, with ANSI styles that a stream which is not a terminal must strip.
+    /// Whether it has ANSI styles, which must be stripped if the stream is not a terminal.
     pub is_styled: bool,
     /// Prints reports on single texts, one after another (`detect`).
     pub reports: Option<fn(Layout) -> Box<dyn ReportWriter>>,
     /// Prints a whole run of the gate (`gate`).
     pub run: Option<RunWriter>,
-    /// Makes a table of JSON lines (`batch`), in a file with this ending.
+    /// Makes a table from JSON lines (`batch`), in a file with this ending.
     pub table: Option<(&'static str, TableWriter)>,
 }
 
 /// Prints a whole run of the gate.
 pub type RunWriter = fn(&GateReport, Layout, &mut dyn Write) -> io::Result<()>;
 
-/// Makes a table of JSON lines: the lines, where it goes, the names of the authors and of the models, and the path that
-/// messages name.
+/// Makes a table from JSON lines. The arguments are the lines, the output, the names of the authors and of the
+/// models, and the path for messages.
 pub type TableWriter = fn(&mut dyn BufRead, &mut (dyn Write + Send), &[String], &[String], &Path) -> anyhow::Result<()>;
 
 impl fmt::Debug for Format {
@@ -69,7 +69,7 @@ impl PartialEq for Format {
 
 impl Eq for Format {}
 
-/// How results for reading are laid out.
+/// The layout of results for reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// How much is printed.
@@ -78,23 +78,23 @@ pub struct Layout {
     pub width: usize,
 }
 
-/// Prints reports one after the other.
+/// Prints reports one after another.
 pub trait ReportWriter {
     /// Prints one report, whole.
     fn write(&mut self, report: &ProvenanceReport, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// The formats that know reports on single texts.
+/// The formats that can print reports on single texts.
 pub fn formats_of_reports() -> impl Iterator<Item = &'static Format> {
     FORMATS.into_iter().filter(|format| format.reports.is_some())
 }
 
-/// The formats that know runs of the gate.
+/// The formats that can print runs of the gate.
 pub fn formats_of_runs() -> impl Iterator<Item = &'static Format> {
     FORMATS.into_iter().filter(|format| format.run.is_some())
 }
 
-/// The format that makes tables in files with this ending.
+/// Makes a table for a file with this ending; none if no format has the ending.
 pub fn table_with_ending(ending: &str) -> Option<TableWriter> {
     let tables = FORMATS.into_iter().filter_map(|format| format.table);
     tables
@@ -109,7 +109,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_format_has_a_name_of_its_own_and_something_to_print() {
+    fn every_format_has_its_own_name_and_something_to_print() {
         let names: BTreeSet<&str> = FORMATS.iter().map(|format| format.name).collect();
         assert_eq!(names.len(), FORMATS.len());
         for format in FORMATS {

@@ -11,14 +11,14 @@ use whowrote_input::prose::LineUnit;
 /// The format.
 pub(super) const FORMAT: Format = Format {
     name: "sarif",
-    help: "SARIF 2.1.0, which code scanning of GitHub and others reads",
+    help: "SARIF 2.1.0, for code scanning",
     is_styled: false,
     reports: None,
     run: Some(write),
     table: None,
 };
 
-/// What a path has in a URI as it is.
+/// Percent-encodes all of a path except these characters.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -26,7 +26,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The kinds of findings: their names, and what each says.
+/// The kinds of findings, with their names and descriptions.
 const RULES: [(&str, &str); 3] = [
     (
         "forbidden-author",
@@ -34,14 +34,15 @@ const RULES: [(&str, &str); 3] = [
     ),
     (
         "author-undecided",
-        "The evidence does not tell whether an author that the policy allows wrote this text.",
+        "The evidence is inconclusive: it does not show whether an author that the policy allows wrote this text.",
     ),
-    ("note", "Something about a file that is no text to be judged."),
+    ("note", "A note about a file, apart from the texts that were judged."),
 ];
 
 fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> {
     let rules = RULES.map(|(id, text)| {
-        json!({"id": id, "shortDescription": {"text": text}, "fullDescription": {"text": text}, "help": {"text": sentences::REMEDY}})
+        let text = json!({"text": text});
+        json!({"id": id, "shortDescription": text, "fullDescription": text, "help": {"text": sentences::REMEDY}})
     });
     let of_texts = report.texts.iter().filter_map(|text| of_text(report, text));
     let of_notes = report.notes.iter().map(of_note);
@@ -68,7 +69,7 @@ fn write(report: &GateReport, _: Layout, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out)
 }
 
-/// None for a text that passes.
+/// The result for a text; none if it passes.
 fn of_text(report: &GateReport, text: &GateText) -> Option<Value> {
     let level = match text.outcome {
         TextOutcome::Fail => "error",

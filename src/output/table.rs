@@ -1,4 +1,4 @@
-//! Reports as a Parquet file: one row a text, with typed columns for each author and model.
+//! Reports as a Parquet file: one row for each text, with typed columns for each author and model.
 
 use super::Format;
 use anyhow::{Context, bail};
@@ -17,7 +17,7 @@ use whowrote_input::printable;
 /// The format.
 pub(super) const FORMAT: Format = Format {
     name: "parquet",
-    help: "A Parquet file with typed columns, as docs/BATCH.md says",
+    help: "a Parquet file with typed columns; docs/BATCH.md describes them",
     is_styled: false,
     reports: None,
     run: None,
@@ -26,10 +26,10 @@ pub(super) const FORMAT: Format = Format {
     })),
 };
 
-/// Rows that are in memory at a time, and in a row group of the file.
+/// The number of rows in memory, and in a row group of the file.
 const ROWS: usize = 1 << 12;
 
-/// A column with its values in the row group under way. Every value may be null.
+/// A column with its values in the current row group. Every value may be null.
 enum Column {
     Boolean(Leaf<BoolType>),
     Whole(Leaf<Int64Type>),
@@ -40,14 +40,14 @@ enum Column {
     List(Box<Column>),
 }
 
-/// The values of a column that are not null, and where they stand, as Dremel has it.
+/// The values of a column that are not null, and their places, as in Dremel.
 ///
 /// Reference: Melnik et al., "Dremel: Interactive Analysis of Web-Scale Datasets", PVLDB 3(1), 2010, section 4.1.
 struct Leaf<T: DataType> {
     values: Vec<T::T>,
-    /// How many of the groups and lists around a value, and of the value itself, are not null.
+    /// For each value: how many of it and of the groups and lists around it are not null.
     definitions: Vec<i16>,
-    /// 1 for a value that continues the list of the one before it, else 0.
+    /// For each value: 1 if it continues the list of the value before it, else 0.
     repetitions: Vec<i16>,
 }
 
@@ -120,7 +120,7 @@ fn list(name: &str, item: Column) -> (String, Column) {
 }
 
 impl Column {
-    /// The columns for reports on these authors by these models. A text that could not be judged has no figures.
+    /// The columns for reports with these authors and models. A text that could not be judged has no figures.
     fn of_reports(authors: &[String], models: &[String]) -> Vec<(String, Self)> {
         let hypothesis = |author: &String| {
             let retained = ("retained".to_owned(), Self::Boolean(Leaf::new()));
@@ -161,7 +161,7 @@ impl Column {
         ]
     }
 
-    /// The columns of a group as the file describes them.
+    /// The types of a group's columns.
     fn types(columns: &[(String, Self)]) -> Result<Vec<Arc<Type>>, ParquetError> {
         columns.iter().map(|(name, column)| column.type_named(name)).collect()
     }
@@ -259,7 +259,7 @@ impl Column {
     }
 }
 
-/// A report's JSON, with its fields where the columns are.
+/// A report's JSON, with its fields in the places of the columns.
 fn row(mut report: Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::Object(input)) = report.remove("input") {
         report.extend(input);
@@ -283,7 +283,7 @@ fn row(mut report: Map<String, Value>) -> Map<String, Value> {
 /// Writes the reports of `lines`, one JSON object each, as a Parquet file.
 ///
 /// # Errors
-/// When a line is no report, or one of the files fails.
+/// If a line is not a report, or a file cannot be read or written.
 fn write_table(
     lines: impl BufRead,
     out: impl Write + Send,
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_report_ends_the_table_in_a_sentence() {
+    fn a_line_that_is_not_a_report_is_refused_in_one_sentence() {
         for (line, reason) in [
             ("{", "EOF"),
             ("[]", "expected a map"),

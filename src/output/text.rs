@@ -1,5 +1,5 @@
-//! For reading: the verdict in one sentence, then who is ruled out and how strongly, who is left, what to be careful
-//! of, and the figures.
+//! Reports for reading: the verdict in one sentence, who is excluded and how strongly, who is left, what the verdict
+//! rests on, the warnings, and the figures.
 
 use super::{Format, Layout, ReportWriter, text_runs};
 use crate::report::{ModelFigures, ProvenanceReport};
@@ -13,7 +13,7 @@ use whowrote_stats::verdict::{Hypothesis, Verdict};
 /// The format.
 pub(super) const FORMAT: Format = Format {
     name: "text",
-    help: "For reading: what was found, and what it rests on",
+    help: "for reading",
     is_styled: true,
     reports: Some(|layout| Box::new(TextWriter::new(layout))),
     run: Some(text_runs::write),
@@ -25,54 +25,54 @@ const VERDICT: Style = Style::new().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// Below this no table of figures stands upright.
+/// A table of figures needs at least this width.
 const MIN_WIDTH: usize = 40;
-/// Beyond this a line of prose is hard to read.
+/// Longer lines of prose are hard to read.
 const MAX_WIDTH: usize = 100;
 
 /// How much of a report is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
-    /// The verdict's sentence only.
+    /// Only the verdict's sentence.
     Quiet,
     /// What a reader needs.
     #[default]
     Normal,
-    /// Test by test as well.
+    /// The evidence of each test as well.
     Verbose,
 }
 
-/// Text in lines of at most `width` columns, each with so many spaces before it.
+/// Writes text in lines of at most `width` columns, indented by `indent` spaces.
 pub(super) fn wrapped(out: &mut dyn Write, width: usize, indent: usize, style: Style, text: &str) -> io::Result<()> {
     let indent = " ".repeat(indent);
     let options = textwrap::Options::new(width)
         .initial_indent(&indent)
         .subsequent_indent(&indent)
-        // Names of models hold hyphens and must not be torn.
+        // Do not break the names of models at their hyphens.
         .word_splitter(WordSplitter::NoHyphenation);
     for line in textwrap::wrap(text, options) {
-        // The style surrounds each line, so that a pager shows every line right.
+        // Style each line by itself, so that a pager shows every line correctly.
         writeln!(out, "{style}{line}{style:#}")?;
     }
     Ok(())
 }
 
-/// A width within what is readable.
+/// The nearest readable width.
 pub(super) fn readable(width: usize) -> usize {
     width.clamp(MIN_WIDTH, MAX_WIDTH)
 }
 
-/// Prints reports for reading. The text carries ANSI styles; a stream that is no terminal has to strip them.
+/// Prints reports for reading. The text has ANSI styles, which must be stripped if the stream is not a terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct TextWriter {
     detail: Detail,
     width: usize,
-    /// Reports stand apart by an empty line, so none before the first.
+    /// Whether no report was printed yet. An empty line separates reports.
     first: bool,
 }
 
 impl TextWriter {
-    /// A writer that wraps lines at a width within what is readable.
+    /// A writer that wraps lines at the nearest readable width.
     pub fn new(layout: Layout) -> Self {
         TextWriter {
             detail: layout.detail,
@@ -105,7 +105,7 @@ impl TextWriter {
     }
 
     fn authors(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
-        for (heading, retained) in [("Ruled out", false), ("Not ruled out", true)] {
+        for (heading, retained) in [("Excluded", false), ("Not excluded", true)] {
             let mut rows = report.hypotheses.iter().filter(|h| h.retained == retained).peekable();
             if rows.peek().is_some() {
                 self.heading(out, heading)?;
@@ -133,8 +133,8 @@ impl TextWriter {
         rest.try_for_each(|given| self.wrapped(out, 2, Style::new(), &printable(&warning(given))))
     }
 
-    /// Figures are rows and models are columns, so that each row has room for its unit; as many models side by side
-    /// as the width holds.
+    /// A table with a row for each figure and a column for each model. If the width does not hold all models, there are
+    /// several tables.
     fn figures(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
         let models: Vec<(String, &ModelFigures)> = models_in_order(report)
             .map(|(name, figures)| (printable(name), figures))
@@ -186,7 +186,7 @@ impl TextWriter {
     }
 }
 
-/// The models in the order of the authors that they stand for, so that set A comes first as everywhere in the report.
+/// The models in the order of their authors, so that set A comes first as everywhere in the report.
 fn models_in_order(report: &ProvenanceReport) -> impl Iterator<Item = (&String, &ModelFigures)> {
     let place = |name: &str| report.hypotheses.iter().position(|h| h.model.as_deref() == Some(name));
     let mut models: Vec<_> = report.models.iter().collect();
@@ -208,7 +208,7 @@ const ROWS: [Row; 8] = [
     ("bits per byte", |f| sentences::figure(f.bits_per_byte, 3)),
 ];
 
-/// `format!` pads by characters; names may hold wide ones.
+/// Pads by display width. `format!` pads by characters, and names may contain wide ones.
 fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
 }
@@ -264,23 +264,26 @@ mod tests {
         insta::assert_snapshot!(plain(&undecided(), Detail::Normal, 80), @r"
         essay.txt
         gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct
-        (in-house) or a person may have; nothing here tests a person.
+        (in-house) or a person may have; no test here could exclude a person.
 
-        Ruled out
-          gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in a
-          billion of the texts that it writes (p = 1.2e-31)
+        Excluded
+          gemma-3-270m (not sanctioned): at most 1 in a billion of its own texts gives
+          evidence this strong (p = 1.2e-31)
 
-        Not ruled out
+        Not excluded
           smollm2-135m-instruct (in-house): nothing speaks against it (p = 1)
-          a person: not tested, so never ruled out
+          a person: not tested, so never excluded
 
         What this rests on
-          Each model is judged as used with temperature=1; a model that is ruled out
-          here may have written it in another way. Each model was given the prompt.
-          The true author is ruled out in at most 5% of such texts (alpha 0.05).
+          Each model is judged with temperature=1. An excluded model may still have
+          written the text with other sampling. Each model was given the prompt.
+          On texts that meet these conditions, the true author is wrongly excluded at
+          most this often: 5% (alpha 0.05).
 
         Warnings
-          Nothing tests whether a person wrote the text.
+          Nothing tests whether a person wrote the text, so a person is never excluded:
+          there is no calibration of human-written texts with the models that are
+          loaded. `whowrote calibrate --author human` makes one.
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
@@ -298,30 +301,30 @@ mod tests {
     fn a_model_reads_well_test_by_test() {
         insta::assert_snapshot!(plain(&attributed_to_a_model(), Detail::Verbose, 80), @r"
         essay.txt
-        In-house: of the authors considered here only smollm2-135m-instruct can have
+        In-house: of the authors considered here, only smollm2-135m-instruct can have
         written this.
 
-        Ruled out
-          gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in
-          500 of the texts that it writes (p = 0.0018)
-            likelihood-ratio against smollm2-135m-instruct: 6.300 nat, ruled out from
+        Excluded
+          gemma-3-270m (not sanctioned): at most 1 in 500 of its own texts gives
+          evidence this strong (p = 0.0018)
+            likelihood-ratio against smollm2-135m-instruct: 6.300 nat, excluded from
             3.000; ln e = 6.30
-          a person: only 1 in 200 of the texts that people are known to have written
-          looks so little like a person's (p = 0.004)
+          a person: only 1 in 200 of the known human-written texts is this unusual for a
+          person (p = 0.004)
 
-        Not ruled out
-          smollm2-135m-instruct (in-house): the evidence against it is too weak to rule
-          it out (p = 0.22)
-            likelihood-ratio against gemma-3-270m: 1.500 nat, ruled out from 3.000; ln e
+        Not excluded
+          smollm2-135m-instruct (in-house): the evidence against it is too weak to
+          exclude it (p = 0.22)
+            likelihood-ratio against gemma-3-270m: 1.500 nat, excluded from 3.000; ln e
             = 1.50
 
         What this rests on
-          Each model is judged as used with temperature=1; a model that is ruled out
-          here may have written it in another way. Each model was given the prompt;
-          without it, the text is held against texts that people are known to have
-          written.
-          Of the texts that these conditions cover, a model is ruled out for at most 5%
-          of those that it wrote (alpha 0.05), and a person for at most 1% (alpha 0.01).
+          Each model is judged with temperature=1. An excluded model may still have
+          written the text with other sampling. Each model was given the prompt. Without
+          the prompt, the text is also compared with known human-written texts.
+          On texts that meet these conditions, the true author is wrongly excluded at
+          most this often: 5% if it is a model (alpha 0.05), 1% if it is a person (alpha
+          0.01).
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
@@ -347,19 +350,20 @@ mod tests {
         None of the loaded models (with temperature=1) wrote this; a person may have, or
         a model that is not loaded here.
 
-        Ruled out
-          smollm2-135m-instruct (in-house): evidence this strong comes up in at most 1
-          in a billion of the texts that it writes (p = 1.1e-20)
-          gemma-3-270m (not sanctioned): evidence this strong comes up in at most 1 in
-          200 of the texts that it writes (p = 0.0041)
+        Excluded
+          smollm2-135m-instruct (in-house): at most 1 in a billion of its own texts
+          gives evidence this strong (p = 1.1e-20)
+          gemma-3-270m (not sanctioned): at most 1 in 200 of its own texts gives
+          evidence this strong (p = 0.0041)
 
-        Not ruled out
-          a person: not tested, so never ruled out
+        Not excluded
+          a person: not tested, so never excluded
 
         What this rests on
-          Each model is judged as used with temperature=1; a model that is ruled out
-          here may have written it in another way. Each model was given the prompt.
-          The true author is ruled out in at most 5% of such texts (alpha 0.05).
+          Each model is judged with temperature=1. An excluded model may still have
+          written the text with other sampling. Each model was given the prompt.
+          On texts that meet these conditions, the true author is wrongly excluded at
+          most this often: 5% (alpha 0.05).
 
         Figures at temperature 1     smollm2-135m-instruct           gemma-3-270m
           tokens                                       213                   1207
@@ -381,21 +385,22 @@ mod tests {
         gemma-3-270m (with temperature=1) did not write
         this.
 
-        Ruled out
-          smollm2-135m-instruct (in-house): evidence
-          this strong comes up in at most 1 in a billion
-          of the texts that it writes (p = 1.1e-20)
-          gemma-3-270m (not sanctioned): evidence this
-          strong comes up in at most 1 in 200 of the
-          texts that it writes (p = 0.0041)
+        Excluded
+          smollm2-135m-instruct (in-house): at most 1 in
+          a billion of its own texts gives evidence this
+          strong (p = 1.1e-20)
+          gemma-3-270m (not sanctioned): at most 1 in
+          200 of its own texts gives evidence this
+          strong (p = 0.0041)
 
         What this rests on
-          Each model is judged as used with
-          temperature=1; a model that is ruled out here
-          may have written it in another way. Each model
-          was given the prompt.
-          The true author is ruled out in at most 5% of
-          such texts (alpha 0.05).
+          Each model is judged with temperature=1. An
+          excluded model may still have written the text
+          with other sampling. Each model was given the
+          prompt.
+          On texts that meet these conditions, the true
+          author is wrongly excluded at most this often:
+          5% (alpha 0.05).
 
         Figures at temperature 1     smollm2-135m-instruct
           tokens                                       213
@@ -430,7 +435,7 @@ mod tests {
 
     #[test]
     fn quiet_is_one_line() {
-        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; nothing here tests a person.");
+        insta::assert_snapshot!(plain(&undecided(), Detail::Quiet, 40), @r"essay.txt: gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; no test here could exclude a person.");
     }
 
     #[test]

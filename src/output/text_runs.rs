@@ -1,4 +1,4 @@
-//! For reading: what failed, where and why, and one sentence on the run.
+//! Runs for reading: what failed, where and why, and a summary of the run.
 
 use super::Layout;
 use super::text::{Detail, readable, wrapped};
@@ -42,10 +42,10 @@ pub(super) fn write(report: &GateReport, layout: Layout, out: &mut dyn Write) ->
         }
     }
     wrapped(out, width, 0, BOLD, &sentences::summary(report))?;
-    match report.texts.iter().any(|text| text.outcome == TextOutcome::Fail) {
-        true => wrapped(out, width, 0, Style::new(), sentences::REMEDY),
-        false => Ok(()),
+    if report.texts.iter().any(|text| text.outcome == TextOutcome::Fail) {
+        wrapped(out, width, 0, Style::new(), sentences::REMEDY)?;
     }
+    Ok(())
 }
 
 fn text(report: &GateReport, text: &GateText, width: usize, out: &mut dyn Write) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The verdict on one text, as a plain value that every output format prints.
+//! The report on one text: a plain value that every output format prints.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -9,40 +9,39 @@ use whowrote_stats::calibration::CalibratedModel;
 use whowrote_stats::token_stats::{TextScores, TokenStats};
 use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
 
-/// The version of the JSON that a report serialises to.
+/// The version of the report's JSON.
 pub const SCHEMA: u32 = 1;
 
-/// One model's figures of the text, at temperature 1.
+/// One model's figures for the text, at temperature 1.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ModelFigures {
-    /// Tokens of the text.
+    /// The number of tokens in the text.
     pub tokens: usize,
-    /// Tokens that have a context and so were scored.
+    /// The number of scored tokens: those that have a context.
     pub scored_tokens: usize,
-    /// Mean surprisal, nat a token.
+    /// Mean surprisal, nat per token.
     pub log_perplexity: f64,
-    /// Mean entropy, nat a token.
+    /// Mean entropy, nat per token.
     pub entropy: f64,
-    /// Mean varentropy, nat² a token.
+    /// Mean varentropy, nat² per token.
     pub varentropy: f64,
     /// Mean of the natural logarithm of the rank.
     pub mean_log_rank: f64,
-    /// Surprisal in bits over the bytes of the scored tokens.
+    /// Surprisal in bits, divided by the bytes of the scored tokens.
     pub bits_per_byte: f64,
     /// The file's SHA-256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What the model was taken to have been asked before the text, where the prompt is unknown and it holds
-    /// conversations.
+    /// The request that stands for the unknown prompt, if the model is a chat model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Per-token figures, when asked for.
+    /// Per-token figures, if they were requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_token: Option<Vec<TokenFigures>>,
 }
 
 impl ModelFigures {
-    /// A model's figures of a text. `model` is the model as it scored the text.
+    /// A model's figures for a text. `model` is the model as it scored the text.
     pub fn new(scores: &TextScores, model: CalibratedModel, per_token: bool) -> Option<Self> {
         let beta = scores.beta_index(1.0)?;
         let n = scores.scored();
@@ -86,7 +85,7 @@ impl ModelFigures {
 /// One token's figures, at temperature 1.
 #[derive(Clone, Debug, Serialize)]
 pub struct TokenFigures {
-    /// Byte span in the decoded text, as it came.
+    /// Start of the byte span in the decoded text, before disguises were removed.
     pub start: usize,
     /// End of the span.
     pub end: usize,
@@ -102,43 +101,43 @@ pub struct TokenFigures {
     pub rank: Option<u32>,
 }
 
-/// What the reader must know before resting anything on the verdict. [`crate::sentences`] puts it into words.
+/// What the reader must know before relying on the verdict. [`crate::sentences`] puts it into words.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
-    /// What the decision itself says.
+    /// A warning of the decision itself.
     Decision(Caveat),
-    /// The text is longer than the `room` tokens that a model sees at once; a sliding window was used.
+    /// The text has more than the `room` tokens that a model sees at once, so a sliding window was used.
     LongText {
         /// The model.
         model: String,
-        /// The tokens of the text.
+        /// The number of tokens in the text.
         tokens: usize,
-        /// The tokens that the model was given at a time.
+        /// The number of tokens in a window.
         room: usize,
     },
-    /// A calibration that the user gave has no part in this verdict.
+    /// A calibration that the user gave is not used for this verdict.
     CalibrationUnused {
         /// Its file.
         file: String,
         /// Why.
         why: CalibrationUnused,
     },
-    /// Characters that hide a text from a model were taken off it.
+    /// Characters that disguise a text from a model were removed.
     Disguised {
-        /// How many of each kind, without what typesetting leaves.
+        /// How many of each kind, without those that come from typesetting.
         kinds: BTreeMap<DisguiseKind, usize>,
         /// The first of them.
         first: Disguise,
-        /// The answer on the text as it came, if it is another.
+        /// The answer on the text with its disguises, if it differs.
         otherwise: Option<Answer>,
     },
     /// Many words are misspelt.
     Misspelt {
-        /// How many of the words that were read.
+        /// How many of the words that were read are misspelt.
         count: usize,
         /// The first of them.
         first: Misspelling,
-        /// The answer on the text with them put right, if it is another.
+        /// The answer on the text with them corrected, if it differs.
         otherwise: Option<Answer>,
     },
     /// The input could not be read, for this reason.
@@ -147,10 +146,10 @@ pub enum Warning {
     Unscored(String),
 }
 
-/// Why a calibration that the user gave has no part in a verdict.
+/// Why a calibration that the user gave is not used for a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CalibrationUnused {
-    /// Its author is not considered.
+    /// Its author is not one of those considered.
     AuthorNotConsidered {
         /// The author.
         author: String,
@@ -178,7 +177,7 @@ pub struct Answer {
 }
 
 impl Warning {
-    /// Its stable machine-readable name.
+    /// Its stable code for programs.
     pub fn code(&self) -> WarningCode {
         match self {
             Self::Decision(caveat) => match caveat {
@@ -204,25 +203,25 @@ impl Warning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarningCode {
-    /// Too few tokens for any test to decide.
+    /// The text has too few tokens for any test to decide.
     FewTokens,
     /// The likelihood ratio could not be formed.
     RatioVoid,
-    /// Nothing tests whether a person wrote the text.
+    /// No test could exclude a person.
     HumanUntested,
-    /// The prompt is not known and there is no calibration for a model, so that it is not tested.
+    /// The prompt is not known and there is no calibration for a model, so it is not tested.
     Uncalibrated,
-    /// None of the tests that were asked for applies to a model.
+    /// None of the chosen tests applies to a model.
     Untested,
     /// The text is of a kind that no calibration covers.
     OutsideCalibration,
-    /// The text, or a part of it, is so predictable that it may be a known text.
+    /// The text, or a part of it, is so predictable that it may be a well-known text.
     Memorised,
-    /// Characters that hide a text from a model were taken off it.
+    /// Characters that disguise a text from a model were removed.
     Disguised,
     /// Many words are misspelt.
     Misspelt,
-    /// The text is longer than the model's context; a sliding window was used.
+    /// The text is longer than the model's context, so a sliding window was used.
     LongText,
     /// The input could not be judged.
     Unreadable,
@@ -233,30 +232,30 @@ pub enum WarningCode {
 /// Where the time went.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Timing {
-    /// Scoring under all models, milliseconds.
+    /// Scoring with all models, milliseconds.
     pub score_ms: f64,
 }
 
-/// What a text was disguised with, and what it would have been taken for with it.
+/// The disguises of a text, and the verdict on the text with them.
 #[derive(Clone, Debug, Serialize)]
 pub struct DisguiseReport {
-    /// How many disguises of each kind were taken off.
+    /// How many disguises of each kind were removed.
     pub kinds: BTreeMap<DisguiseKind, usize>,
-    /// The first of each kind, with their places in the text as it came.
+    /// The first of each kind, with their places in the original text.
     pub first: Vec<Disguise>,
-    /// The verdict on the text as it came; none where nothing but the marks of typesetting were taken off.
+    /// The verdict on the original text; none if only marks of typesetting were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<OtherReading>,
 }
 
-/// Words of a text that are misspelt, and what it would be taken for without them.
+/// The misspelt words of a text, and the verdict on the text with them corrected.
 #[derive(Clone, Debug, Serialize)]
 pub struct MisspellingReport {
-    /// How many words of what was read.
+    /// How many of the words that were read are misspelt.
     pub count: usize,
     /// The first of them, with their places in the text that was read.
     pub first: Vec<Misspelling>,
-    /// The verdict on the text with them put right.
+    /// The verdict on the text with them corrected.
     pub corrected: OtherReading,
 }
 
@@ -281,7 +280,7 @@ impl From<ProvenanceReport> for OtherReading {
     }
 }
 
-/// The verdict on one text.
+/// The report on one text.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProvenanceReport {
     /// [`SCHEMA`].
@@ -290,20 +289,20 @@ pub struct ProvenanceReport {
     pub input: InputSummary,
     /// The answer.
     pub verdict: Verdict,
-    /// The authors that are left, by name; empty when the verdict is `unable`.
+    /// The authors that are left, by name; empty if the verdict is `unable`.
     pub authors: Vec<String>,
-    /// The level at which models are ruled out.
+    /// The level at which models are excluded.
     pub alpha: f64,
-    /// The level at which a person is.
+    /// The level at which a person is excluded.
     pub alpha_human: f64,
     /// Every author that was considered.
     pub hypotheses: Vec<Hypothesis>,
     /// Figures by model name.
     pub models: BTreeMap<String, ModelFigures>,
-    /// What the text was disguised with.
+    /// The disguises of the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disguises: Option<DisguiseReport>,
-    /// Which of its words are misspelt, where they are many.
+    /// Its misspelt words, if they are many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub misspellings: Option<MisspellingReport>,
     /// Warnings.
@@ -313,7 +312,7 @@ pub struct ProvenanceReport {
 }
 
 impl ProvenanceReport {
-    /// The report on an input that is no text. Nothing is said of bytes that were not, or not all, read.
+    /// The report on an input that could not be read. It has no figures of the input's bytes.
     pub fn unreadable(name: String, id: Option<String>, levels: (f64, f64), why: String) -> Self {
         let input = InputSummary {
             name,
@@ -326,7 +325,7 @@ impl ProvenanceReport {
         Self::unable(input, levels, Warning::Unreadable(why))
     }
 
-    /// The report on what could not be judged, at the levels for models and for a person.
+    /// The report on an input that could not be judged, with the levels for models and for a person.
     pub fn unable(input: InputSummary, (alpha, alpha_human): (f64, f64), warning: Warning) -> Self {
         Self {
             schema: SCHEMA,

@@ -1,5 +1,7 @@
-//! Every sentence that a person reads about a text or a run is made here, so that its wording is judged in one place: each
-//! must be true when it is read out to the person whom it concerns.
+//! All sentences about a text or a run.
+//!
+//! They are in one place so that one person can judge their wording. Each must be true when it is read out to the
+//! person it is about.
 
 pub mod runs;
 pub mod verdicts;

@@ -1,4 +1,4 @@
-//! What is said of the texts of a run. The author of a text may read these sentences, so each has to be true as it stands.
+//! The texts of a run in words. The author of a text may read these sentences, so each must be true as it stands.
 
 use super::verdicts::{author_and_set, list, percent, texts};
 use super::warning;
@@ -9,9 +9,12 @@ use whowrote_stats::verdict::{Hypothesis, Verdict};
 
 /// The file and the lines of a text.
 pub fn place(text: &GateText) -> String {
-    let stretch = |[first, last]: &[usize; 2]| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
+    let stretch = |[first, last]: &[usize; 2]| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     };
     let stretches: Vec<String> = text.lines.iter().map(stretch).collect();
     let unit = match text.unit {
@@ -21,7 +24,7 @@ pub fn place(text: &GateText) -> String {
     format!("{}:{unit}{}", printable(&text.path), stretches.join(","))
 }
 
-/// What became of a text, and why.
+/// The outcome of a text, and the reason.
 pub fn finding(text: &GateText) -> String {
     let names = |of: &dyn Fn(&Hypothesis) -> bool| -> Vec<String> {
         let hypotheses = text.report.hypotheses.iter();
@@ -30,57 +33,57 @@ pub fn finding(text: &GateText) -> String {
     let allowed = |h: &Hypothesis| text.allows(h);
     let left_allowed = names(&|h| h.retained && allowed(h));
     let left_others = names(&|h| h.retained && !allowed(h));
+    let not_excluded = |nobody: &str| {
+        if left_others.is_empty() {
+            nobody.to_owned()
+        } else {
+            format!("Not excluded: {}.", list(&left_others, "and"))
+        }
+    };
     if text.ruled_out {
-        let left = match left_others.is_empty() {
-            true => "Of the authors considered here nobody is left.".to_owned(),
-            false => format!("Not ruled out: {}.", list(&left_others, "and")),
-        };
         return format!(
-            "No author that is allowed here can have written this; ruled out: {}. {left}",
-            list(&names(&allowed), "and")
+            "No allowed author can have written this; excluded: {}. {}",
+            list(&names(&allowed), "and"),
+            not_excluded("No author considered here is left.")
         );
     }
     if text.report.verdict == Verdict::Unable {
         let why = text.report.warnings.first().map(warning);
         return format!("This could not be judged: {}", why.unwrap_or_default());
     }
-    let left_out_of_allowed = match left_others.is_empty() {
-        true => "Nobody else that was considered is left either.".to_owned(),
-        false => format!("Not ruled out: {}.", list(&left_others, "and")),
-    };
+    let nobody_else = "No other author considered here is left either.";
     if text.ruled_out_alone && text.is_later {
         return format!(
-            "Read as the beginning of a text, no author that is allowed here could have written this. It goes on where another piece \
-             ends, and of such pieces the calibrations of models say too little for it to fail: look at it. {left_out_of_allowed}"
+            "If this were the beginning of a text, no allowed author could have written it. It continues another \
+             piece, and the calibrations of models are too weak to fail it; review it by hand. {}",
+            not_excluded(nobody_else)
         );
     }
     if text.ruled_out_alone {
         return format!(
-            "Judged alone, no author that is allowed here could have written this; in a run of several texts the evidence is too \
-             weak for that. {left_out_of_allowed}"
+            "Judged alone, no allowed author could have written this. In a run of several texts, the evidence is too \
+             weak to exclude them all. {}",
+            not_excluded(nobody_else)
         );
     }
     if text.ruled_out_corrected() {
         return format!(
-            "With its misspelt words put right no author that is allowed here could have written this; as it is spelt the evidence does \
-             not tell. As it is spelt, {} may have written it.",
+            "With its misspelt words corrected, no allowed author could have written this. As it is spelt, the \
+             evidence is inconclusive: {} may have written it.",
             list(&[left_allowed, left_others].concat(), "or")
         );
     }
     if text.undecided {
         return format!(
-            "{} may have written this, and so may {}: the evidence does not tell.",
+            "The evidence is inconclusive: {} may have written this, and so may {}.",
             list(&left_others, "or"),
             list(&left_allowed, "or")
         );
     }
-    format!(
-        "Only authors that are allowed here are left: {}.",
-        list(&left_allowed, "or")
-    )
+    format!("Only allowed authors are left: {}.", list(&left_allowed, "or"))
 }
 
-/// What the finding rests on.
+/// The evidence behind the finding.
 pub fn basis(report: &GateReport, text: &GateText) -> Option<String> {
     if text.fails_by_choice() {
         return Some(format!(
@@ -95,40 +98,38 @@ pub fn basis(report: &GateReport, text: &GateText) -> Option<String> {
     let run = report.texts.len();
     let together = match text.together {
         1 => String::new(),
-        // A calibration that tells so little can never count.
-        many if many > run => ", which the calibration is too small for".to_owned(),
-        many => format!(", where {many} texts of the run reach it (the calibration is too small for fewer)"),
+        // With so small a calibration, no text of the run can count.
+        many if many > run => ", and the calibration is too small to reach it".to_owned(),
+        many => format!(", if {many} texts of the run reach it (the calibration is too small for fewer)"),
     };
     let of = match run {
         1 => String::new(),
         _ => format!(" in a run of {} (e-BH)", texts(run as u64)),
     };
     Some(format!(
-        "Of the texts that an allowed author writes at most {} look as little like the author's; the limit is {}{of}{together}.",
+        "At most {} of an allowed author's texts give evidence this strong; the limit is {}{of}{together}.",
         share(p),
         share(text.level.min(1.0))
     ))
 }
 
-/// Who may write the text, as the policy says.
+/// Who may write the text by the policy.
 pub fn rule(text: &GateText) -> String {
     let hypotheses = text.report.hypotheses.iter();
     let allowed: Vec<String> = hypotheses.filter(|h| text.allows(h)).map(author_and_set).collect();
-    let who = match allowed.is_empty() {
-        // Of what could not be judged nobody was considered.
-        true => text.allow.join(", "),
-        false => list(&allowed, "or"),
+    // If the text could not be judged, no author was considered.
+    let who = if allowed.is_empty() {
+        text.allow.join(", ")
+    } else {
+        list(&allowed, "or")
     };
-    format!(
-        "Rule {} ({}) lets it be written by {who}.",
-        text.rule,
-        text.rule_paths.join(", ")
-    )
+    format!("Rule {} ({}) allows {who}.", text.rule, text.rule_paths.join(", "))
 }
 
-/// What can be done about a text that failed.
-pub const REMEDY: &str = "What can be done: have an allowed author write it; or, where it is quoted or was judged wrongly, have the policy let it pass by its \
-                          digest ([[exception]]), or mark it in the file (whowrote: ignore).";
+/// What to do about a text that failed.
+pub const REMEDY: &str = "What you can do: have an allowed author write the text. If it is a quotation, or was \
+                          judged wrongly, add its digest to the policy as an [[exception]], or mark it in the file \
+                          (whowrote: ignore).";
 
 /// The finding with what it rests on.
 pub fn message(report: &GateReport, text: &GateText) -> String {
@@ -142,25 +143,26 @@ pub fn message(report: &GateReport, text: &GateText) -> String {
 
 /// The kind of a finding, by the names that the formats for programs share.
 pub fn kind(text: &GateText) -> &'static str {
-    match text.ruled_out {
-        true => "forbidden-author",
-        false => "author-undecided",
+    if text.ruled_out {
+        "forbidden-author"
+    } else {
+        "author-undecided"
     }
 }
 
-/// A probability in percent, with two figures that count.
+/// A probability in percent, with two significant digits.
 fn share(p: f64) -> String {
     let percent = 100.0 * p;
     let digits = (1.0 - percent.log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{percent:.digits$}%")
 }
 
-/// What a reader must know before acting on the finding.
+/// The warnings that a reader must know before acting on the finding.
 pub fn warnings(text: &GateText) -> impl Iterator<Item = String> {
     text.report.warnings.iter().map(warning)
 }
 
-/// How the run ended, in one or two sentences.
+/// The outcome of the run in a few sentences.
 pub fn summary(report: &GateReport) -> String {
     let count = |outcome: TextOutcome| report.texts.iter().filter(|text| text.outcome == outcome).count();
     let (failed, warned) = (count(TextOutcome::Fail), count(TextOutcome::Warn));
@@ -190,31 +192,31 @@ pub fn summary(report: &GateReport) -> String {
         .filter(|text| text.undecided && text.outcome == TextOutcome::Pass)
         .count();
     if open > 0 {
-        said += &format!(" Of {open} that passed the evidence does not tell who wrote them.");
+        said += &format!(" The evidence on {} that passed is inconclusive.", texts(open));
     }
     if judged > 0 {
-        said += &match report.promised {
-            true => format!(
-                " Of runs whose texts were all written by allowed authors at most {} fail.",
-                percent(report.alpha),
-            ),
-            false => " Texts whose author the evidence does not tell fail by the policy; nothing is promised of how often that is wrong."
-                .to_owned(),
+        said += &if report.promised {
+            format!(
+                " If allowed authors wrote all texts of a run, it fails at most {} of the time.",
+                percent(report.alpha)
+            )
+        } else {
+            " The policy fails texts whose evidence is inconclusive; how often that is wrong has no bound.".to_owned()
         };
     }
     said
 }
 
-/// What was not judged, each with its number.
+/// What was not judged, with its number.
 pub fn skipped(report: &GateReport) -> Vec<String> {
     let skipped = &report.skipped;
     let counts = [
-        (skipped.unnamed, "files that no rule of the policy has judged"),
-        (skipped.no_prose, "files of a kind that no prose is taken from"),
+        (skipped.unnamed, "files that the policy does not judge"),
+        (skipped.no_prose, "files of a format that is not supported"),
         (skipped.too_short, "files without a new text that is long enough"),
-        (skipped.short_words, "new words in too short texts"),
-        (skipped.ignored_words, "words that marks in the files exempt"),
-        (skipped.excepted, "texts that the policy lets pass whoever wrote them"),
+        (skipped.short_words, "new words in texts that are too short"),
+        (skipped.ignored_words, "words exempted by marks in the files"),
+        (skipped.excepted, "texts that pass by an exception in the policy"),
     ];
     let said = |(count, what): (usize, &str)| (count > 0).then(|| format!("{what}: {count}"));
     counts.into_iter().filter_map(said).collect()

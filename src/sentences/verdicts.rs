@@ -1,4 +1,4 @@
-//! What a verdict says in words.
+//! A verdict in words.
 
 use super::warning;
 use crate::report::{ProvenanceReport, WarningCode};
@@ -7,7 +7,7 @@ use whowrote_stats::calibration::HUMAN;
 use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::{AuthorSet, Basis, Evidence, Hypothesis, Test, Verdict};
 
-/// What a set of authors is called.
+/// The name of a set of authors.
 pub fn set(set: AuthorSet) -> &'static str {
     match set {
         AuthorSet::A => "in-house",
@@ -16,7 +16,7 @@ pub fn set(set: AuthorSet) -> &'static str {
     }
 }
 
-/// What an author is called: its name, and a person where the author is no model.
+/// An author's name, or "a person".
 pub fn author(hypothesis: &Hypothesis) -> String {
     match hypothesis.set {
         AuthorSet::Human => "a person".to_owned(),
@@ -24,7 +24,7 @@ pub fn author(hypothesis: &Hypothesis) -> String {
     }
 }
 
-/// What an author is called, by its name in verdicts.
+/// The same, from the author's name in verdicts.
 pub fn author_name(author: &str) -> String {
     if author == HUMAN {
         "a person".to_owned()
@@ -41,7 +41,7 @@ pub fn author_and_set(hypothesis: &Hypothesis) -> String {
     }
 }
 
-/// What the input is called.
+/// The input's name.
 pub fn input(report: &ProvenanceReport) -> String {
     match report.input.name.as_str() {
         "-" => "standard input".to_owned(),
@@ -49,7 +49,7 @@ pub fn input(report: &ProvenanceReport) -> String {
     }
 }
 
-/// How the text was taken out of its file; none if the file was judged as it is.
+/// What was left out when the text was extracted from its file; none if the file was judged as it is.
 pub fn extraction(report: &ProvenanceReport) -> Option<String> {
     let extraction = report.input.extraction.as_ref()?;
     let words = extraction.words;
@@ -61,7 +61,7 @@ pub fn extraction(report: &ProvenanceReport) -> Option<String> {
     Some(format!("Read without its {}; {words}.", extraction.left_out))
 }
 
-/// The verdict in one sentence, which begins with the set where only one set is left.
+/// The verdict in one sentence. It begins with the set if all authors that are left are models of one set.
 pub fn verdict(report: &ProvenanceReport) -> String {
     let of = |retained: bool| -> Vec<&Hypothesis> {
         let is_it = |h: &&Hypothesis| h.retained == retained;
@@ -70,15 +70,15 @@ pub fn verdict(report: &ProvenanceReport) -> String {
     let left = of(true);
     match (report.verdict, &left[..]) {
         (Verdict::Unable, _) => format!("This text could not be judged: {}", unable_reason(report)),
-        (Verdict::Unknown, _) => format!("Unknown author: {} did not write this.", ruled_out(report, &of(false))),
+        (Verdict::Unknown, _) => format!("Unknown author: {} did not write this.", excluded(report, &of(false))),
         (_, [first, others @ ..]) if first.set != AuthorSet::Human && others.iter().all(|h| h.set == first.set) => {
             let names: Vec<String> = left.iter().map(|h| author(h)).collect();
             let tail = match others {
                 [] => "",
-                _ => "; the text does not tell which of them",
+                _ => "; the text does not show which of them",
             };
             format!(
-                "{}: of the authors considered here only {} can have written this{tail}.",
+                "{}: of the authors considered here, only {} can have written this{tail}.",
                 capitalised(set(first.set)),
                 list(&names, "or")
             )
@@ -90,45 +90,46 @@ pub fn verdict(report: &ProvenanceReport) -> String {
         (Verdict::Undecided, _) => {
             let names: Vec<String> = left.iter().map(|h| author_and_set(h)).collect();
             let names = list(&names, "or");
-            // A text that no test looked at has its own warning.
+            // If no test applies to the text at all, it has another warning.
             let untested = report.warnings.iter().any(|w| w.code() == WarningCode::HumanUntested);
-            let tail = match untested && left.iter().any(|h| h.set == AuthorSet::Human) {
-                true => "; nothing here tests a person",
-                false => "",
+            let tail = if untested && left.iter().any(|h| h.set == AuthorSet::Human) {
+                "; no test here could exclude a person"
+            } else {
+                ""
             };
             let out = of(false);
-            match out.is_empty() {
-                true => format!(
-                    "Undecided: {names} may have written this{tail}; the text is too short, or the authors are too \
+            if out.is_empty() {
+                format!(
+                    "Undecided: {names} may have written this{tail}. The text is too short, or the authors are too \
                      alike, to tell."
-                ),
-                false => format!(
-                    "{} did not write this; {names} may have{tail}.",
-                    ruled_out(report, &out)
-                ),
+                )
+            } else {
+                format!("{} did not write this; {names} may have{tail}.", excluded(report, &out))
             }
         }
     }
 }
 
-/// Who did not write the text, the models with how they are supposed to have been used.
-fn ruled_out(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
+/// The excluded authors, and how the models among them are assumed to have been used.
+fn excluded(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
     let (people, models): (Vec<&Hypothesis>, Vec<&Hypothesis>) =
         hypotheses.iter().partition(|h| h.set == AuthorSet::Human);
     let mut names: Vec<String> = models.into_iter().map(author).collect();
     if let Some(last) = names.last_mut() {
         last.push_str(&qualifier(report));
     }
-    // The name of a model is left as it is, at the beginning of a sentence too.
-    let begins = names.is_empty();
+    // A model's name keeps its spelling, even at the beginning of a sentence.
+    let begins_with_a_person = names.is_empty();
     names.extend(people.into_iter().map(author));
-    match begins {
-        true => capitalised(&list(&names, "and")),
-        false => list(&names, "and"),
+    let names = list(&names, "and");
+    if begins_with_a_person {
+        capitalised(&names)
+    } else {
+        names
     }
 }
 
-/// With a capital letter at the beginning.
+/// The text with a capital first letter.
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters
@@ -136,7 +137,7 @@ fn capitalised(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// How the models that are ruled out are supposed to have been used, in brackets.
+/// How the excluded models are assumed to have been used, in brackets.
 fn qualifier(report: &ProvenanceReport) -> String {
     match decodings(report)[..] {
         [] => String::new(),
@@ -145,11 +146,11 @@ fn qualifier(report: &ProvenanceReport) -> String {
             Ok(SamplingFamily::Any) => format!(" (at any temperature up to {})", ANY.stated_hottest()),
             _ => format!(" (with {})", printable(one)),
         },
-        _ => " (each as it is supposed to be used)".to_owned(),
+        _ => " (each with the sampling stated for it)".to_owned(),
     }
 }
 
-/// The different families of decodings of the hypotheses.
+/// The distinct families of decodings of the hypotheses.
 fn decodings(report: &ProvenanceReport) -> Vec<&str> {
     let mut families: Vec<&str> = report.hypotheses.iter().filter_map(|h| h.decoding.as_deref()).collect();
     families.sort_unstable();
@@ -158,12 +159,12 @@ fn decodings(report: &ProvenanceReport) -> Vec<&str> {
 }
 
 fn unable_reason(report: &ProvenanceReport) -> String {
-    let told = report
+    let found = report
         .warnings
         .iter()
         .find(|warning| matches!(warning.code(), WarningCode::Unreadable | WarningCode::FewTokens))
         .or(report.warnings.first());
-    let reason = told.map_or("no reason is known".to_owned(), warning);
+    let reason = found.map_or("no reason is known".to_owned(), warning);
     format!("{}.", printable(reason.trim_end_matches('.')))
 }
 
@@ -184,39 +185,33 @@ pub(crate) fn list(names: &[String], joint: &str) -> String {
     }
 }
 
-/// How strongly the evidence speaks against one author.
+/// How strong the evidence against one author is.
 pub fn strength(hypothesis: &Hypothesis) -> String {
     let Some(p) = hypothesis.p_value else {
-        return "not tested, so never ruled out".to_owned();
+        return "not tested, so never excluded".to_owned();
     };
     let number = p_value(p);
-    match (hypothesis.retained, p) {
-        (false, _) if hypothesis.basis == Basis::Calibration => format!(
-            "only {} of the texts that {} known to have written looks so little like {} ({number})",
-            one_in(p),
-            match hypothesis.set {
-                AuthorSet::Human => "people are",
-                _ => "it is",
-            },
-            match hypothesis.set {
-                AuthorSet::Human => "a person's",
-                _ => "its own",
-            },
-        ),
-        (false, _) => format!(
-            "evidence this strong comes up in at most {} of the texts that {} writes ({number})",
-            one_in(p),
-            match hypothesis.set {
-                AuthorSet::Human => "a person",
-                _ => "it",
-            }
-        ),
-        (true, p) if p >= 0.5 => format!("nothing speaks against it ({number})"),
-        (true, _) => format!("the evidence against it is too weak to rule it out ({number})"),
+    if hypothesis.retained {
+        return if p >= 0.5 {
+            format!("nothing speaks against it ({number})")
+        } else {
+            format!("the evidence against it is too weak to exclude it ({number})")
+        };
+    }
+    let share = one_in(p);
+    match (hypothesis.basis, hypothesis.set) {
+        (Basis::Calibration, AuthorSet::Human) => {
+            format!("only {share} of the known human-written texts is this unusual for a person ({number})")
+        }
+        (Basis::Calibration, _) => format!("only {share} of its known texts is this unusual for it ({number})"),
+        (_, AuthorSet::Human) => {
+            format!("at most {share} of human-written texts gives evidence this strong ({number})")
+        }
+        _ => format!("at most {share} of its own texts gives evidence this strong ({number})"),
     }
 }
 
-/// `p = 0.04`, or a bound where the number itself is too small for a 64-bit float.
+/// `p = 0.04`, or a bound if the number is too small for a 64-bit float.
 pub(crate) fn p_value(p: f64) -> String {
     match p {
         p if p <= 0.0 => "p < 1e-300".to_owned(),
@@ -229,7 +224,7 @@ pub(crate) fn p_value(p: f64) -> String {
 /// stays true.
 fn one_in(p: f64) -> String {
     let count = 1.0 / p;
-    // Beyond a billion the number says nothing to a reader, and rests on a model of the world, not on the text.
+    // Larger numbers mean nothing to a reader. They rest on the assumptions, not on the text.
     if count.is_nan() || count >= 1e9 {
         return "1 in a billion".to_owned();
     }
@@ -255,85 +250,84 @@ fn thousands(number: u64) -> String {
     shown
 }
 
-/// A number between 0.001 and 1 with so many significant digits, without trailing zeros.
+/// A number below 1 with this many significant digits, without trailing zeros. Larger numbers keep all digits before
+/// the point.
 fn significant(number: f64, digits: i32) -> String {
     let decimals = (digits - 1 - number.abs().log10().floor() as i32).max(0) as usize;
     let shown = format!("{number:.decimals$}");
-    match shown.contains('.') {
-        true => shown.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => shown,
+    if shown.contains('.') {
+        shown.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        shown
     }
 }
 
-/// How the models are supposed to have been used, and what the error rests on; none where no model was considered.
+/// How the models are assumed to have been used, and what the error rests on; none if no model was considered.
 pub fn decoding(report: &ProvenanceReport) -> Option<String> {
+    const OTHERWISE: &str = "An excluded model may still have written the text with other sampling.";
     let used = match decodings(report)[..] {
         [] => return None,
         [one] => match one.parse() {
             Ok(SamplingFamily::Deployed) => format!(
-                "as services run it: {DEPLOYED}. To the model itself, text sampled hotter without truncation reads like a \
-                 person's; a model that is ruled out here may have written the text that way"
+                "as services run it: {DEPLOYED}. An excluded model may still have written the text at a higher \
+                 temperature without truncation. To the model itself, such text reads like a person's."
             ),
             Ok(SamplingFamily::Any) => format!(
-                "in any of the usual ways: {ANY}. To the model itself, text sampled that hot reads like a person's: often no \
-                 test can tell them apart"
+                "with any usual sampling: {ANY}. To the model itself, text sampled without truncation at a high \
+                 temperature reads like a person's. Often no test can tell them apart."
             ),
-            _ => format!(
-                "with {}; a model that is ruled out here may have written it in another way",
-                printable(one)
-            ),
+            _ => format!("with {}. {OTHERWISE}", printable(one)),
         },
-        _ => "as its entry says; a model that is ruled out here may have written it in another way".to_owned(),
+        _ => format!("with the sampling stated for it. {OTHERWISE}"),
     };
     let rests_on = |basis: Basis| report.hypotheses.iter().any(|h| h.basis == basis);
     let basis = match (rests_on(Basis::Prompt), rests_on(Basis::Calibration)) {
         (true, false) => " Each model was given the prompt.",
         (true, true) => {
-            " Each model was given the prompt; without it, the text is held against texts that people are known to have \
-             written."
+            " Each model was given the prompt. Without the prompt, the text is also compared with known human-written \
+             texts."
         }
-        (false, true) => {
-            " The prompt is not known: each author is held against texts that it is known to have written."
-        }
+        (false, true) => " The prompt is not known, so the text is compared with known texts of each author.",
         (false, false) => "",
     };
     let calibrated = report.hypotheses.iter().flat_map(|h| &h.evidence);
     let words = calibrated.filter_map(|e| Some(e.calibration.as_ref()?.words)).max();
-    // After a prompt the models are judged on all of the text.
+    // With a known prompt, the models are judged on the whole text.
     let judged = match words {
         Some(words) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
         _ => String::new(),
     };
-    Some(format!("Each model is judged as used {used}.{basis}{judged}"))
+    Some(format!("Each model is judged {used}{basis}{judged}"))
 }
 
-/// What the levels mean.
+/// The meaning of the levels.
 pub fn level(report: &ProvenanceReport) -> String {
     let (alpha, alpha_human) = (report.alpha, report.alpha_human);
     let person_tested = report
         .hypotheses
         .iter()
         .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
-    match person_tested {
-        true => format!(
-            "Of the texts that these conditions cover, a model is ruled out for at most {} of those that it wrote (alpha {alpha}), \
-             and a person for at most {} (alpha {alpha_human}).",
-            percent(alpha),
+    let models = percent(alpha);
+    if person_tested {
+        format!(
+            "On texts that meet these conditions, the true author is wrongly excluded at most this often: {models} \
+             if it is a model (alpha {alpha}), {} if it is a person (alpha {alpha_human}).",
             percent(alpha_human)
-        ),
-        false => format!(
-            "The true author is ruled out in at most {} of such texts (alpha {alpha}).",
-            percent(alpha)
-        ),
+        )
+    } else {
+        format!(
+            "On texts that meet these conditions, the true author is wrongly excluded at most this often: {models} \
+             (alpha {alpha})."
+        )
     }
 }
 
 pub(crate) fn percent(share: f64) -> String {
-    match share < 1e-5 {
-        true => format!("{:.1e}%", share * 100.0),
-        // Two digits are enough, and hide that 0.07 * 100 is not 7.
-        false => format!("{}%", significant(share * 100.0, 2)),
+    if share < 1e-5 {
+        return format!("{:.1e}%", share * 100.0);
     }
+    // Two digits are enough, and hide that 0.07 * 100 is not 7.
+    format!("{}%", significant(share * 100.0, 2))
 }
 
 /// One test in one line.
@@ -346,20 +340,19 @@ pub fn evidence(evidence: &Evidence) -> String {
         Test::Conformal if evidence.against.is_empty() => ("conformal", "standard deviations"),
         Test::Conformal => ("conformal", "nat"),
     };
-    let against = match evidence.against.is_empty() {
-        true => String::new(),
-        false => {
-            let name = |author: &String| match author.as_str() {
-                HUMAN => "people".to_owned(),
-                model => printable(model),
-            };
-            let names: Vec<String> = evidence.against.iter().map(name).collect();
-            format!(" against {}", list(&names, "and"))
-        }
+    let against = if evidence.against.is_empty() {
+        String::new()
+    } else {
+        let name = |author: &String| match author.as_str() {
+            HUMAN => "people".to_owned(),
+            model => printable(model),
+        };
+        let names: Vec<String> = evidence.against.iter().map(name).collect();
+        format!(" against {}", list(&names, "and"))
     };
     if let Some(calibration) = &evidence.calibration {
         return format!(
-            "{name}{against}: score {} {unit}, ruled out below {}; {} known texts cut to {} words, nearest {}",
+            "{name}{against}: score {} {unit}, excluded below {}; {} known texts cut to {} words, nearest group {}",
             figure(evidence.statistic, 2),
             figure(evidence.threshold, 2),
             thousands(calibration.texts as u64),
@@ -368,21 +361,21 @@ pub fn evidence(evidence: &Evidence) -> String {
         );
     }
     format!(
-        "{name}{against}: {} {unit}, ruled out from {}; ln e = {}",
+        "{name}{against}: {} {unit}, excluded from {}; ln e = {}",
         figure(evidence.statistic, 3),
         figure(evidence.threshold, 3),
         figure(evidence.ln_e_value, 2),
     )
 }
 
-/// A figure with so many decimals, and a dash where it is undefined.
+/// A figure with this many decimals, or a dash if it is undefined.
 pub fn figure(number: f64, decimals: usize) -> String {
     match number {
         n if n.is_nan() => "–".to_owned(),
         n if n.is_infinite() => if n > 0.0 { "∞" } else { "-∞" }.to_owned(),
         n => {
             let shown = format!("{n:.decimals$}");
-            // -0.00 is a rounded nothing.
+            // A small negative number must not become -0.00.
             match shown.parse::<f64>() {
                 Ok(0.0) => shown.trim_start_matches('-').to_owned(),
                 _ => shown,
@@ -492,7 +485,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Gemma is ruled out, SmolLM2 and an untested person are left.
+    /// Gemma is excluded; SmolLM2 and an untested person are left.
     pub(crate) fn undecided() -> ProvenanceReport {
         let mut report = report(vec![
             model(SMOLLM, AuthorSet::A, 0.05, -9.4),
@@ -576,11 +569,11 @@ pub(crate) mod tests {
         .map(verdict)
         .collect();
         insta::assert_snapshot!(said.join("\n"), @r"
-        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; nothing here tests a person.
-        In-house: of the authors considered here only smollm2-135m-instruct or gemma-3-270m can have written this; the text does not tell which of them.
-        Undecided: smollm2-135m-instruct (in-house), gemma-3-270m (not sanctioned) or a person may have written this; the text is too short, or the authors are too alike, to tell.
+        gemma-3-270m (with temperature=1) did not write this; smollm2-135m-instruct (in-house) or a person may have; no test here could exclude a person.
+        In-house: of the authors considered here, only smollm2-135m-instruct or gemma-3-270m can have written this; the text does not show which of them.
+        Undecided: smollm2-135m-instruct (in-house), gemma-3-270m (not sanctioned) or a person may have written this. The text is too short, or the authors are too alike, to tell.
         A person did not write this; smollm2-135m-instruct (in-house) or gemma-3-270m (not sanctioned) may have.
-        In-house: of the authors considered here only smollm2-135m-instruct can have written this.
+        In-house: of the authors considered here, only smollm2-135m-instruct can have written this.
         None of the loaded models (with temperature=1) wrote this; a person may have, or a model that is not loaded here.
         Unknown author: smollm2-135m-instruct and gemma-3-270m (with temperature=1) did not write this.
         This text could not be judged: `essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`.
@@ -623,7 +616,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_words_that_are_judged_are_told_where_the_prompt_is_not_known() {
+    fn the_number_of_judged_words_is_stated_if_the_prompt_is_not_known() {
         let mut report = undecided();
         for (hypothesis, words) in report.hypotheses.iter_mut().take(2).zip([125, 150]) {
             hypothesis.basis = Basis::Calibration;
@@ -636,7 +629,7 @@ pub(crate) mod tests {
         }
         let said = decoding(&report).unwrap();
         assert!(
-            said.ends_with("that it is known to have written. Only the first 150 words are judged."),
+            said.ends_with("compared with known texts of each author. Only the first 150 words are judged."),
             "{said}"
         );
         report.hypotheses[0].basis = Basis::Prompt;

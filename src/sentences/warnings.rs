@@ -22,11 +22,14 @@ pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::Decision(caveat) => self::caveat(caveat),
         Warning::LongText { model, tokens, room } => format!(
-            "The text has {tokens} tokens, and {model} read it in parts of {room} tokens, each with the end of the part before \
-             it. An author that saw more of its own text while writing is judged a little too strictly."
+            "The text has {tokens} tokens, and {model} read it in parts of {room} tokens, each with the end of the \
+             part before it. An author that saw more of the text while writing is judged a little too strictly."
         ),
         Warning::CalibrationUnused { file, why } => {
-            format!("The calibration `{file}` has no part in this verdict: {}.", unused(why))
+            format!(
+                "The calibration `{file}` is not used for this verdict: {}.",
+                unused(why)
+            )
         }
         Warning::Disguised {
             kinds,
@@ -42,8 +45,8 @@ pub fn warning(warning: &Warning) -> String {
                 Some(other) => format!("With them, the verdict would have been: {}.", answer(other)),
             };
             format!(
-                "The text contains characters that a reader does not see but a model does: {}, the first at byte {} ({}). They \
-                 were removed before the text was read. {otherwise}",
+                "The text contains characters that look normal to a reader but not to a model: {}, the first at byte \
+                 {} ({}). They were removed before the text was read. {otherwise}",
                 counts.join(", "),
                 first.start,
                 first.found.split(' ').next().unwrap_or_default(),
@@ -55,12 +58,12 @@ pub fn warning(warning: &Warning) -> String {
             otherwise,
         } => {
             let otherwise = match otherwise {
-                None => "With them put right, the verdict is the same.".to_owned(),
-                Some(other) => format!("With them put right, the verdict would be: {}.", answer(other)),
+                None => "With them corrected, the verdict is the same.".to_owned(),
+                Some(other) => format!("With them corrected, the verdict would be: {}.", answer(other)),
             };
             format!(
-                "{count} of the words that were read are misspelt, the first \"{}\" (\"{}\"). People misspell words, models \
-                 hardly ever do, and anyone can add mistakes to what a model wrote. {otherwise}",
+                "{count} of the words that were read are misspelt, the first \"{}\" (\"{}\"). People misspell words, \
+                 models hardly ever do, and anyone can add mistakes to what a model wrote. {otherwise}",
                 first.found, first.meant,
             )
         }
@@ -75,14 +78,14 @@ fn caveat(caveat: &Caveat) -> String {
             format!("The models could not be compared with one another on this text: {reason}.")
         }
         Caveat::Untested { authors } => format!(
-            "Nothing tests {}. Of the tests that were asked for, the entropy gap needs one temperature without truncation \
-             (--decoding temperature=1), the cross-entropy needs that and a second model of the same vocabulary, and the \
-             likelihood ratio needs a second model or a truncation.",
+            "None of the chosen tests applies to {}. The entropy gap needs one temperature without truncation \
+             (--decoding temperature=1), the cross-entropy needs that and a second model of the same vocabulary, and \
+             the likelihood ratio needs a second model or a truncation.",
             authors.join(" and ")
         ),
         Caveat::Uncalibrated { authors } => format!(
-            "Nothing tests {}: the prompt is not known, and no calibration covers it with the models that are loaded. Give the \
-             prompt with --prompt, or texts that it wrote to `whowrote calibrate`.",
+            "{} cannot be tested: the prompt is not known, and there is no calibration for it with the loaded \
+             models. Give the prompt with --prompt, or texts of this author to `whowrote calibrate`.",
             authors.join(" and ")
         ),
         Caveat::SmallCalibration {
@@ -91,17 +94,17 @@ fn caveat(caveat: &Caveat) -> String {
             needed,
             fewest,
         } => format!(
-            "Nothing can exclude {} at the level of {level}. That takes texts as long as this one from {needed} documents or \
-             prompts in each group of its calibration, and one group has {fewest}. Choose a higher level, or add texts to the \
-             calibration with `whowrote calibrate`.",
+            "Nothing can exclude {} at the level of {level}. Each group of its calibration would need texts this \
+             long from {needed} documents or prompts, and one group has {fewest}. Choose a higher level, or add \
+             texts to the calibration with `whowrote calibrate`.",
             author_name(author)
         ),
         Caveat::HumanUntested(why) => {
             let why = match why {
                 HumanUntested::OutsideCalibration => "no calibration contains human-written texts of this kind.",
                 HumanUntested::NoCalibration => {
-                    "there is no calibration of human-written texts with the models that are loaded. `whowrote calibrate --author \
-                     human` makes one."
+                    "there is no calibration of human-written texts with the models that are loaded. `whowrote \
+                     calibrate --author human` makes one."
                 }
             };
             format!("Nothing tests whether a person wrote the text, so a person is never excluded: {why}")
@@ -111,8 +114,9 @@ fn caveat(caveat: &Caveat) -> String {
             self::outside(outside)
         ),
         Caveat::Memorised { models } => format!(
-            "A part of the text is so predictable to {} that it may be a well-known text, or it repeats itself. A well-known \
-             text looks machine-made to every model that has learnt it by heart. Search for it before you conclude anything.",
+            "A part of the text is so predictable to {} that it may be a well-known text, or it repeats itself. A \
+             well-known text looks machine-made to every model that knows it by heart. Search for it before you \
+             conclude anything.",
             models.join(" and ")
         ),
         Caveat::TooShort(TooShort::NoTokens) => "The text is too short: no model could score a token of it.".to_owned(),
@@ -120,13 +124,13 @@ fn caveat(caveat: &Caveat) -> String {
             format!("The text has {words} words, and the shortest calibration texts have {least}. Use a longer text.")
         }
         Caveat::TooShort(TooShort::FewTokens { scored, needed }) => format!(
-            "The text has {scored} scored tokens. On a text like it the entropy gap cannot decide with fewer than {needed}, and \
-             the likelihood ratio seldom does. Use a longer text."
+            "The text has {scored} scored tokens. On such a text the entropy gap cannot decide with fewer than \
+             {needed}, and the likelihood ratio seldom can. Use a longer text."
         ),
     }
 }
 
-/// Why no calibration covers a text, in a sentence.
+/// Why no calibration covers a text, in one sentence.
 fn outside(outside: &Outside) -> String {
     match outside {
         Outside::Domain(OutsideDomain::Script(script)) => format!("The text is written in {} script.", script.name()),
@@ -145,13 +149,16 @@ fn outside(outside: &Outside) -> String {
 
 fn predictable(than: &str, model: &str) -> String {
     format!(
-        "The text is {than} to predict for {model} than every calibration text, as text that repeats itself or says nothing is."
+        "The text is {than} for {model} to predict than every calibration text. Text that repeats itself or says \
+         nothing is often like that."
     )
 }
 
 fn unused(why: &CalibrationUnused) -> String {
     match why {
-        CalibrationUnused::AuthorNotConsidered { author } => format!("{} is not considered here", printable(author)),
+        CalibrationUnused::AuthorNotConsidered { author } => {
+            format!("{} is not among the authors considered here", printable(author))
+        }
         CalibrationUnused::OtherFamily {
             made_for,
             author,
@@ -163,7 +170,7 @@ fn unused(why: &CalibrationUnused) -> String {
             judged_as.join("`, `")
         ),
         CalibrationUnused::OtherModels => {
-            "the models that scored its texts are not the ones that are loaded, or were asked something else".to_owned()
+            "its texts were scored by other models than the loaded ones, or after another request".to_owned()
         }
     }
 }
@@ -182,10 +189,10 @@ fn plural(kind: DisguiseKind) -> &'static str {
         DisguiseKind::Homoglyph => "look-alike letters",
         DisguiseKind::StyledLetter => "styled letters",
         DisguiseKind::Ligature => "ligatures",
-        DisguiseKind::ZeroWidth => "characters without width",
+        DisguiseKind::ZeroWidth => "zero-width characters",
         DisguiseKind::VariationSelector => "variation selectors",
         DisguiseKind::Tag => "tag characters",
-        DisguiseKind::BidiControl => "controls of the direction of writing",
+        DisguiseKind::BidiControl => "text direction controls",
         DisguiseKind::OddSpace => "odd spaces",
         DisguiseKind::CombiningMark => "stacks of combining marks",
         DisguiseKind::SoftHyphen => "soft hyphens",

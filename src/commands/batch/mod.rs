@@ -1,4 +1,4 @@
-//! `whowrote batch`: many texts in, one JSON line each out, and nothing lost whatever ends the program.
+//! `whowrote batch`: one JSON line for each of many texts. An interrupted run can be resumed.
 
 mod run;
 mod tally;
@@ -7,6 +7,7 @@ pub use run::run;
 
 use super::choices::choices;
 use super::config::judge_settings;
+use super::help::headings;
 use super::{JudgeArgs, Terminal};
 use crate::judge::JudgeSettings;
 use crate::output::{TableWriter, beside, table_with_ending};
@@ -17,81 +18,100 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use whowrote_input::{Columns, CorpusOptions, CorpusSource, FileFormat, Shard, printable};
 
-/// What the user typed after `batch`; [`BatchConfig`] is what the program works with.
+/// The arguments of `batch`. The program works with [`BatchConfig`], which is made from them.
 #[derive(Clone, Debug, Args)]
 pub struct BatchArgs {
-    /// Folders, and files of one text or many; `-` is JSONL on standard input, or what --input-format says
+    /// Folders, and files with one text or many; `-` is JSONL on standard input
     ///
-    /// A folder is walked in the order of names; hidden files and those that a .gitignore or .ignore names are left out. Files that
-    /// end in .jsonl, .ndjson, .json, .csv, .tsv or .parquet hold many texts; any other holds one. All but Parquet may be
-    /// compressed (.gz, .zst).
+    /// Folders are read in the order of names. Hidden files, and files that a .gitignore or .ignore names, are left
+    /// out. Files that end in .jsonl, .ndjson, .json, .csv, .tsv or .parquet have many texts; any other file is one
+    /// text. All but Parquet may be compressed (.gz, .zst). Standard input can have another format (--input-format).
     #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<OsString>,
 
-    /// A file that lists paths, one a line; `-` is standard input
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    /// File with paths, one on each line; `-` is standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = headings::TEXTS,
+    )]
     pub files_from: Vec<PathBuf>,
 
-    /// The paths of --files-from end in a NUL, as `find -print0` writes them, and not in a line feed
-    #[arg(short = '0', long, requires = "files_from")]
+    /// The paths of --files-from end in NUL, as `find -print0` writes them
+    #[arg(short = '0', long, requires = "files_from", help_heading = headings::TEXTS)]
     pub null: bool,
 
-    /// Where the results go; the same command goes on where it was stopped. Without it, standard output
-    ///
-    /// A name that ends in .parquet makes a Parquet file, at the end and out of the lines in FILE.jsonl.
-    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-
-    /// Throws away the results that are there, and begins anew
-    #[arg(long, requires = "output")]
-    pub overwrite: bool,
-
-    /// The field or column of the text
-    #[arg(long, value_name = "NAME", default_value = "text")]
+    /// Field or column of the text
+    #[arg(long, value_name = "NAME", default_value = "text", help_heading = headings::TEXTS)]
     pub text: String,
 
-    /// The field or column of a name for each text, which the results repeat as `input.id`
-    #[arg(long, value_name = "NAME")]
+    /// Field or column of each text's own name, which the results repeat as `input.id`
+    #[arg(long, value_name = "NAME", help_heading = headings::TEXTS)]
     pub id: Option<String>,
 
-    /// What all files hold, whatever their names say
-    #[arg(long, value_name = "FORMAT", value_parser = choices(FileFormat::NAMED))]
+    /// Format of all files, whatever their endings
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = choices(FileFormat::NAMED),
+        help_heading = headings::TEXTS,
+    )]
     pub input_format: Option<FileFormat>,
 
-    /// Judge files of one text as they are, whatever their names say
-    #[arg(long)]
+    /// Judge files of one text as they are, whatever their endings
+    #[arg(long, help_heading = headings::TEXTS)]
     pub plain: bool,
 
-    /// Takes only files of folders that match, or leaves out those that match after a `!`; may be repeated
+    /// In folders, take only files that match; with `!`, leave them out; may be repeated
     ///
     /// As in ripgrep, a file that matches is taken even if it is hidden or ignored.
-    #[arg(short, long = "glob", value_name = "GLOB")]
+    #[arg(short, long = "glob", value_name = "GLOB", help_heading = headings::TEXTS)]
     pub globs: Vec<String>,
 
-    /// Takes hidden files of folders too
-    #[arg(long)]
+    /// In folders, take hidden files too
+    #[arg(long, help_heading = headings::TEXTS)]
     pub hidden: bool,
 
-    /// Takes files of folders that a .gitignore or .ignore names too
-    #[arg(long)]
+    /// In folders, take files too that a .gitignore or .ignore names
+    #[arg(long, help_heading = headings::TEXTS)]
     pub no_ignore: bool,
 
-    /// Takes every N-th text, from the I-th on, for several runs that share the work: 1/N to N/N
-    #[arg(long, value_name = "I/N")]
+    /// Share the work between N runs: each takes every N-th text, from the I-th on
+    ///
+    /// The shards are 1/N to N/N.
+    #[arg(long, value_name = "I/N", help_heading = headings::TEXTS)]
     pub shard: Option<Shard>,
 
-    /// Memory for the models, such as 4GiB; without it, three quarters of what is free
+    /// Memory budget for the models, such as 4GiB [default: three quarters of what is free]
     ///
-    /// Where it does not hold all models at once, or a model only as its file has it, they take turns and are slower.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    /// Models stay loaded if all of them fit. Otherwise they take turns, which is slower. A model that does not fit
+    /// in full stays packed as in its file, which is slower too.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = headings::MODELS)]
     pub memory: Option<u64>,
 
     /// How texts are judged.
     #[command(flatten)]
     pub judging: JudgeArgs,
 
-    /// Prints no progress and no summary
-    #[arg(short, long)]
+    /// File for the results; run the same command again to resume [default: standard output]
+    ///
+    /// If the name ends in .parquet, the lines go to FILE.jsonl, and the Parquet file is made from them at the end.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = headings::OUTPUT,
+    )]
+    pub output: Option<PathBuf>,
+
+    /// Discard the earlier results and start again
+    #[arg(long, requires = "output", help_heading = headings::OUTPUT)]
+    pub overwrite: bool,
+
+    /// Print no progress and no summary
+    #[arg(short, long, help_heading = headings::OUTPUT)]
     pub quiet: bool,
 }
 
@@ -115,33 +135,33 @@ fn parse_size(text: &str) -> Result<u64, String> {
     parse().ok_or_else(|| "a size is a number of bytes, or one with a unit, such as 4GiB or 500MiB".to_owned())
 }
 
-/// What `batch` works with. No two of its fields contradict each other.
+/// The settings of `batch`, without contradictions.
 #[derive(Debug)]
 pub struct BatchConfig {
-    /// Where texts come from; at least one.
+    /// The sources of texts; at least one.
     pub roots: Vec<CorpusSource>,
-    /// How they are found.
+    /// How texts are found in them.
     pub corpus: CorpusOptions,
-    /// Where results go; none for standard output.
+    /// The files of the results; none for standard output.
     pub output: Option<Output>,
-    /// Whether those that are there are thrown away.
+    /// Whether earlier results are discarded.
     pub overwrite: bool,
-    /// Bytes for the models; none for what is free.
+    /// The memory budget for the models, in bytes; none for what is free.
     pub memory: Option<u64>,
     /// How texts are judged.
     pub judging: JudgeSettings,
     /// Whether neither progress nor a summary is printed.
     pub quiet: bool,
-    /// Whether somebody watches standard error.
+    /// Whether standard error is a terminal.
     pub watched: bool,
 }
 
 /// The files of the results.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// One JSON object a line.
+    /// The file with one JSON object on each line.
     pub lines: PathBuf,
-    /// The table that is made of them, if one is asked for, and what makes it.
+    /// The table made from them, if one was requested, and the function that makes it.
     pub table: Option<(PathBuf, TableWriter)>,
 }
 
@@ -166,7 +186,7 @@ impl Output {
         })
     }
 
-    /// All files that are written, none of which is a text.
+    /// All files that are written. None of them is a text to judge.
     fn files(&self) -> Vec<PathBuf> {
         let of_lines = [self.lines.clone(), beside(&self.lines, ".state")];
         of_lines
@@ -177,10 +197,10 @@ impl Output {
 }
 
 impl BatchConfig {
-    /// Checks what the user typed as a whole.
+    /// The settings from these arguments.
     ///
     /// # Errors
-    /// Contradictions, and paths that are not there.
+    /// If they contradict one another, or a path does not exist.
     pub fn new(args: BatchArgs, terminal: Terminal) -> anyhow::Result<Self> {
         let mut roots = Vec::new();
         let mut reads_stdin = 0;
@@ -189,8 +209,8 @@ impl BatchConfig {
                 reads_stdin += 1;
                 match args.input_format.unwrap_or(FileFormat::Jsonl) {
                     format @ (FileFormat::Text | FileFormat::Parquet) => bail!(
-                        "standard input is read as JSONL, CSV or TSV, not as {}; name a file, or judge one text with `whowrote \
-                         detect`",
+                        "standard input is read as JSONL, CSV or TSV, not as {}; name a file, or judge one text with \
+                         `whowrote detect`",
                         format!("{format:?}").to_lowercase()
                     ),
                     format => roots.push(CorpusSource::Stdin(format)),
@@ -211,7 +231,8 @@ impl BatchConfig {
             reads_stdin += usize::from(path.is_none());
             if let Some(list) = path.as_ref().filter(|list| !list.is_file()) {
                 bail!(
-                    "the list `{}` does not exist or is no file; check the path given with --files-from, or take `-` for standard input",
+                    "the list `{}` is not a file; check the path given with --files-from, or use `-` for standard \
+                     input",
                     printable(&list.to_string_lossy())
                 );
             }
@@ -222,24 +243,27 @@ impl BatchConfig {
         }
         if roots.is_empty() {
             bail!(
-                "there is nothing to judge; name folders or files, a list of paths with --files-from, or `-` for JSONL on standard input (CSV \
-                 with --input-format csv)"
+                "there is nothing to judge; name folders or files, a list of paths with --files-from, or `-` for \
+                 JSONL on standard input (CSV with --input-format csv)"
             );
         }
         let mut globs = OverrideBuilder::new(".");
         for glob in &args.globs {
-            globs
-                .add(glob)
-                .with_context(|| format!("`{}` is no pattern for files; one reads like `*.txt`", printable(glob)))?;
+            globs.add(glob).with_context(|| {
+                format!(
+                    "`{}` is not a pattern for files; a pattern reads like `*.txt`",
+                    printable(glob)
+                )
+            })?;
         }
         let output = args.output.map(Output::new).transpose()?;
         let except = output.as_ref().map(Output::files).unwrap_or_default();
-        // A pattern of the shell may name results of before. They are no texts.
+        // A shell pattern may include earlier results. They are not texts.
         let is_ours = |path: &Path| except.iter().any(|ours| same_file(path, ours));
         roots.retain(|root| !matches!(root, CorpusSource::Path(path) if is_ours(path)));
         if let (true, Some(Output { lines, .. })) = (roots.is_empty(), &output) {
             bail!(
-                "`{}` is read by this very command; name another file to write",
+                "`{}` is an input of this command; name another file to write",
                 printable(&lines.to_string_lossy())
             );
         }

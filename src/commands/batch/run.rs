@@ -1,4 +1,4 @@
-//! From texts to lines: read ahead, judged, and written in their order.
+//! From texts to lines. Texts are read ahead, judged, and written in their order.
 
 use super::tally::Tally;
 use super::{BatchConfig, Output};
@@ -21,26 +21,26 @@ use whowrote_input::InputSummary;
 use whowrote_input::{Corpus, CorpusOptions, CorpusSource, Document, Record, printable};
 use whowrote_stats::calibration::HUMAN;
 
-/// Texts that are read ahead, at most.
+/// The largest number of texts that are read ahead.
 const WINDOW: usize = 256;
-/// Bytes of text at which fewer are.
+/// The number of bytes of text at which reading ahead stops.
 const WINDOW_BYTES: usize = 8 << 20;
-/// Texts that are known again where they come a second time: 64 MiB of their digests and places.
+/// The number of judged texts that are remembered, so that a repeated text is not judged again: 64 MiB of digests and
+/// places.
 const MOST_KNOWN: usize = 1 << 20;
 
-/// The lines that are printed, wherever they go.
-enum Lines<'a> {
+/// Where lines are written.
+enum LineSink<'a> {
     Journal(Box<Journal>),
     Stream(&'a mut dyn Write),
 }
 
-/// Judges all texts that have no line yet, and writes one line each in their order.
+/// Judges all texts that have no line yet, and writes a line for each in their order.
 ///
-/// `settings` is an object of all that verdicts depend on. When `stop` is set, the texts in flight are finished and no more begun.
+/// `settings` has everything that verdicts depend on. Once `stop` is set, no more texts are begun.
 ///
 /// # Errors
-/// When results are there that do not belong to these texts and settings, a model cannot be used, or the results cannot be
-/// written.
+/// If there are results of other texts or settings, a model cannot be used, or the results cannot be written.
 pub fn run(
     config: BatchConfig,
     settings: &Value,
@@ -50,25 +50,25 @@ pub fn run(
     err: &mut dyn Write,
 ) -> anyhow::Result<ExitStatus> {
     let lines = match &config.output {
-        None => Lines::Stream(out),
+        None => LineSink::Stream(out),
         Some(Output { lines, table }) => {
             if let Some((table, _)) = table
                 .as_ref()
                 .filter(|(table, _)| table.exists() && !lines.exists() && !config.overwrite)
             {
                 bail!(
-                    "`{}` is there already and the lines that it was made of are not; name another file with -o, or begin anew with \
-                     --overwrite",
+                    "`{}` exists, but the lines it was made from do not; name another file with -o, or start again \
+                     with --overwrite",
                     printable(&table.to_string_lossy())
                 );
             }
             let mut settings = settings.clone();
-            // What decides which texts there are, but their files.
+            // Everything that decides which texts there are, except the files.
             let CorpusOptions { columns, shard, .. } = &config.corpus;
             settings["text"] = columns.text.as_str().into();
             settings["id"] = columns.id.as_deref().into();
             settings["shard"] = format!("{}/{}", shard.index + 1, shard.of).into();
-            Lines::Journal(Box::new(Journal::open(lines, &settings, config.overwrite)?))
+            LineSink::Journal(Box::new(Journal::open(lines, &settings, config.overwrite)?))
         }
     };
     let levels = (config.judging.alpha, config.judging.alpha_human);
@@ -91,31 +91,31 @@ pub fn run(
         }
         batch.judge(window, judge)?;
     }
-    if let Lines::Journal(journal) = &mut batch.lines {
+    if let LineSink::Journal(journal) = &mut batch.lines {
         journal.sync()?;
     }
     batch.progress.finish_and_clear();
-    // The journal stays locked until the table is made of it.
+    // The journal stays locked until the table is made.
     let tally = &batch.tally;
     let stopped = stop.load(Ordering::Relaxed);
     if !config.quiet {
-        // With standard error closed there is nobody to tell.
+        // If standard error is closed, nobody can be told.
         let _ = tally.print(before, begin.elapsed().as_secs_f64(), err);
     }
     if stopped {
-        let told = match &config.output {
+        let message = match &config.output {
             Some(Output { lines, .. }) => format!(
-                "stopped after {}, written to `{}`; run the same command again{} to go on",
+                "stopped after {}, written to `{}`; run the same command again{} to resume",
                 sentences::texts(tally.texts),
                 printable(&lines.to_string_lossy()),
                 if config.overwrite { ", without --overwrite," } else { "" }
             ),
             None => format!(
-                "stopped after {}; only results that go to a file (-o) can be gone on with",
+                "stopped after {}; only runs with -o can be resumed",
                 sentences::texts(tally.texts)
             ),
         };
-        let _ = write_sentence(err, &told);
+        let _ = write_sentence(err, &message);
         return Ok(ExitStatus::Incomplete);
     }
     if let Some(Output {
@@ -147,8 +147,8 @@ pub fn run(
     Ok(ExitStatus::Done)
 }
 
-/// A line on standard error, of which the rest is known as soon as another thread has counted the texts; where the texts come
-/// once and go, it is not.
+/// The progress line on standard error. Another thread counts the texts, and then the line shows how many are left.
+/// Texts from standard input cannot be counted.
 fn progress(config: &BatchConfig) -> ProgressBar {
     if config.quiet || !config.watched {
         return ProgressBar::hidden();
@@ -174,7 +174,7 @@ fn progress(config: &BatchConfig) -> ProgressBar {
     bar
 }
 
-/// Texts that are in memory at the same time.
+/// The next texts to judge together.
 fn next_window(corpus: &mut Corpus) -> Vec<Record> {
     let (mut window, mut bytes) = (Vec::new(), 0);
     while window.len() < WINDOW && bytes < WINDOW_BYTES {
@@ -186,36 +186,36 @@ fn next_window(corpus: &mut Corpus) -> Vec<Record> {
 }
 
 struct Batch<'a> {
-    lines: Lines<'a>,
-    /// Where the lines of texts are, by the beginnings of their digests.
+    lines: LineSink<'a>,
+    /// The places of lines, by the beginnings of the digests of their texts.
     known: HashMap<[u8; 16], u64>,
-    /// The levels at which models, and a person, are ruled out.
+    /// The levels at which models and a person are excluded.
     levels: (f64, f64),
     tally: Tally,
     progress: ProgressBar,
     stop: &'a AtomicBool,
 }
 
-/// What a text's line is made from.
-enum Slot {
-    /// It is judged.
+/// The line of a text in the window.
+enum PendingLine {
+    /// The text is being judged.
     Waiting,
-    /// Its line is there.
+    /// The line is ready to be written.
     Ready(Vec<u8>),
-    /// The text of another line, which is written already.
+    /// The text has a line already, at this place of the results.
     Again(InputSummary, u64),
-    /// That of another place of the window.
+    /// The text is the same as an earlier one of the window.
     Like(InputSummary, usize),
     Written,
 }
 
 impl Batch<'_> {
-    /// Holds the lines that are there against the texts that they should be about.
+    /// Compares the finished lines with the texts that they should be about.
     fn pass_over_finished(&mut self, corpus: &mut Corpus) -> anyhow::Result<()> {
-        let Lines::Journal(journal) = &mut self.lines else {
+        let LineSink::Journal(journal) = &mut self.lines else {
             return Ok(());
         };
-        let remedy = "put the inputs back as they were, name another file with -o, or begin anew with --overwrite";
+        let remedy = "restore the inputs, name another file with -o, or start again with --overwrite";
         while !self.stop.load(Ordering::Relaxed) {
             let Some((place, finished)) = journal.next_finished()? else {
                 break;
@@ -223,20 +223,21 @@ impl Batch<'_> {
             let line = self.tally.texts + 1;
             let Some(record) = corpus.next() else {
                 bail!(
-                    "the results have a line {line} (of {}) and there are fewer texts now; {remedy}",
+                    "the results have a line {line} (for {}), but there are fewer texts now; {remedy}",
                     printable(&finished.input.name)
                 );
             };
             let sha256 = record.document.as_ref().map_or("", |document| &document.sha256);
             let same = (finished.input.name == record.name) && (finished.input.id == record.id);
             if !same || finished.input.sha256 != sha256 {
+                let now = if same {
+                    "its text has changed".to_owned()
+                } else {
+                    format!("that place now has {}", called(&record.name, record.id.as_deref()))
+                };
                 bail!(
-                    "line {line} of the results is of {}, and {} there now; {remedy}",
-                    called(&finished.input.name, finished.input.id.as_deref()),
-                    match same {
-                        true => "another text is".to_owned(),
-                        false => format!("{} comes", called(&record.name, record.id.as_deref())),
-                    }
+                    "line {line} of the results is for {}, but {now}; {remedy}",
+                    called(&finished.input.name, finished.input.id.as_deref())
                 );
             }
             know(&mut self.known, sha256, place);
@@ -248,7 +249,7 @@ impl Batch<'_> {
 
     /// Judges the texts of a window and writes their lines.
     fn judge(&mut self, window: Vec<Record>, judge: &mut dyn TextJudge) -> anyhow::Result<()> {
-        let mut slots = Vec::with_capacity(window.len());
+        let mut pending = Vec::with_capacity(window.len());
         let (mut documents, mut places) = (Vec::new(), Vec::new());
         let mut first: HashMap<String, usize> = HashMap::new();
         for (i, record) in window.into_iter().enumerate() {
@@ -258,7 +259,7 @@ impl Batch<'_> {
                     let why = error.to_string();
                     self.tally.refused(&why);
                     let report = ProvenanceReport::unreadable(record.name, record.id, self.levels, why);
-                    slots.push(Slot::Ready(serde_json::to_vec(&report)?));
+                    pending.push(PendingLine::Ready(serde_json::to_vec(&report)?));
                     continue;
                 }
             };
@@ -267,67 +268,67 @@ impl Batch<'_> {
                 ..document
             };
             let again = digest(&document.sha256).and_then(|digest| self.known.get(&digest));
-            let slot = match (again, first.get(&document.sha256)) {
-                (Some(&place), _) => Slot::Again(document.summary(), place),
-                (None, Some(&place)) => Slot::Like(document.summary(), place),
+            let waiting_line = match (again, first.get(&document.sha256)) {
+                (Some(&place), _) => PendingLine::Again(document.summary(), place),
+                (None, Some(&place)) => PendingLine::Like(document.summary(), place),
                 (None, None) => {
                     first.insert(document.sha256.clone(), i);
                     places.push(i);
                     documents.push(document);
-                    Slot::Waiting
+                    PendingLine::Waiting
                 }
             };
-            slots.push(slot);
+            pending.push(waiting_line);
         }
         let mut next = 0;
-        self.write_ready(&mut slots, &mut next)?;
+        self.write_ready(&mut pending, &mut next)?;
         if documents.is_empty() {
             return Ok(());
         }
         judge.judge(&documents, &mut |i, report| {
             let Some(&place) = places.get(i) else {
-                bail!("a verdict was given on text {i}, which does not exist");
+                bail!("there is a verdict on text {i}, which does not exist");
             };
             self.tally.scored(&report);
-            slots[place] = Slot::Ready(serde_json::to_vec(&report)?);
-            self.write_ready(&mut slots, &mut next)
+            pending[place] = PendingLine::Ready(serde_json::to_vec(&report)?);
+            self.write_ready(&mut pending, &mut next)
         })?;
-        if next < slots.len() && !self.stop.load(Ordering::Relaxed) {
-            bail!("no verdict was given on some of the texts");
+        if next < pending.len() && !self.stop.load(Ordering::Relaxed) {
+            bail!("some texts have no verdict");
         }
         Ok(())
     }
 
-    /// Writes the lines up to the first text that still waits for its verdict.
-    fn write_ready(&mut self, slots: &mut [Slot], next: &mut usize) -> anyhow::Result<()> {
-        while let Some(slot) = slots.get_mut(*next) {
-            let line = match std::mem::replace(slot, Slot::Written) {
-                Slot::Ready(line) => line,
-                Slot::Again(input, place) => {
-                    let Lines::Journal(journal) = &self.lines else {
-                        bail!("a line is looked for that was not kept");
+    /// Writes the lines up to the first text that has no verdict yet.
+    fn write_ready(&mut self, pending: &mut [PendingLine], next: &mut usize) -> anyhow::Result<()> {
+        while let Some(waiting_line) = pending.get_mut(*next) {
+            let line = match std::mem::replace(waiting_line, PendingLine::Written) {
+                PendingLine::Ready(line) => line,
+                PendingLine::Again(input, place) => {
+                    let LineSink::Journal(journal) = &self.lines else {
+                        bail!("a line is needed that was not kept");
                     };
                     repeated(&journal.line_at(place)?, input)?
                 }
                 waiting => {
-                    *slot = waiting;
+                    *waiting_line = waiting;
                     break;
                 }
             };
-            for slot in &mut slots[*next + 1..] {
-                if let Slot::Like(input, place) = slot
+            for waiting_line in &mut pending[*next + 1..] {
+                if let PendingLine::Like(input, place) = waiting_line
                     && place == next
                 {
-                    *slot = Slot::Ready(repeated(std::str::from_utf8(&line)?, input.clone())?);
+                    *waiting_line = PendingLine::Ready(repeated(std::str::from_utf8(&line)?, input.clone())?);
                 }
             }
             let finished: Finished = serde_json::from_slice(&line)?;
             match &mut self.lines {
-                Lines::Journal(journal) => {
+                LineSink::Journal(journal) => {
                     let place = journal.add(line)?;
                     know(&mut self.known, &finished.input.sha256, place);
                 }
-                Lines::Stream(out) => {
+                LineSink::Stream(out) => {
                     let written = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
                     written.and_then(|()| out.flush()).map_err(OutputError)?;
                 }
@@ -346,14 +347,14 @@ fn digest(sha256: &str) -> Option<[u8; 16]> {
     Some(number.to_be_bytes())
 }
 
-/// Remembers where the line of a text is, as long as there is room.
+/// Remembers the place of a text's line, if there is room.
 fn know(known: &mut HashMap<[u8; 16], u64>, sha256: &str, place: u64) {
     if let Some(digest) = digest(sha256).filter(|_| known.len() < MOST_KNOWN) {
         known.entry(digest).or_insert(place);
     }
 }
 
-/// A text by its name, and what its file calls it.
+/// A text's name, and its name inside its file.
 fn called(name: &str, id: Option<&str>) -> String {
     match id {
         Some(id) => format!("{} ({})", printable(name), printable(id)),
@@ -361,11 +362,11 @@ fn called(name: &str, id: Option<&str>) -> String {
     }
 }
 
-/// A line, with the input of another text that is the same; it took no time.
+/// The line of an equal text, with the input of this one. It took no time to judge.
 fn repeated(line: &str, input: InputSummary) -> anyhow::Result<Vec<u8>> {
-    /// The fields of a [`ProvenanceReport`], in its order.
+    /// The fields of a [`ProvenanceReport`], in the same order.
     #[derive(Deserialize, Serialize)]
-    struct Line<'a> {
+    struct RawReport<'a> {
         #[serde(borrow)]
         schema: &'a RawValue,
         #[serde(skip_deserializing)]
@@ -387,7 +388,7 @@ fn repeated(line: &str, input: InputSummary) -> anyhow::Result<Vec<u8>> {
         #[serde(skip_deserializing)]
         timing: crate::report::Timing,
     }
-    let mut line: Line = serde_json::from_str(line).context("a line of the results cannot be read again")?;
+    let mut line: RawReport = serde_json::from_str(line).context("a line of the results cannot be read again")?;
     line.input = Some(input);
     Ok(serde_json::to_vec(&line)?)
 }

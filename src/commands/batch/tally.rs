@@ -1,4 +1,4 @@
-//! What the summary says.
+//! The summary of a run.
 
 use crate::output::Finished;
 use crate::report::ProvenanceReport;
@@ -7,30 +7,30 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use whowrote_input::printable;
 
-/// How many texts there are of each kind.
+/// The numbers of texts and verdicts.
 #[derive(Default)]
 pub(super) struct Tally {
-    /// Those that have their line.
+    /// The number of texts with a line.
     pub texts: u64,
     verdicts: BTreeMap<String, u64>,
-    /// Texts of which one author alone is left, by that author.
+    /// The number of texts that are attributed to each author.
     authors: BTreeMap<String, u64>,
     tokens: u64,
     score_ms: f64,
     reasons: Vec<String>,
 }
 
-/// Reasons that are printed.
+/// The number of reasons that are printed.
 const REASONS: usize = 3;
 
 impl Tally {
-    /// Adds what a verdict took.
+    /// Adds the tokens and the time of a verdict.
     pub fn scored(&mut self, report: &ProvenanceReport) {
         self.tokens += report.models.values().map(|model| model.tokens as u64).sum::<u64>();
         self.score_ms += report.timing.score_ms;
     }
 
-    /// Keeps the first reasons why texts could not be judged: there may be one for all of them.
+    /// Keeps the first reasons why texts could not be judged.
     pub fn refused(&mut self, why: &str) {
         if self.reasons.len() < REASONS {
             self.reasons.push(why.to_owned());
@@ -46,15 +46,16 @@ impl Tally {
         *self.verdicts.entry(finished.verdict.clone()).or_default() += 1;
     }
 
-    /// Tokens that all models scored, in the time that they took.
+    /// The scoring speed of all models together.
     pub fn rate(&self) -> String {
-        match self.score_ms > 0.0 {
-            true => format!("{:.0} tokens/s", self.tokens as f64 / self.score_ms * 1e3),
-            false => "no tokens yet".to_owned(),
+        if self.score_ms > 0.0 {
+            format!("{:.0} tokens/s", self.tokens as f64 / self.score_ms * 1e3)
+        } else {
+            "no tokens yet".to_owned()
         }
     }
 
-    /// The summary, of which `before` texts had their line before this run.
+    /// Prints the summary. `before` texts had their line before this run.
     pub fn print(&self, before: u64, seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
         let now = self.texts - before.min(self.texts);
         let earlier = if before > 0 {

@@ -205,7 +205,7 @@ fn rows_of_parquet_become_rows_of_parquet() {
     assert!(
         said(&mut batch(&arguments), 2)
             .1
-            .contains("lines that it was made of are not")
+            .contains("the lines it was made from do not")
     );
     assert_eq!(table(), read);
 }
@@ -469,7 +469,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
     assert!(said(&mut command, 2).1.contains("models"));
     // The input itself is never written.
     let (_, err) = said(&mut batch(&[path(&output), "-o", path(&output)]), 2);
-    assert!(err.contains("read by this very command"), "{err}");
+    assert!(err.contains("is an input of this command"), "{err}");
     said(
         &mut batch(&[&arguments[..], &["--overwrite", "--alpha", "0.1"]].concat()),
         0,

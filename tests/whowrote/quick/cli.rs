@@ -127,16 +127,16 @@ fn prompts_that_cannot_be_used_have_their_sentence_before_any_model_is_loaded() 
             &[],
             "line 2 has the id `a`, which another prompt has too",
         ),
-        (good.to_owned(), &["--part", "two"], "no prompt is of the part"),
+        (good.to_owned(), &["--part", "two"], "no prompt has this part"),
         (
             good.to_owned(),
             &["--decodings-per-prompt", "2"],
-            "more decodings than the 1",
+            "more than the 1 decodings",
         ),
         (
             good.to_owned(),
             &["--decoding", "top-k=5", "--decoding", "top_k=5"],
-            "named again",
+            "named twice",
         ),
         (good.to_owned(), &["--prompt", "-", "--prompt", "-"], "more than once"),
     ] {
@@ -153,13 +153,13 @@ fn prompts_that_cannot_be_used_have_their_sentence_before_any_model_is_loaded() 
     for (arguments, said) in [
         (
             &["--model", "none"][..],
-            "there is no prompt; name a file of them with --prompts",
+            "there is no prompt; name a file of prompts with --prompts",
         ),
         (
             &["--prompt", "Hello", "--model", "none"],
             "there is no author, model or file called 'none'",
         ),
-        (&["--prompt", "Hello", "--model", ""], "--model wants the name"),
+        (&["--prompt", "Hello", "--model", ""], "--model needs the name"),
         (&["--prompt", "Hello"], "--model"),
         (
             &["--prompt", "Hello", "--model", "none", "--decoding", "hot"],
@@ -189,8 +189,8 @@ fn a_genre_that_no_calibration_has_is_told_before_any_model_is_loaded() {
         .code(2)
         .stdout(is_empty())
         .stderr(
-            "Error: no people's texts of the genre \"poetry\" are known; take one of \"essays and fiction\", \"informative\", \
-             or leave out --genre\n",
+            "Error: no calibration has human-written texts of the genre \"poetry\"; choose one of \"essays and fiction\", \
+             \"informative\", or leave out --genre\n",
         );
 }
 
@@ -205,7 +205,7 @@ fn what_is_read_is_never_written_over() {
         .assert()
         .code(2)
         .stdout(is_empty())
-        .stderr(contains("is read by this very command"));
+        .stderr(contains("is an input of this command"));
     assert_eq!(std::fs::read(&prompts).expect("the file"), b"{\"opening\": \"Once\"}\n");
 }
 

@@ -255,8 +255,8 @@ fn every_format_says_what_failed() {
     let written = |name: &str| fs::read_to_string(repository.path().join(name)).unwrap();
     assert!(
         out.contains("FAILED docs/page.md:9-12")
-            && out.contains("What can be done")
-            && out.contains("Rule 1 (*.md, *.txt) lets it be"),
+            && out.contains("What you can do")
+            && out.contains("Rule 1 (*.md, *.txt) allows"),
         "{out}"
     );
     assert_eq!(out, written("out.text"));
@@ -339,7 +339,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
     repository.write(&[("whowrote.toml", &with("9999-12-31"))]);
     let (out, _) = said(&mut repository.gate(&["docs/page.md", "-v"]), 0);
     assert!(
-        out.contains("texts that the policy lets pass whoever wrote them: 1")
+        out.contains("texts that pass by an exception in the policy: 1")
             && out.contains("The policy lets this text pass: quoted"),
         "{out}"
     );
@@ -349,9 +349,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
     // A policy that changes together with what it judges is reported.
     let (out, _) = said(&mut repository.gate(&["--diff", "HEAD", "--format", "github"]), 0);
     assert!(
-        out.contains(
-            "::warning file=whowrote.toml,title=whowrote::This change changes a file that the gate decides by"
-        ),
+        out.contains("::warning file=whowrote.toml,title=whowrote::This change edits a file that the gate decides by"),
         "{out}"
     );
 
@@ -360,7 +358,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
     let (out, _) = said(&mut repository.gate(&["marked.md", "-v"]), 0);
     let words = fresh("cellar").split_whitespace().count();
     assert!(
-        out.contains(&format!("words that marks in the files exempt: {words}")),
+        out.contains(&format!("words exempted by marks in the files: {words}")),
         "{out}"
     );
     assert!(out.contains("marked.md:1") && out.contains("has no end"), "{out}");
@@ -371,7 +369,7 @@ fn exceptions_and_marks_let_a_text_pass_and_are_told() {
         out.contains(&format!("Marks in this file exempt {words} of its new words.")),
         "{out}"
     );
-    assert!(out.contains(&format!("No text to judge (files without a new text that is long enough: 1; words that marks in the files exempt: {words}): passed.")), "{out}");
+    assert!(out.contains(&format!("No text to judge (files without a new text that is long enough: 1; words exempted by marks in the files: {words}): passed.")), "{out}");
 }
 
 #[test]
@@ -439,7 +437,7 @@ fn a_policy_is_explained_and_begun() {
     assert!(written.contains("[[rule]]"));
     fs::write(elsewhere.path().join("whowrote.toml"), "mine").unwrap();
     let (_, err) = said(&mut init(), 2);
-    assert!(err.contains("is there already"), "{err}");
+    assert!(err.contains("already exists"), "{err}");
     assert_eq!(
         fs::read_to_string(elsewhere.path().join("whowrote.toml")).unwrap(),
         "mine"
@@ -455,14 +453,14 @@ fn what_cannot_be_done_is_said_and_the_rest_is_judged() {
     };
     refused(&[], "nothing to judge");
     refused(&["--diff", "nowhere..HEAD"], "fetch-depth: 0");
-    refused(&["--diff=--output=x"], "no range");
+    refused(&["--diff=--output=x"], "not a range");
     refused(&["docs", "--policy", "none.toml"], "none.toml");
     refused(&["docs", "--report", "sarif"], "a report is a format and a file");
-    refused(&["docs", "--report", "pdf=x"], "is no format");
+    refused(&["docs", "--report", "pdf=x"], "is not a format");
     refused(&["docs", "--report", "sarif=none/x"], "none/x");
     refused(&["none.md"], "`none.md` does not exist");
     repository.write(&[("bad.toml", "[[rule]]\npaths = [\"*\"]\nallow = [\"gpt\"]")]);
-    refused(&["docs", "--policy", "bad.toml"], "`gpt`, which is no author");
+    refused(&["docs", "--policy", "bad.toml"], "`gpt`, which is not an author");
     // A file that cannot be read keeps no other from being judged, and a failure counts for more.
     repository.write(&[("broken.md", "a\0b"), ("empty.md", "")]);
     let (out, err) = said(&mut repository.gate(&["broken.md", "empty.md", "docs"]), 1);
