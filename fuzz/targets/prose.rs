@@ -15,7 +15,11 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((first, bytes)) = bytes.split_first() else {
         return;
     };
-    let name = if bytes.starts_with(b"%PDF") { "x.pdf" } else { NAMES[usize::from(*first) % NAMES.len()] };
+    let name = if bytes.starts_with(b"%PDF") {
+        "x.pdf"
+    } else {
+        NAMES[usize::from(*first) % NAMES.len()]
+    };
     let markup = Markup::of_path(Path::new(name)).unwrap();
     let Ok(prose) = of_file(name, markup, bytes) else {
         return;

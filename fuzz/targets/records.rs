@@ -31,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         globs: Vec::new(),
         hidden: false,
         ignored: false,
+        plain: false,
         shard: Shard::ALL,
         except: Vec::new(),
     };
