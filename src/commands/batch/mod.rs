@@ -231,8 +231,8 @@ impl BatchConfig {
             reads_stdin += usize::from(path.is_none());
             if let Some(list) = path.as_ref().filter(|list| !list.is_file()) {
                 bail!(
-                    "the list `{}` is not a file; check the path given with --files-from, or use `-` for standard \
-                     input",
+                    "the list `{}` does not exist or is not a file; check the path given with --files-from, or use `-` \
+                     for standard input",
                     printable(&list.to_string_lossy())
                 );
             }
