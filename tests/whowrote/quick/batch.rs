@@ -504,7 +504,7 @@ fn a_command_line_that_cannot_be_done_is_told_before_any_work() {
         (&[here, "-o", "out.csv"], "end in .jsonl or .parquet"),
         (&["-", "--input-format", "text"], "is read as JSONL"),
         (&[here, "--glob", "a{b"], "is not a pattern"),
-        (&[here, "--shard", "3/2"], "1/8 to 8/8"),
+        (&[here, "--shard", "3/2"], "1/8 or 8/8"),
         (&[here, "--memory", "much"], "such as 4GiB"),
         (&[here, "-o", "/"], "it is a folder"),
         (&[here, "--overwrite"], "--output"),
