@@ -1,7 +1,6 @@
 //! Many texts, one after another: from folders, from lists of paths, and from files that hold many.
 
 use super::parquet::Parquet;
-use super::prose::Markup;
 use super::records::{Columns, CsvRecords, JsonRecords, Record, Records};
 use super::unpack::{Compression, compression, open, unpacked};
 use super::{Document, InputError, printable};
@@ -406,9 +405,9 @@ impl Iterator for Corpus {
                     if !self.takes() {
                         continue;
                     }
-                    let markup = Markup::of_document(&inner).filter(|_| !self.options.plain);
+                    let ending = (!self.options.plain).then_some(inner.as_path());
                     let document =
-                        unpacked(&path, compression).and_then(|reader| Document::from_reader(&name, reader, markup));
+                        unpacked(&path, compression).and_then(|reader| Document::from_reader(&name, reader, ending));
                     return Some(Record {
                         name,
                         id: None,

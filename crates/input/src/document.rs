@@ -123,15 +123,7 @@ impl Document {
     /// is.
     pub fn read(source: &Source) -> Result<Self, InputError> {
         let (name, bytes) = bytes_of(source)?;
-        let by_name = match source {
-            Source::Stdin => None,
-            Source::File(path) => Markup::of_document(path),
-        };
-        let is_pdf = bytes.starts_with(b"%PDF-");
-        match by_name.or(is_pdf.then_some(Markup::Pdf)) {
-            Some(markup) => Self::extracted(&name, &bytes, markup),
-            None => Self::from_bytes(&name, &bytes),
-        }
+        Self::by_ending(&name, &bytes, Path::new(&name))
     }
 
     /// Reads a file or standard input to its end as it is, whatever its name says.
@@ -140,12 +132,22 @@ impl Document {
         Self::from_bytes(&name, &bytes)
     }
 
-    /// Reads a document to its end. Reading stops one byte after [`MAX_BYTES`].
-    pub fn from_reader(name: &str, reader: impl Read, markup: Option<Markup>) -> Result<Self, InputError> {
+    /// Reads a document to its end. Reading stops one byte after [`MAX_BYTES`]. If there is a `path`, its ending counts as
+    /// in [`Self::read`]; without one the document is read as it is.
+    pub fn from_reader(name: &str, reader: impl Read, path: Option<&Path>) -> Result<Self, InputError> {
         let bytes = limited(name, reader)?;
-        match markup {
-            Some(markup) => Self::extracted(name, &bytes, markup),
+        match path {
+            Some(path) => Self::by_ending(name, &bytes, path),
             None => Self::from_bytes(name, &bytes),
+        }
+    }
+
+    /// Takes the text out of bytes in another format, which the ending of the path or the first bytes tell.
+    fn by_ending(name: &str, bytes: &[u8], path: &Path) -> Result<Self, InputError> {
+        let is_pdf = bytes.starts_with(b"%PDF-");
+        match Markup::of_document(path).or(is_pdf.then_some(Markup::Pdf)) {
+            Some(markup) => Self::extracted(name, bytes, markup),
+            None => Self::from_bytes(name, bytes),
         }
     }
 
@@ -314,6 +316,13 @@ mod tests {
         std::fs::write(&path, "```\nfn main() {}\n```\n").unwrap();
         let error = Document::read(&Source::File(path)).unwrap_err();
         assert!(matches!(error, InputError::NoProse { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_pdf_file_is_known_whatever_its_ending() {
+        let read = |path| Document::from_reader("x.txt", b"%PDF-1.7\n".as_slice(), path).unwrap_err();
+        assert!(matches!(read(Some(Path::new("x.txt"))), InputError::Pdf(_)));
+        assert!(matches!(read(None), InputError::Wrapped { .. }));
     }
 
     #[test]
