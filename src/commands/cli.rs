@@ -163,29 +163,23 @@ pub struct DetectArgs {
     pub verbose: bool,
 }
 
-/// The tests to choose from.
-const TESTS: [(Test, &str, &str); 4] = [
-    (
-        Test::EntropyGap,
-        "entropy-gap",
-        "Entropy gap, with the model's own conditional cumulants (e-process)",
-    ),
-    (
-        Test::EntropyGapVocab,
-        "entropy-gap-vocab",
-        "Entropy gap, with a closed-form bound that needs only the size of the vocabulary",
-    ),
-    (
-        Test::CrossEntropy,
-        "cross-entropy",
-        "Surprisal under another model of the same vocabulary, compared with what the author expects of it (e-process)",
-    ),
-    (
-        Test::LikelihoodRatio,
-        "likelihood-ratio",
-        "Likelihood ratio of the other models, and of the author's own model at other temperatures, against the author",
-    ),
-];
+/// The tests to choose from, each with its name and its description in the help.
+fn tests() -> impl Iterator<Item = (Test, &'static str, &'static str)> {
+    let described = |test: Test| match test {
+        Test::EntropyGap => "Entropy gap, with the model's own conditional cumulants (e-process)",
+        Test::EntropyGapVocab => "Entropy gap, with a closed-form bound that needs only the size of the vocabulary",
+        Test::CrossEntropy => {
+            "Surprisal under another model of the same vocabulary, compared with what the author expects of it (e-process)"
+        }
+        Test::LikelihoodRatio => {
+            "Likelihood ratio of the other models, and of the author's own model at other temperatures, against the author"
+        }
+        Test::Conformal => "Rank of the text's score among the scores of known texts of the author",
+    };
+    Test::CHOICES
+        .into_iter()
+        .map(move |test| (test, test.name(), described(test)))
+}
 
 /// How texts are judged: the options that all commands with verdicts share.
 #[derive(Clone, Debug, Args)]
@@ -294,7 +288,7 @@ pub struct JudgeArgs {
         long = "test",
         value_name = "TEST",
         value_delimiter = ',',
-        value_parser = choices(TESTS),
+        value_parser = choices(tests()),
         default_values = ["entropy-gap", "likelihood-ratio", "cross-entropy"],
         help_heading = headings::ERRORS,
     )]

@@ -96,11 +96,10 @@ pub fn formats_of_runs() -> impl Iterator<Item = &'static Format> {
 
 /// Makes a table for a file with this ending; none if no format has the ending.
 pub fn table_with_ending(ending: &str) -> Option<TableWriter> {
-    let tables = FORMATS.into_iter().filter_map(|format| format.table);
-    tables
-        .into_iter()
-        .find(|(known, _)| *known == ending)
-        .map(|(_, write)| write)
+    FORMATS.into_iter().find_map(|format| {
+        let (known, write) = format.table?;
+        (known == ending).then_some(write)
+    })
 }
 
 #[cfg(test)]

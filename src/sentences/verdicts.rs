@@ -332,13 +332,11 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// One test in one line.
 pub fn evidence(evidence: &Evidence) -> String {
-    let (name, unit) = match evidence.test {
-        Test::EntropyGap => ("entropy-gap", "nat/token"),
-        Test::EntropyGapVocab => ("entropy-gap-vocab", "nat/token"),
-        Test::CrossEntropy => ("cross-entropy", "nat/token"),
-        Test::LikelihoodRatio => ("likelihood-ratio", "nat"),
-        Test::Conformal if evidence.against.is_empty() => ("conformal", "standard deviations"),
-        Test::Conformal => ("conformal", "nat"),
+    let name = evidence.test.name();
+    let unit = match evidence.test {
+        Test::EntropyGap | Test::EntropyGapVocab | Test::CrossEntropy => "nat/token",
+        Test::Conformal if evidence.against.is_empty() => "standard deviations",
+        Test::LikelihoodRatio | Test::Conformal => "nat",
     };
     let against = if evidence.against.is_empty() {
         String::new()

@@ -2,7 +2,6 @@
 
 use crate::sampling_params::SamplingFamily;
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
 
 /// The set that an author belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,15 +96,6 @@ impl Test {
             Self::LikelihoodRatio => "likelihood-ratio",
             Self::Conformal => "conformal",
         }
-    }
-}
-
-impl FromStr for Test {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let found = Self::CHOICES.into_iter().find(|test| test.name() == name);
-        found.ok_or_else(|| format!("there is no test called `{name}`"))
     }
 }
 
@@ -211,8 +201,6 @@ mod tests {
     fn a_test_reads_the_name_that_it_serialises_to() {
         for test in Test::CHOICES {
             assert_eq!(serde_json::to_value(test).unwrap(), test.name());
-            assert_eq!(test.name().parse(), Ok(test));
         }
-        assert!("conformal".parse::<Test>().is_err());
     }
 }

@@ -69,7 +69,12 @@ impl<'a> Observation<'a> {
             // A person, and the range of the calibrations, are tested under the deployed family.
             let mut families = vec![&SamplingFamily::Deployed];
             if settings.prompt == PromptKnowledge::Unknown {
-                families.extend(candidates.iter().map(|candidate| &candidate.decoding));
+                let is_calibrated = |family: &&SamplingFamily| {
+                    let name = family.to_string();
+                    settings.calibrations.iter().any(|known| known.family == name)
+                };
+                let decodings = candidates.iter().map(|candidate| &candidate.decoding);
+                families.extend(decodings.filter(is_calibrated));
             }
             for family in families {
                 if !features.iter().any(|(known, _)| known == family) {
