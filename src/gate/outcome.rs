@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::ops::RangeInclusive;
 use whowrote_input::prose::LineUnit;
 use whowrote_stats::verdict::{Hypothesis, Verdict};
-use whowrote_stats::{ROUNDING, e_bh, together};
+use whowrote_stats::{ROUNDING, e_bh, least_rejections};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
 const GATE_SCHEMA: u32 = 1;
@@ -295,7 +295,7 @@ fn against(text: &JudgedText, of: usize, alpha: f64) -> Against {
         1.0
     };
     let single = alpha / of.max(1) as f64;
-    let together = together(least, single);
+    let together = least_rejections(least, single);
     Against {
         p_value: tested.then(|| greatest(&mut allowed.iter().filter_map(|h| h.p_value))),
         level: single * together as f64,

@@ -1,4 +1,4 @@
-//! CPU kernels, and all unsafe code of the crate: memory maps and matrix products.
+//! candle's custom operations over [`whowrote_kernels`], and all unsafe code: memory maps and matrix products.
 //!
 //! Each kernel computes what [`super::ops`] writes in candle's own operations, and is tested against it. There is a
 //! kernel only if a benchmark shows that it is faster. candle's softmax, activations and masks call the C library's
@@ -8,13 +8,13 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, bail};
 use gemm::Parallelism;
 use memmap2::Mmap;
-use multiversion::multiversion;
 use rayon::prelude::*;
 use std::fs::File;
 use std::ops::Range;
 
 use super::architecture::Activation;
 use super::ops::Mask;
+use whowrote_kernels::{gelu, rms_norm, silu, softmax};
 
 /// Maps a file, read-only.
 pub(super) fn map_file(file: &File) -> std::io::Result<Mmap> {
@@ -35,23 +35,6 @@ pub(super) fn release_pages(map: &Mmap, range: Range<usize>) {
 /// Only Unix takes such advice. Other systems find out by themselves which pages are not used.
 #[cfg(not(unix))]
 pub(super) fn release_pages(_: &Mmap, _: Range<usize>) {}
-
-/// exp(y) for |y| at most 87, with a relative error below 2⁻²²: Cephes' polynomial. It makes no call, so loops over it
-/// vectorise.
-#[inline(always)]
-pub(crate) fn exp(y: f32) -> f32 {
-    /// 1.5·2²³. Adding it rounds to an integer and leaves that integer in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    let shifted = y * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    // ln 2 in two parts, so that n·ln 2 is exact.
-    let f = (y - n * 0.693_359_4) - n * -2.121_944_4e-4;
-    let p = ((((1.987_569_1e-4 * f + 1.398_199_9e-3) * f + 8.333_452e-3) * f + 4.166_579_6e-2) * f + 1.666_666_6e-1)
-        * f
-        + 0.5;
-    let value = p * (f * f) + f + 1.0;
-    value * f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23)
-}
 
 /// A matrix of f32 in a slice. Rows are `stride` numbers apart; the numbers of a row are contiguous.
 #[derive(Clone, Copy)]
@@ -134,25 +117,6 @@ pub(crate) fn multiply_into(x: &[f32], rows: usize, w: &[f32], n: usize, out: &m
         out.set_len(rows * n);
     }
     Ok(())
-}
-
-/// Unpacks Q8_0 blocks (an f16 scale and 32 signed bytes each). Most files store the vocabulary in this format. In a
-/// build for generic x86-64, candle's own loop is not vectorised, and every pass unpacks the head.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-pub(super) fn unpack_q8_0(blocks: &[u8], out: &mut [f32]) {
-    const BLOCK: usize = 32;
-    let (blocks, _) = blocks.as_chunks::<{ BLOCK + 2 }>();
-    let (out, _) = out.as_chunks_mut::<BLOCK>();
-    for (block, out) in blocks.iter().zip(out) {
-        let scale = half::f16::from_le_bytes([block[0], block[1]]).to_f32();
-        for (to, &byte) in out.iter_mut().zip(&block[2..]) {
-            *to = f32::from(byte as i8) * scale;
-        }
-    }
 }
 
 fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -288,61 +252,6 @@ impl Shared {
     }
 }
 
-/// exp(scale·x) divided by its sum, in place.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-fn softmax(row: &mut [f32], scale: f32) {
-    const LANES: usize = 8;
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = if x > *lane { x } else { *lane };
-        }
-    }
-    let max = rest
-        .iter()
-        .chain(&lanes)
-        .fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
-    let weight = |x: f32| {
-        let y = (x - max) * scale;
-        exp(if y < -87.0 { -87.0 } else { y })
-    };
-    let mut lanes = [0f32; LANES];
-    let (chunks, rest) = row.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *x = weight(*x);
-            *lane += *x;
-        }
-    }
-    let mut sum: f32 = lanes.iter().sum();
-    for x in rest {
-        *x = weight(*x);
-        sum += *x;
-    }
-    let factor = 1.0 / sum;
-    row.iter_mut().for_each(|x| *x *= factor);
-}
-
-/// exp(factor·(x - largest x)) of every number, into a buffer that is reused. The largest number becomes 1.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-pub(super) fn exp_over(row: &[f32], factor: f32, out: &mut Vec<f32>) {
-    let max = row.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
-    out.clear();
-    out.extend(row.iter().map(|&x| {
-        let y = (x - max) * factor;
-        exp(if y < -87.0 { -87.0 } else { y })
-    }));
-}
-
 /// `activation(gate)·up`; see [`super::ops::gate`].
 pub(super) struct GateKernel(pub Activation);
 
@@ -373,38 +282,6 @@ impl CustomOp1 for GateKernel {
     }
 }
 
-/// x·sigmoid(z). z is clamped to the range where [`exp`] is accurate; beyond it the sigmoid is 0 or 1 in f32.
-#[inline(always)]
-fn times_sigmoid(x: f32, z: f32) -> f32 {
-    let z = if z < -87.0 { -87.0 } else { z };
-    let z = if z > 87.0 { 87.0 } else { z };
-    x / (1.0 + exp(-z))
-}
-
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-fn silu(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    for ((out, &x), &up) in out.iter_mut().zip(gate).zip(up) {
-        *out = times_sigmoid(x, x) * up;
-    }
-}
-
-/// The tanh form: ½x(1 + tanh z) = x·sigmoid(2z), z = √(2/π)(x + 0.044715x³).
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-fn gelu(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    const TWICE_ROOT: f32 = 1.595_769;
-    for ((out, &x), &up) in out.iter_mut().zip(gate).zip(up) {
-        *out = times_sigmoid(x, TWICE_ROOT * (x + 0.044_715 * x * x * x)) * up;
-    }
-}
-
 /// Root-mean-square norm; see [`super::ops::rms_norm`].
 pub(super) struct RmsNormKernel(pub f32);
 
@@ -423,44 +300,14 @@ impl CustomOp2 for RmsNormKernel {
         out.par_chunks_mut(width)
             .zip(x.par_chunks(width))
             .with_min_len(16)
-            .for_each(|(out, row)| rms_norm_row(row, weight, self.0, out));
+            .for_each(|(out, row)| rms_norm(row, weight, self.0, out));
         Ok((CpuStorage::F32(out), lx.shape().clone()))
-    }
-}
-
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-fn rms_norm_row(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
-    const LANES: usize = 16;
-    let mut lanes = [0f32; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += x * x;
-        }
-    }
-    let squares: f32 = lanes.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>();
-    let factor = 1.0 / (squares / row.len() as f32 + epsilon).sqrt();
-    for ((out, &x), &w) in out.iter_mut().zip(row).zip(weight) {
-        *out = x * factor * w;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_exponential_is_right_to_the_last_bits() {
-        for i in -20_000..=20_000 {
-            let y = 87.0 * i as f32 / 20_000.0;
-            let exact = f64::from(y).exp();
-            assert!((f64::from(exp(y)) / exact - 1.0).abs() < 2.4e-7, "{y}");
-        }
-    }
 
     #[test]
     fn a_matrix_never_reaches_beyond_its_slice() {

@@ -23,7 +23,7 @@ pub mod weights;
 use std::fs::File;
 use std::ops::Range;
 
-pub(crate) use cpu_kernels::{exp, multiply_into};
+pub(crate) use cpu_kernels::multiply_into;
 pub use device_choice::DeviceChoice;
 pub use error::{ModelError, Result};
 pub use language_model::{LanguageModel, Vocabulary};

@@ -202,7 +202,7 @@ mod tests {
             .to_vec1::<f32>()
             .unwrap();
         let mut out = vec![0.0; plain.len()];
-        cpu_kernels::unpack_q8_0(&packed.data().unwrap(), &mut out);
+        whowrote_kernels::unpack_q8_0(&packed.data().unwrap(), &mut out);
         assert_eq!(out, plain);
     }
 

@@ -4,10 +4,10 @@
 //! it takes the nucleus without renormalising, so top-k and top-p together cut off less than the same settings
 //! elsewhere.
 
-use super::cpu_kernels::exp_over;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::cmp::Ordering;
+use whowrote_kernels::exp_over;
 use whowrote_stats::sampling_params::SamplingParams;
 
 /// Draws tokens with the settings of a [`SamplingParams`]. The same seed gives the same draws on every machine.

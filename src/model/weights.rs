@@ -1,7 +1,7 @@
 //! The weights of a model. Each tensor is found by its role, because each format gives it another name.
 
 use super::architecture::Architecture;
-use super::cpu_kernels::{multiply_into, unpack_q8_0};
+use super::cpu_kernels::multiply_into;
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
 use super::ops;
@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use whowrote_kernels::unpack_q8_0;
 
 /// Rows that one thread unpacks at a time.
 const CHUNK_ROWS: usize = 256;

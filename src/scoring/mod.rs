@@ -5,9 +5,7 @@
 
 mod cross_entropy_pass;
 mod reduce;
-mod row_stats;
 mod scorer;
-mod temperature_grid;
 
 pub use cross_entropy_pass::cross_entropy_pass;
 pub use reduce::{Penalty, reduce};

@@ -1,12 +1,11 @@
 //! Turns hidden states into figures, one tile of the head at a time.
 
-use super::row_stats::{Row, RowSums};
-use super::temperature_grid::GridSums;
 use crate::model::error::Result;
 use crate::model::sampler::penalised;
 use crate::model::{LanguageModel, multiply_into, with_values};
 use candle_core::{D, DType, Device, Tensor};
 use rayon::prelude::*;
+use whowrote_kernels::{GridSums, Row, RowSums};
 use whowrote_stats::token_stats::{ABOVE, Reduced, SPACE, TEMPERATURE_GRID, TILT_COUNT, TILTS, TOP};
 
 /// Rows of hidden states that are multiplied by a tile at a time, and symbols in a tile. 512 × 4,096 logits take 8 MiB:

@@ -27,7 +27,7 @@ pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
 
 /// How many hypotheses must be rejected at once for any to be rejected, if no p-value is below `least_p_value`: the
 /// least k for which evidence can reach k times the level.
-pub fn together(least_p_value: f64, level: f64) -> usize {
+pub fn least_rejections(least_p_value: f64, level: f64) -> usize {
     // A p-value equal to a level reaches it, whatever the rounding of their quotient.
     ((least_p_value / level - ROUNDING).ceil() as usize).max(1)
 }

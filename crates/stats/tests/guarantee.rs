@@ -471,7 +471,7 @@ fn the_cross_entropy_rejects_its_own_author_no_more_often_than_alpha() {
                 }
                 power[t] += strange[t][2][0];
                 println!(
-                    "    ruled out of the other's text of 400 at 0.05: {:.3}",
+                    "    excluded for the other's text of 400 at 0.05: {:.3}",
                     strange[t][2][0] as f64 / 1e3
                 );
             }

@@ -79,7 +79,7 @@ struct Person {
 
 impl Person {
     /// The columns of [`Self::cells`].
-    const HEAD: &str = "n | a person ruled out at 0.01 | at 0.05 | loaded model alone left | with a person at 0.05";
+    const HEAD: &str = "n | a person excluded at 0.01 | at 0.05 | loaded model alone left | with a person at 0.05";
 
     fn add(&mut self, levels: &Levels, text: &[Vec<TextFeatures>]) {
         self.strict.add(&levels.strict.decide(text), HUMAN);
@@ -177,7 +177,7 @@ fn is_cut(text: &KnownText) -> bool {
 #[test]
 fn calibration_texts_that_end_early() {
     let calibrations = built_in();
-    let mut table = String::from("\n| texts by | n | author ruled out |\n|---|---|---|\n");
+    let mut table = String::from("\n| texts by | n | author excluded |\n|---|---|---|\n");
     for (author, calibration) in calibrations.iter().enumerate().filter(|(_, c)| c.author != HUMAN) {
         for (place, group) in calibration.groups.iter().enumerate() {
             let early = |text: &&KnownText| text.features.len() < LENGTHS.len() && !is_cut(text);
@@ -228,7 +228,7 @@ fn each_kind_of_prompt_left_out_in_turn() {
     let calibrations = built_in();
     let defaults = Defaults::new(calibrations.clone());
     let mut table = String::from(
-        "\n| kind left out | author | n | author ruled out | author alone | author alone, kind not left out |\n\
+        "\n| kind left out | author | n | author excluded | author alone | author alone, kind not left out |\n\
          |---|---|---|---|---|---|\n",
     );
     for held_out in held_out().iter().filter(|held_out| held_out.author != HUMAN) {

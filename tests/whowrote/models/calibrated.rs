@@ -83,9 +83,9 @@ fn write(name: &str) -> Vec<Document> {
         .collect()
 }
 
-/// What this finds: were a model wrongly ruled out at a rate of 0.15, its own 190 texts would show it with probability
+/// What this finds: were a model wrongly excluded at a rate of 0.15, its own 190 texts would show it with probability
 /// 0.98, at 0.2 or more with 0.9999; were both at 0.1, all 380 texts would with 0.87, at 0.12 with 0.99. A rate of just
-/// 0.05 fails with 0.003 of one model's texts (19 or more ruled out) and 0.003 of all (32 or more).
+/// 0.05 fails with 0.003 of one model's texts (19 or more excluded) and 0.003 of all (32 or more).
 #[test]
 fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
     let mut judge = Judge::new(JudgeSettings::default()).unwrap();
@@ -102,7 +102,7 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
         for report in &ruled_out {
             let p = report.hypotheses[author].p_value.unwrap();
             println!(
-                "{name} was ruled out (p {p:.3}) of a text at {}: {:?}",
+                "{name} was excluded (p {p:.3}) for a text at {}: {:?}",
                 report.input.name, report.authors
             );
         }
@@ -114,7 +114,7 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
             .count() as u64;
         let wrong = ruled_out.iter().copied().filter(attributed).count();
         println!(
-            "{name}: {n} texts, ruled out {}, alone {alone}, somebody else alone {wrong}",
+            "{name}: {n} texts, excluded {}, alone {alone}, somebody else alone {wrong}",
             ruled_out.len()
         );
         assert_eq!(n, TEXTS);
@@ -126,10 +126,10 @@ fn a_model_keeps_what_it_wrote_to_prompts_that_nobody_knows() {
     assert_within_alpha("their author", lost, all);
 }
 
-/// The guarantee is that a model is wrongly ruled out at most at a rate of alpha.
+/// The guarantee is that a model is wrongly excluded at most at a rate of alpha.
 fn assert_within_alpha(name: &str, ruled_out: u64, n: u64) {
     let (low, _) = clopper_pearson(ruled_out, n, CONFIDENCE);
-    assert!(low <= ALPHA, "{name} was ruled out of {ruled_out} of {n} own texts");
+    assert!(low <= ALPHA, "{name} was excluded for {ruled_out} of {n} own texts");
 }
 
 #[test]

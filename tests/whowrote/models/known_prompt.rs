@@ -166,7 +166,7 @@ fn scored(samples: &[Sample], candidates: &[Vec<Candidate>]) -> Vec<BTreeMap<Str
     scores
 }
 
-/// Of the texts of a row: how many there are, of how many each model was ruled out, and both, and what the likelihood
+/// Of the texts of a row: how many there are, of how many each model was excluded, and both, and what the likelihood
 /// ratio has against each model, nats a token in all.
 #[derive(Default)]
 struct Row {
@@ -300,7 +300,7 @@ fn what_is_decided_where_the_prompt_is_known() {
     let families: Vec<SamplingFamily> = stated.chain([SamplingFamily::Deployed, SamplingFamily::Any]).collect();
     let (rows, _) = judged(&samples, &families, &TOKENS, Ended::Counted);
     let mut table = String::from(
-        "\n| hypothesis | tokens | texts by | n | shorter | smollm2-135m-instruct ruled out | gemma-3-270m ruled out | both |\n\
+        "\n| hypothesis | tokens | texts by | n | shorter | smollm2-135m-instruct excluded | gemma-3-270m excluded | both |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
     // People's texts say nothing of a stated decoding that they do not of `deployed`.
@@ -348,7 +348,7 @@ fn what_length_adds_where_any_decoding_is_possible() {
     let families: Vec<SamplingFamily> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
     let (rows, mixtures) = judged(&samples, &families, &LONG_TOKENS, Ended::LeftOut);
     let mut table = String::from(
-        "\n| hypothesis | texts by | tokens | n | smollm2-135m-instruct ruled out | nats a token | gemma-3-270m ruled out | nats a token |\n\
+        "\n| hypothesis | texts by | tokens | n | smollm2-135m-instruct excluded | nats a token | gemma-3-270m excluded | nats a token |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
     let by_writer = rows

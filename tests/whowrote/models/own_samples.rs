@@ -1,4 +1,4 @@
-//! Texts that the models really wrote: the true author stays, the other is ruled out.
+//! Texts that the models really wrote: the true author stays, the other is excluded.
 //!
 //! Each text is sampled at temperature 1, without truncation, by the weighted index of the crate rand and not by our own
 //! sampler; the first token is drawn at random from those that begin a word, so that every later token is the model's
@@ -111,7 +111,7 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
         lengths.sort_unstable();
         let interval = |k| clopper_pearson(k, own.len() as u64, 0.95);
         println!(
-            "{name}: {} texts of {} to {} tokens; author retained {retained} {:?}, other ruled out {other_out} {:?}",
+            "{name}: {} texts of {} to {} tokens; author retained {retained} {:?}, other excluded {other_out} {:?}",
             own.len(),
             lengths[0],
             lengths[lengths.len() - 1],
@@ -132,11 +132,11 @@ fn own_samples_keep_their_author_and_rule_out_the_other() {
         assert!(own.len() >= 40, "only {} texts were long enough", own.len());
         assert!(
             retained as f64 >= 0.95 * own.len() as f64,
-            "{name} was ruled out of its own texts"
+            "{name} was excluded for its own texts"
         );
         assert!(
             other_out as f64 >= 0.95 * own.len() as f64,
-            "the other was not ruled out of {name}'s texts"
+            "the other was not excluded for {name}'s texts"
         );
     }
 }

@@ -48,6 +48,96 @@ pub enum Markup {
     Comments(Language),
 }
 
+/// Where the prose of a format comes from.
+enum Extractor {
+    /// The decoded text.
+    Text(fn(&str) -> Prose),
+    /// The bytes of the file. The name is for the messages.
+    Bytes(fn(&str, &[u8]) -> Result<Prose, InputError>),
+}
+
+/// Everything that is known of a format beside the code that reads it.
+struct Format {
+    markup: Markup,
+    /// Its name in JSON.
+    id: &'static str,
+    /// Its name in reports.
+    name: &'static str,
+    /// The endings of its files' names, in small letters.
+    endings: &'static [&'static str],
+    /// What is left out of such a file, in words.
+    leaves_out: &'static str,
+    extractor: Extractor,
+}
+
+/// Every format but source code, which has one for each [`Language`].
+static FORMATS: [Format; 8] = [
+    Format {
+        markup: Markup::Markdown,
+        id: "markdown",
+        name: "Markdown",
+        endings: &["md", "markdown", "mdown", "mkd", "mdx"],
+        leaves_out: "markup, code and the addresses of links",
+        extractor: Extractor::Text(markdown::extract),
+    },
+    Format {
+        markup: Markup::ReStructuredText,
+        id: "restructuredtext",
+        name: "reStructuredText",
+        endings: &["rst", "rest"],
+        leaves_out: "markup, code and the addresses of links",
+        extractor: Extractor::Text(rst::extract),
+    },
+    Format {
+        markup: Markup::Html,
+        id: "html",
+        name: "HTML",
+        endings: &["html", "htm", "xhtml"],
+        leaves_out: "tags, scripts, code and the addresses of links",
+        extractor: Extractor::Text(html::extract),
+    },
+    Format {
+        markup: Markup::Latex,
+        id: "latex",
+        name: "LaTeX",
+        endings: &["tex", "latex", "ltx"],
+        leaves_out: "commands, formulas, code and comments",
+        extractor: Extractor::Text(latex::extract),
+    },
+    Format {
+        markup: Markup::Plain,
+        id: "plain",
+        name: "plain text",
+        endings: &["txt", "text"],
+        leaves_out: "nothing",
+        extractor: Extractor::Text(plain::extract),
+    },
+    Format {
+        markup: Markup::Docx,
+        id: "docx",
+        name: "a word processor's file (DOCX)",
+        endings: &["docx", "docm"],
+        leaves_out: "formatting, pictures, headers, footers and deleted text",
+        extractor: Extractor::Bytes(|name, bytes| Ok(office::extract(name, office::OfficeFormat::Docx, bytes)?)),
+    },
+    Format {
+        markup: Markup::Odt,
+        id: "odt",
+        name: "a word processor's file (ODT)",
+        endings: &["odt", "ott"],
+        leaves_out: "formatting, pictures, headers, footers and deleted text",
+        extractor: Extractor::Bytes(|name, bytes| Ok(office::extract(name, office::OfficeFormat::Odt, bytes)?)),
+    },
+    Format {
+        markup: Markup::Pdf,
+        id: "pdf",
+        name: "a PDF file",
+        endings: &["pdf"],
+        leaves_out: "layout, pictures, and what repeats on every page",
+        extractor: Extractor::Bytes(|name, bytes| Ok(pdf::extract(name, bytes)?)),
+    },
+];
+
 impl Markup {
     /// The markup that the name of a file shows. `None` for a file without prose.
     pub fn of_path(path: &Path) -> Option<Self> {
@@ -55,17 +145,10 @@ impl Markup {
             return Self::of_name(path.file_name()?.to_str()?);
         };
         let ending = ending.to_str()?.to_lowercase();
-        Some(match ending.as_str() {
-            "md" | "markdown" | "mdown" | "mkd" | "mdx" => Self::Markdown,
-            "rst" | "rest" => Self::ReStructuredText,
-            "html" | "htm" | "xhtml" => Self::Html,
-            "tex" | "latex" | "ltx" => Self::Latex,
-            "txt" | "text" => Self::Plain,
-            "docx" | "docm" => Self::Docx,
-            "odt" | "ott" => Self::Odt,
-            "pdf" => Self::Pdf,
-            ending => Self::Comments(Language::of_extension(ending)?),
-        })
+        match FORMATS.iter().find(|format| format.endings.contains(&ending.as_str())) {
+            Some(format) => Some(format.markup),
+            None => Language::of_extension(&ending).map(Self::Comments),
+        }
     }
 
     /// The format of a document that a person hands in, by the file's ending; none for a file that is judged as it is.
@@ -85,46 +168,27 @@ impl Markup {
         }
     }
 
+    /// Its row in [`FORMATS`]; source code has none.
+    fn format(self) -> Option<&'static Format> {
+        FORMATS.iter().find(|format| format.markup == self)
+    }
+
     /// Its name in JSON.
     pub fn id(self) -> &'static str {
-        match self {
-            Self::Markdown => "markdown",
-            Self::ReStructuredText => "restructuredtext",
-            Self::Html => "html",
-            Self::Latex => "latex",
-            Self::Plain => "plain",
-            Self::Docx => "docx",
-            Self::Odt => "odt",
-            Self::Pdf => "pdf",
-            Self::Comments(_) => "source",
-        }
+        self.format().map_or("source", |format| format.id)
     }
 
     /// What is left out of such a file, in words.
     pub fn leaves_out(self) -> &'static str {
-        match self {
-            Self::Markdown | Self::ReStructuredText => "markup, code and the addresses of links",
-            Self::Html => "tags, scripts, code and the addresses of links",
-            Self::Latex => "commands, formulas, code and comments",
-            Self::Plain => "nothing",
-            Self::Pdf => "layout, pictures, and what repeats on every page",
-            Self::Docx | Self::Odt => "formatting, pictures, headers, footers and deleted text",
-            Self::Comments(_) => "everything except comments",
-        }
+        self.format()
+            .map_or("everything except comments", |format| format.leaves_out)
     }
 
     /// The name for reports.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Markdown => "Markdown",
-            Self::ReStructuredText => "reStructuredText",
-            Self::Html => "HTML",
-            Self::Latex => "LaTeX",
-            Self::Plain => "plain text",
-            Self::Docx => "a word processor's file (DOCX)",
-            Self::Odt => "a word processor's file (ODT)",
-            Self::Pdf => "a PDF file",
             Self::Comments(language) => language.name(),
+            markup => markup.format().map_or("text", |format| format.name),
         }
     }
 }
@@ -135,17 +199,13 @@ impl Markup {
 /// When the bytes are not text, or not a valid file of the word processor or a valid PDF file.
 pub fn of_file(name: &str, markup: Markup, bytes: &[u8]) -> Result<Prose, InputError> {
     let text = || crate::document::decoded(name, bytes);
-    let office = |format| Ok(office::extract(&printable(name), format, bytes)?);
     match markup {
-        Markup::Markdown => Ok(markdown::extract(&text()?)),
-        Markup::ReStructuredText => Ok(rst::extract(&text()?)),
-        Markup::Html => Ok(html::extract(&text()?)),
-        Markup::Latex => Ok(latex::extract(&text()?)),
-        Markup::Plain => Ok(plain::extract(&text()?)),
         Markup::Comments(language) => Ok(comments::extract(&text()?, language)),
-        Markup::Docx => office(office::OfficeFormat::Docx),
-        Markup::Odt => office(office::OfficeFormat::Odt),
-        Markup::Pdf => Ok(pdf::extract(&printable(name), bytes)?),
+        markup => match markup.format().map(|format| &format.extractor) {
+            Some(Extractor::Bytes(extract)) => extract(&printable(name), bytes),
+            Some(Extractor::Text(extract)) => Ok(extract(&text()?)),
+            None => Ok(plain::extract(&text()?)),
+        },
     }
 }
 

@@ -14,7 +14,7 @@ pub use file::CalibrationError;
 use crate::conformal::{self, Documents};
 use crate::conformal_scores::{LENGTHS, TextFeatures, feature_vector, human_scores, own_scores};
 use crate::discriminant::{Discriminant, Moments};
-use crate::e_bh::together;
+use crate::e_bh::least_rejections;
 use serde::{Deserialize, Serialize};
 
 /// The author of a calibration of human-written texts.
@@ -133,7 +133,7 @@ impl Calibration {
     }
 
     /// The index into [`LENGTHS`] of the length at which a text is compared. Among the lengths that the text reaches,
-    /// it is the one whose least p-value comes nearest to this level ([`together`]), and the longest of several. None
+    /// it is the one whose least p-value comes nearest to this level ([`least_rejections`]), and the longest of several. None
     /// if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
     pub fn length_class(&self, reached: usize, level: f64) -> Option<usize> {
         let mut nearest = None;
@@ -142,7 +142,7 @@ impl Calibration {
             if documents < LEAST_DOCUMENTS {
                 continue;
             }
-            let needed = together(least_p_value(documents), level);
+            let needed = least_rejections(least_p_value(documents), level);
             if nearest.is_none_or(|(_, least)| needed < least) {
                 nearest = Some((class, needed));
             }

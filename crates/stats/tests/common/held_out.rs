@@ -7,7 +7,7 @@ use whowrote_stats::verdict::{
     ALPHA, AuthorSet, Candidate, Decision, DecisionSettings, HUMAN_DIVISOR, Observation, PromptKnowledge, decide,
 };
 
-/// The level at which a person is ruled out.
+/// The level at which a person is excluded.
 pub const ALPHA_HUMAN: f64 = ALPHA / HUMAN_DIVISOR;
 
 /// Scores of texts that calibrate nothing.

@@ -11,22 +11,22 @@
 //! tilts differ only by the few roundings of their products, so the small differences between them, the cumulants, stay
 //! accurate.
 
-use super::temperature_grid::{GridSums, Top};
-use crate::model::exp;
+use crate::exp;
+use crate::temperature_grid::{GridSums, Top};
 use multiversion::multiversion;
 use whowrote_stats::token_stats::{DecodingStats, TILT_COUNT, TILTS, TokenStats};
 
 /// Logits that are summed in f32 before their sum is added in f64.
-pub(super) const BLOCK: usize = 256;
-pub(super) const LANES: usize = 8;
+pub(crate) const BLOCK: usize = 256;
+pub(crate) const LANES: usize = 8;
 
 /// Floors that keep every product in the range of normal f32 numbers (a subnormal costs a hundred cycles on some
 /// machines). Over a million symbols they add less than 10⁻⁴ to any sum. They increase the cumulants, which is the safe
 /// side.
-pub(super) const R64_FLOOR: f32 = 1e-10;
-pub(super) const R32_FLOOR: f32 = 1e-5;
+pub(crate) const R64_FLOOR: f32 = 1e-10;
+pub(crate) const R32_FLOOR: f32 = 1e-5;
 /// The floor of the exponents b·x: `exp(-340/4)` is the least power that is used without another floor.
-pub(super) const EXPONENT_FLOOR: f32 = -340.0;
+pub(crate) const EXPONENT_FLOOR: f32 = -340.0;
 
 /// The running sums of one row at one inverse temperature, relative to a reference logit.
 #[derive(Clone, Copy, Debug)]

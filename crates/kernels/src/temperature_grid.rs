@@ -3,8 +3,8 @@
 //! [`whowrote_stats::truncated_likelihood`] computes truncation from them afterwards. So one pass serves every nucleus,
 //! and the vocabulary is never sorted.
 
-use super::row_stats::{BLOCK, EXPONENT_FLOOR, LANES, R32_FLOOR, R64_FLOOR};
-use crate::model::exp;
+use crate::exp;
+use crate::row_stats::{BLOCK, EXPONENT_FLOOR, LANES, R32_FLOOR, R64_FLOOR};
 use multiversion::multiversion;
 use whowrote_stats::token_stats::{ABOVE, DecodingStats, SPACE, TEMPERATURE_GRID, TOP};
 
@@ -17,7 +17,7 @@ const SUMS: usize = TEMPERATURE_GRID.len() + ABOVE.len() + SPACE.len();
 /// Running sums of one row, relative to its greatest logit so far: the weight at each temperature of the grid, then the
 /// weight of the symbols above the seen token, then the weight of the tokens that begin with a space.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct GridSums([f64; SUMS]);
+pub struct GridSums([f64; SUMS]);
 
 /// The inverse temperature of each sum.
 fn betas() -> impl Iterator<Item = f64> {
@@ -26,16 +26,17 @@ fn betas() -> impl Iterator<Item = f64> {
 }
 
 impl GridSums {
-    pub(super) const EMPTY: Self = Self([0.0; SUMS]);
+    /// No logit yet.
+    pub const EMPTY: Self = Self([0.0; SUMS]);
 
     /// Moves the reference of the sums from m to m - d, where d is at most 0.
-    pub(super) fn shift(&mut self, d: f64) {
+    pub(crate) fn shift(&mut self, d: f64) {
         for (sum, beta) in self.0.iter_mut().zip(betas()) {
             *sum *= (beta * d).exp();
         }
     }
 
-    pub(super) fn add(&mut self, logits: &[f32], space: &[f32], max: f32, seen_logit: f32) {
+    pub(crate) fn add(&mut self, logits: &[f32], space: &[f32], max: f32, seen_logit: f32) {
         for (logits, space) in logits.chunks(BLOCK).zip(space.chunks(BLOCK)) {
             for (sum, part) in self.0.iter_mut().zip(block_sums(logits, space, max, seen_logit)) {
                 *sum += f64::from(part);
@@ -44,13 +45,14 @@ impl GridSums {
     }
 
     /// Removes the seen token from the mass above it. `x` is its logit less the maximum.
-    pub(super) fn forget_above(&mut self, x: f32) {
+    pub(crate) fn forget_above(&mut self, x: f32) {
         for (sum, i) in self.0[TEMPERATURE_GRID.len()..].iter_mut().zip(ABOVE) {
             *sum = (*sum - (TEMPERATURE_GRID[i] * f64::from(x)).exp()).max(0.0);
         }
     }
 
-    pub(super) fn stats(&self, seen: f32, top: [f32; TOP]) -> DecodingStats {
+    /// The figures of a token whose logit is `seen`; the greatest logits are `top`. All are less the greatest logit.
+    pub fn stats(&self, seen: f32, top: [f32; TOP]) -> DecodingStats {
         let ln = |i: usize| self.0[i].ln();
         let ln_z: [f64; TEMPERATURE_GRID.len()] = std::array::from_fn(ln);
         let mass = |sum: usize, index: usize| (ln(sum) - ln_z[index]).min(0.0) as f32;
@@ -65,7 +67,7 @@ impl GridSums {
     }
 
     /// From sums that were computed elsewhere, in the order of this type.
-    pub(super) fn from_sums(sums: impl IntoIterator<Item = f64>) -> Self {
+    pub fn from_sums(sums: impl IntoIterator<Item = f64>) -> Self {
         let mut all = Self::EMPTY;
         all.0.iter_mut().zip(sums).for_each(|(to, from)| *to = from);
         all
@@ -76,7 +78,7 @@ impl GridSums {
 /// held, the lesser half is dropped and the floor rises. A row in random order adds about `TOP·ln(vocab/TOP)` logits;
 /// each of the others costs one comparison.
 #[derive(Clone, Debug)]
-pub(super) struct Top {
+pub(crate) struct Top {
     held: Vec<f32>,
     /// A logit that is not above this is not among the greatest.
     floor: f32,
@@ -92,7 +94,7 @@ impl Default for Top {
 }
 
 impl Top {
-    pub(super) fn add(&mut self, logits: &[f32]) {
+    pub(crate) fn add(&mut self, logits: &[f32]) {
         for chunk in logits.chunks(4 * LANES) {
             if any_above(chunk, self.floor) {
                 for &logit in chunk {
@@ -114,7 +116,7 @@ impl Top {
     }
 
     /// The greatest logits less `max`, in descending order.
-    pub(super) fn sorted(&self, max: f32) -> [f32; TOP] {
+    pub(crate) fn sorted(&self, max: f32) -> [f32; TOP] {
         let mut held = self.held.clone();
         held.sort_unstable_by(|a, b| b.total_cmp(a));
         std::array::from_fn(|i| held.get(i).map_or(f32::NEG_INFINITY, |logit| logit - max))
@@ -130,7 +132,7 @@ fn any_above(chunk: &[f32], floor: f32) -> bool {
     chunk.iter().fold(false, |any, &logit| any | (logit > floor))
 }
 
-/// The sums of one block. The powers are as in [`super::row_stats`], with r = exp(x/128).
+/// The sums of one block. The powers are as in [`crate::row_stats`], with r = exp(x/128).
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
     "x86_64+avx2+fma",
