@@ -48,17 +48,20 @@ impl Sampler {
         if !self.decoding.truncates() {
             return draw_all(weights, u);
         }
-        order.clear();
-        order.extend(0..weights.len() as u32);
-        let likelier = |a: &u32, b: &u32| likelier(weights, *a, *b);
-        if let Some(k) = self.decoding.top_k.map(|k| k as usize).filter(|&k| k < order.len()) {
-            order.select_nth_unstable_by(k - 1, likelier);
-            order.truncate(k);
-        }
-        if let Some(p) = self.decoding.top_p {
-            keep_nucleus(weights, order, p);
-        } else {
-            order.sort_unstable_by(likelier);
+        let SamplingParams { top_k, top_p, .. } = self.decoding;
+        match (top_k.map(|k| k as usize), top_p) {
+            (Some(k), p) if k < weights.len() => {
+                sort_likeliest(weights, order, |symbols, _| symbols >= k);
+                order.truncate(k);
+                let mass = order.iter().map(|&id| f64::from(weights[id as usize])).sum::<f64>();
+                p.inspect(|p| keep_nucleus(weights, order, p * mass));
+            }
+            (_, Some(p)) => {
+                let needed = p * weights.iter().map(|&w| f64::from(w)).sum::<f64>();
+                sort_likeliest(weights, order, |_, mass| mass >= needed);
+                keep_nucleus(weights, order, needed);
+            }
+            (_, None) => sort_likeliest(weights, order, |_, _| false),
         }
         if let Some(least) = self.decoding.min_p {
             // The largest weight is 1.
@@ -112,31 +115,35 @@ fn likeliest(logits: &[f32]) -> u32 {
     best as u32
 }
 
-/// Keeps the likeliest symbols that together reach a share p of the weight in `order`, likeliest first.
-fn keep_nucleus(weights: &[f32], order: &mut Vec<u32>, p: f64) {
-    /// The number of symbols that are sorted first. A nucleus rarely has more.
-    const FIRST: usize = 128;
-    let weight = |id: &u32| f64::from(weights[*id as usize]);
-    let needed = p * order.iter().map(weight).sum::<f64>();
-    let mut sorted = FIRST;
-    loop {
-        sorted = sorted.min(order.len());
-        if sorted < order.len() {
-            order.select_nth_unstable_by(sorted, |a, b| likelier(weights, *a, *b));
+/// Fills `order` with the likeliest symbols, likeliest first: with all whose weight reaches a floor. The floor falls
+/// until `enough` holds of their number and their mass, and at last to 0. A vocabulary has a quarter of a million symbols,
+/// of which a few hundred matter.
+fn sort_likeliest(weights: &[f32], order: &mut Vec<u32>, enough: impl Fn(usize, f64) -> bool) {
+    for floor in [1e-2, 1e-4, 1e-6, 0.0] {
+        let reaching = weights.iter().enumerate().filter(|(_, weight)| **weight >= floor);
+        order.clear();
+        order.extend(reaching.map(|(id, _)| id as u32));
+        if floor == 0.0
+            || enough(
+                order.len(),
+                order.iter().map(|&id| f64::from(weights[id as usize])).sum(),
+            )
+        {
+            break;
         }
-        order[..sorted].sort_unstable_by(|a, b| likelier(weights, *a, *b));
-        let mut mass = 0.0;
-        for (i, id) in order[..sorted].iter().enumerate() {
-            mass += weight(id);
-            if mass >= needed {
-                order.truncate(i + 1);
-                return;
-            }
-        }
-        if sorted == order.len() {
-            return;
-        }
-        sorted *= 8;
+    }
+    order.sort_unstable_by(|a, b| likelier(weights, *a, *b));
+}
+
+/// Keeps the first symbols of `order` that together reach the weight `needed`.
+fn keep_nucleus(weights: &[f32], order: &mut Vec<u32>, needed: f64) {
+    let mut mass = 0.0;
+    let reached = order.iter().position(|&id| {
+        mass += f64::from(weights[id as usize]);
+        mass >= needed
+    });
+    if let Some(last) = reached {
+        order.truncate(last + 1);
     }
 }
 
