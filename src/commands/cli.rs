@@ -115,8 +115,9 @@ pub enum Command {
 pub struct DetectArgs {
     /// Files to judge; `-`, or no file, is standard input
     ///
-    /// The text is taken out of Markdown, reStructuredText, HTML, LaTeX, DOCX, ODT and PDF, by the file's ending. Any
-    /// other file is plain text in UTF-8, or in UTF-16 with a byte order mark. A file has at most 64 MiB.
+    /// The text is taken out of Markdown, reStructuredText, HTML, LaTeX, DOCX, ODT, PDF, mail and subtitles, by the
+    /// file's ending. Any other file is plain text in UTF-8, or in UTF-16 with a byte order mark. Hard line breaks, hyphens
+    /// at line ends, marks of quoted mail and heads of pages are undone. A file has at most 64 MiB.
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<OsString>,
 

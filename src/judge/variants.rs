@@ -3,7 +3,7 @@
 
 use crate::report::{Answer, DisguiseReport, MisspellingReport, OtherReading, ProvenanceReport, Warning};
 use std::collections::BTreeMap;
-use whowrote_input::disguise::{Disguise, DisguiseKind, undisguise};
+use whowrote_input::disguise::{Disguise, DisguiseKind};
 use whowrote_input::spelling::{Misspelling, corrected, misspellings};
 use whowrote_input::{Disguised, Document};
 use whowrote_stats::verdict::DomainCheck;
@@ -62,6 +62,9 @@ impl<'a> Variants<'a> {
         if let Some(respelt) = respelt {
             add_misspellings(&mut report, &self.misspelt, respelt);
         }
+        if self.document.is_changed() {
+            place_in_original(&mut report, self.document);
+        }
         if let Some(disguised) = &self.document.disguised {
             add_disguises(&mut report, disguised, original);
         }
@@ -76,6 +79,7 @@ fn variant(document: &Document, text: String) -> Document {
         id: document.id.clone(),
         text,
         disguised: None,
+        layout: None,
         sha256: document.sha256.clone(),
         bytes: document.bytes,
         chars: document.chars,
@@ -91,9 +95,8 @@ fn is_telling(kinds: &BTreeMap<DisguiseKind, usize>, words: usize) -> bool {
     })
 }
 
-/// Adds to a report the disguises of the text and, if they may be deliberate, the verdict on the original text. The
-/// spans of tokens and words in the report become spans of the original text.
-fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, original: Option<ProvenanceReport>) {
+/// Makes the spans of tokens and words in a report spans of the text as decoded.
+fn place_in_original(report: &mut ProvenanceReport, document: &Document) {
     let per_token = report
         .models
         .values_mut()
@@ -107,11 +110,15 @@ fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, original:
         .chain(words.map(|word| (&mut word.start, &mut word.end)))
         .peekable();
     if spans.peek().is_some() {
-        let plain = undisguise(&disguised.text);
+        let original = document.original_offsets();
         for (start, end) in spans {
-            (*start, *end) = (plain.original_offset(*start), plain.original_offset(*end));
+            (*start, *end) = (original(*start), original(*end));
         }
     }
+}
+
+/// Adds to a report the disguises of the text and, if they may be deliberate, the verdict on the text with them.
+fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, original: Option<ProvenanceReport>) {
     let is_reported = |found: &&Disguise| !found.kind.is_typographic();
     if let (Some(other), Some(first)) = (&original, disguised.disguises.iter().find(is_reported)) {
         let kinds = disguised.kinds.iter().filter(|(kind, _)| !kind.is_typographic());
@@ -163,7 +170,7 @@ mod tests {
     use super::*;
     use crate::report::{ModelFigures, TokenFigures};
     use crate::sentences::warning;
-    use whowrote_input::disguise::LISTED;
+    use whowrote_input::disguise::{LISTED, undisguise};
     use whowrote_stats::verdict::Verdict;
 
     fn report(verdict: Verdict, authors: &[&str]) -> ProvenanceReport {
@@ -248,7 +255,8 @@ mod tests {
 
     #[test]
     fn tokens_have_their_places_in_the_original_text() {
-        let text = disguised("the h\u{435}n had");
+        let text = Document::from_text(String::new(), "the h\u{435}n had".to_owned());
+        let as_it_came = text.disguised.as_ref().unwrap().text.clone();
         let mut judged = report(Verdict::Undecided, &["a", "b"]);
         let token = |start, end| TokenFigures {
             start,
@@ -264,9 +272,9 @@ mod tests {
             ..ModelFigures::default()
         };
         judged.models.insert("m".to_owned(), figures);
-        add_disguises(&mut judged, &text, None);
+        place_in_original(&mut judged, &text);
         let spans = judged.models["m"].per_token.as_ref().unwrap();
-        let spans: Vec<&str> = spans.iter().map(|token| &text.text[token.start..token.end]).collect();
+        let spans: Vec<&str> = spans.iter().map(|token| &as_it_came[token.start..token.end]).collect();
         assert_eq!(spans, ["the ", "h\u{435}n", " had"]);
     }
 }

@@ -4,6 +4,8 @@
 //! [`MAX_BYTES`]. Every failure is an [`InputError`]: one sentence that names the input and says what to do.
 
 use super::disguise::{self, Disguise, DisguiseKind};
+use super::layout::without_layout;
+use super::offset_map::OffsetMap;
 use super::prose::{self, Markup};
 use super::{InputError, charset, printable, unpack};
 use serde::Serialize;
@@ -92,15 +94,17 @@ pub struct Document {
     pub name: String,
     /// The name that a file of many texts gives this one.
     pub id: Option<String>,
-    /// The text without a byte order mark and without disguises. Every line ends in a single line feed.
+    /// The text without a byte order mark, without layout and without disguises. Every line ends in a single line feed.
     pub text: String,
     /// The text with its disguises, if it has any.
     pub disguised: Option<Disguised>,
+    /// Where the text with its disguises stood before its layout was taken off; none if it had no layout.
+    pub layout: Option<OffsetMap>,
     /// SHA-256 of the bytes as read, before decoding, in lower-case hexadecimal.
     pub sha256: String,
     /// Number of bytes as read.
     pub bytes: usize,
-    /// Number of Unicode scalar values of the text with its disguises.
+    /// Number of Unicode scalar values of the text as decoded.
     pub chars: usize,
     /// How the text was taken out of a file in another format; none if the file is judged as it is.
     pub extraction: Option<Extraction>,
@@ -109,11 +113,11 @@ pub struct Document {
 /// A text with its disguises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disguised {
-    /// The text as decoded.
+    /// The text as decoded, without layout.
     pub text: String,
     /// How many disguises of each kind were removed.
     pub kinds: BTreeMap<DisguiseKind, usize>,
-    /// The first disguises, in the order of the text.
+    /// The first disguises, in the order of the text. Their offsets are those of the text as decoded.
     pub disguises: Vec<Disguise>,
 }
 
@@ -126,10 +130,12 @@ impl Document {
         Self::by_ending(&name, &bytes, Path::new(&name))
     }
 
-    /// Reads a file or standard input to its end as it is, whatever its name says.
+    /// Reads a file or standard input to its end as it is, whatever its name says. Its layout stays.
     pub fn read_plain(source: &Source) -> Result<Self, InputError> {
         let (name, bytes) = bytes_of(source)?;
-        Self::from_bytes(&name, &bytes)
+        let text = decoded(&name, &bytes)?;
+        let digest = lower_hex(&Sha256::digest(&bytes));
+        Ok(Self::undisguised(name, text, digest, bytes.len()))
     }
 
     /// Reads a document to its end. Reading stops one byte after [`MAX_BYTES`]. If there is a `path`, its ending counts as
@@ -172,7 +178,7 @@ impl Document {
         let digest = lower_hex(&Sha256::digest(bytes));
         Ok(Self {
             extraction: Some(extraction),
-            ..Self::new(name.to_owned(), text, digest, bytes.len())
+            ..Self::undisguised(name.to_owned(), text, digest, bytes.len())
         })
     }
 
@@ -189,8 +195,30 @@ impl Document {
         Self::new(name, text, digest, bytes)
     }
 
-    /// Removes the disguises from a decoded text. `sha256` and `bytes` describe the input before decoding.
+    /// Takes the layout and the disguises off a decoded text. `sha256` and `bytes` describe the input before decoding.
     fn new(name: String, text: String, sha256: String, bytes: usize) -> Self {
+        let Some(plain) = without_layout(&text) else {
+            return Self::undisguised(name, text, sha256, bytes);
+        };
+        let chars = text.chars().count();
+        let mut document = Self::undisguised(name, plain.text, sha256, bytes);
+        for disguise in document
+            .disguised
+            .iter_mut()
+            .flat_map(|disguised| &mut disguised.disguises)
+        {
+            disguise.start = plain.map.original(disguise.start);
+            disguise.end = plain.map.original(disguise.end);
+        }
+        Self {
+            chars,
+            layout: Some(plain.map),
+            ..document
+        }
+    }
+
+    /// Takes the disguises off a decoded text.
+    fn undisguised(name: String, text: String, sha256: String, bytes: usize) -> Self {
         let chars = text.chars().count();
         let plain = disguise::undisguise(&text);
         let disguised = (!plain.kinds.is_empty()).then_some(Disguised {
@@ -203,10 +231,28 @@ impl Document {
             id: None,
             text: plain.text,
             disguised,
+            layout: None,
             sha256,
             bytes,
             chars,
             extraction: None,
+        }
+    }
+
+    /// Whether the text is not as it was decoded.
+    pub fn is_changed(&self) -> bool {
+        self.disguised.is_some() || self.layout.is_some()
+    }
+
+    /// Maps byte offsets of [`Self::text`] to byte offsets of the text as decoded.
+    pub fn original_offsets(&self) -> impl Fn(usize) -> usize {
+        let plain = self
+            .disguised
+            .as_ref()
+            .map(|disguised| disguise::undisguise(&disguised.text));
+        move |offset| {
+            let offset = plain.as_ref().map_or(offset, |plain| plain.original_offset(offset));
+            self.layout.as_ref().map_or(offset, |layout| layout.original(offset))
         }
     }
 

@@ -209,6 +209,12 @@ pub enum InputError {
     /// A word processor's file cannot be read.
     #[error(transparent)]
     Office(#[from] super::prose::OfficeError),
+    /// A mail cannot be read.
+    #[error("`{name}` is not a mail; if it is plain text, give it the ending `.txt` or read it with `--plain`")]
+    Mail {
+        /// The file.
+        name: String,
+    },
     /// A PDF file cannot be read.
     #[error(transparent)]
     Pdf(#[from] super::prose::PdfError),

@@ -7,8 +7,8 @@
 //! 2. **Read the bytes.** `unpack` opens a file and decompresses it. `charset` decodes UTF-8 and UTF-16.
 //! 3. **Split files of many texts.** `json_lines`, `records` and `parquet` give one [`Record`] per line or row.
 //! 4. **Extract the prose.** [`prose`] takes the text out of Markdown, HTML, LaTeX, DOCX, PDF, program code and other markup.
-//! 5. **Make a [`Document`]**: the text with its name, size and SHA-256. [`disguise`] removes look-alike letters, invisible
-//!    characters and odd spaces from it.
+//! 5. **Make a [`Document`]**: the text with its name, size and SHA-256. [`layout`] joins the lines that a program has broken.
+//!    [`disguise`] removes look-alike letters, invisible characters and odd spaces.
 //! 6. **Correct the spelling.** [`spelling`] finds common misspellings, so that a report can say what they change.
 //!
 //! Whatever goes wrong is an [`InputError`], a sentence for the person who named the input.
@@ -19,7 +19,10 @@ mod corpus;
 pub mod disguise;
 mod document;
 mod error;
+mod hyphens;
 mod json_lines;
+pub mod layout;
+mod offset_map;
 mod parquet;
 mod printable;
 pub mod prose;
@@ -34,6 +37,7 @@ pub use corpus::{Corpus, CorpusOptions, CorpusSource, FileFormat, Shard, files_o
 pub use document::{Disguised, Document, Extraction, InputSummary, MAX_BYTES, Source, lower_hex, read_file};
 pub use error::InputError;
 pub use json_lines::{JsonLine, JsonLines};
+pub use offset_map::OffsetMap;
 pub use printable::printable;
 pub use records::{Columns, Record};
 pub use revisions::{Change, Comparison, Repository, RevisionError, Version};

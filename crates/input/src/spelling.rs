@@ -10,7 +10,9 @@
 
 use serde::Serialize;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::LazyLock;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// One misspelling a line, in lower case, with a space and the likeliest word behind it; sorted by bytes.
@@ -48,6 +50,17 @@ pub fn misspellings(text: &str) -> Vec<Misspelling> {
         })
     });
     wrong.collect()
+}
+
+/// Whether a word in lower case is a common English word: the dictionary corrects some misspelling to it.
+pub(crate) fn is_word(word: &str) -> bool {
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        DICTIONARY
+            .lines()
+            .filter_map(|line| Some(line.split_once(' ')?.1))
+            .collect()
+    });
+    WORDS.contains(word)
 }
 
 /// What the dictionary has for a word in lower case, by bisection.

@@ -20,6 +20,7 @@ mod invisible;
 mod look_alikes;
 mod spaces;
 
+use crate::offset_map::OffsetMap;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -87,36 +88,19 @@ pub struct Undisguised {
     pub kinds: BTreeMap<DisguiseKind, usize>,
     /// The first [`LISTED`] of each kind, in the order of the text.
     pub disguises: Vec<Disguise>,
-    /// Pairs of byte offsets, here and in the text as read, where the distance between the two changes. Both ascend.
-    anchors: Vec<(usize, usize)>,
+    /// Where `text` stood in the text as read.
+    map: OffsetMap,
 }
 
 impl Undisguised {
-    /// Maps a byte offset in `text` to its byte offset in the text as read.
-    ///
-    /// The map never descends. It takes 0 to the first character that was kept, and the end to the end.
+    /// Maps a byte offset in `text` to its byte offset in the text as read; see [`OffsetMap::original`].
     pub fn original_offset(&self, offset: usize) -> usize {
-        let next = self.anchors.partition_point(|&(here, _)| here <= offset);
-        let limit = self
-            .anchors
-            .get(next)
-            .or(self.anchors.last())
-            .map_or(offset, |&(_, there)| there);
-        match next.checked_sub(1).and_then(|last| self.anchors.get(last)) {
-            Some(&(here, there)) => (there + (offset - here)).min(limit),
-            None => limit,
-        }
+        self.map.original(offset)
     }
 
     /// Adds characters that begin at byte `there` of the text as read.
     fn push(&mut self, characters: &str, there: usize) {
-        let here = self.text.len();
-        // The distance wraps inside a ligature of three letters, which all come from one place.
-        let distance = |&(here, there): &(usize, usize)| there.wrapping_sub(here);
-        let now = (here, there);
-        if self.anchors.last().map(distance) != Some(distance(&now)) {
-            self.anchors.push(now);
-        }
+        self.map.push(self.text.len(), there);
         self.text.push_str(characters);
     }
 
@@ -141,7 +125,7 @@ pub fn undisguise(text: &str) -> Undisguised {
         text: String::with_capacity(text.len()),
         kinds: BTreeMap::new(),
         disguises: Vec::new(),
-        anchors: Vec::new(),
+        map: OffsetMap::default(),
     };
     let mut start = 0;
     while start < text.len() {
@@ -149,7 +133,7 @@ pub fn undisguise(text: &str) -> Undisguised {
         undisguise_block(block, start, &mut plain);
         start += block.len();
     }
-    plain.anchors.push((plain.text.len(), text.len()));
+    plain.map.end(plain.text.len(), text.len());
     plain
 }
 

@@ -9,11 +9,13 @@ mod comments;
 mod html;
 mod latex;
 mod lexical;
+mod mail;
 mod markdown;
 mod office;
 mod pdf;
 mod plain;
 mod rst;
+mod subtitles;
 
 pub use comments::Language;
 pub use office::OfficeError;
@@ -44,6 +46,10 @@ pub enum Markup {
     Odt,
     /// Pages as they are printed.
     Pdf,
+    /// Mail: a message or a mailbox.
+    Mail,
+    /// Subtitles of a film.
+    Subtitles,
     /// The comments of a program.
     Comments(Language),
 }
@@ -71,7 +77,7 @@ struct Format {
 }
 
 /// Every format but source code, which has one for each [`Language`].
-static FORMATS: [Format; 8] = [
+static FORMATS: [Format; 10] = [
     Format {
         markup: Markup::Markdown,
         id: "markdown",
@@ -135,6 +141,22 @@ static FORMATS: [Format; 8] = [
         endings: &["pdf"],
         leaves_out: "layout, pictures, and what repeats on every page",
         extractor: Extractor::Bytes(|name, bytes| Ok(pdf::extract(name, bytes)?)),
+    },
+    Format {
+        markup: Markup::Mail,
+        id: "mail",
+        name: "mail",
+        endings: &["eml", "mbox"],
+        leaves_out: "headers, attachments, quoted mail and signatures",
+        extractor: Extractor::Bytes(mail::extract),
+    },
+    Format {
+        markup: Markup::Subtitles,
+        id: "subtitles",
+        name: "subtitles",
+        endings: &["srt", "vtt"],
+        leaves_out: "times, numbers and formatting",
+        extractor: Extractor::Text(subtitles::extract),
     },
 ];
 

@@ -3,6 +3,7 @@
 use super::super::{BlockKind, Builder, LineUnit, Prose};
 use super::lines::Line;
 use super::text::PageText;
+use crate::hyphens::{LineEnd, LineWords};
 use std::collections::{HashMap, HashSet};
 
 /// How many lines at the top and at the bottom of a page can be its head and its foot.
@@ -42,7 +43,7 @@ pub fn prose(mut pages: Vec<PageText>, known: usize, unknown: usize) -> Prose {
     }
     let paragraphs = paragraphs(&pages);
     let size = common_size(&pages);
-    let words = words(&pages);
+    let words = LineWords::of(pages.iter().flat_map(|page| &page.lines).map(|line| line.text.as_str()));
     for (paragraph, number) in paragraphs.iter().zip(1..) {
         let text = joined(paragraph, &words);
         if builder.mark(&text, number) {
@@ -215,69 +216,20 @@ fn ends_sentence(text: &str) -> bool {
     text.ends_with(['.', '!', '?'])
 }
 
-/// The words of the text that no line's end parts.
-fn words(pages: &[PageText]) -> HashSet<String> {
-    let mut words = HashSet::new();
-    for line in pages.iter().flat_map(|page| &page.lines) {
-        for word in line.text.split(' ').skip(1) {
-            let word = bare(word);
-            if !word.is_empty() && !word.ends_with('-') {
-                words.insert(word);
-            }
-        }
-    }
-    words
-}
-
-fn bare(word: &str) -> String {
-    let word = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-');
-    word.to_lowercase()
-}
-
 /// The text of a paragraph. A word that is parted at a line's end is put together again.
-fn joined(paragraph: &[&Line], words: &HashSet<String>) -> String {
+fn joined(paragraph: &[&Line], words: &LineWords) -> String {
     let mut text = String::new();
     for line in paragraph {
-        let stem = text.strip_suffix('-').unwrap_or_default();
-        let first = stem.rsplit(' ').next().unwrap_or_default();
-        let second = line.text.split(' ').next().unwrap_or_default();
-        // A dash, or the first part of "left- and right-handed".
-        if text.ends_with('/') {
-            // An address that is parted behind its stroke.
-        } else if first.is_empty() || matches!(second, "and" | "or" | "to" | "und" | "oder" | "bis") {
-            push_space(&mut text);
-        } else if is_one_word(first, second, words) {
-            text.truncate(stem.len());
+        match LineEnd::between(&text, &line.text, words) {
+            LineEnd::Space => push_space(&mut text),
+            LineEnd::Nothing => {}
+            LineEnd::WithoutHyphen => {
+                text.pop();
+            }
         }
         text.push_str(&line.text);
     }
     text
-}
-
-/// Words with which others begin.
-const BEGINNINGS: [&str; 28] = [
-    "an", "any", "as", "be", "by", "can", "down", "ever", "every", "for", "how", "in", "it", "no", "not", "off", "on",
-    "or", "other", "out", "over", "some", "there", "to", "under", "up", "where", "with",
-];
-
-/// Whether the hyphen between two parts is there only because a line ends. The rest of the text tells, if it has the
-/// word; otherwise a hyphen is the word's own behind a single letter, beside another hyphen, before a capital or a
-/// digit, and between two words of the text: "data-driven", but not "an-other".
-fn is_one_word(first: &str, second: &str, words: &HashSet<String>) -> bool {
-    if !first.ends_with(char::is_alphabetic) {
-        return false;
-    }
-    if words.contains(&bare(&format!("{first}{second}"))) {
-        return true;
-    }
-    let (left, right) = (bare(first), bare(second));
-    let is_compound = words.contains(&bare(&format!("{first}-{second}")))
-        || left.chars().count() < 2
-        || left.contains('-')
-        || right.contains('-')
-        || words.contains(&left) && words.contains(&right) && !BEGINNINGS.contains(&left.as_str())
-        || matches!(left.as_str(), "half" | "self" | "well") && right.chars().count() > 3;
-    !is_compound && second.starts_with(char::is_lowercase)
 }
 
 fn push_space(text: &mut String) {
