@@ -297,7 +297,7 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
     };
     let least = least_documents(level);
     for group in &calibration.groups {
-        let documents = |class: usize| group.documents(class).count();
+        let documents = |class: usize| group.documents(class);
         let longest = (0..LENGTHS.len()).rev().find(|&class| documents(class) >= least);
         let use_ = match longest {
             Some(class) => format!(

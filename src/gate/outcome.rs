@@ -13,11 +13,11 @@
 //! number depends only on the number and the lengths of the texts.
 
 use super::policy::{Rule, Undecided, allows};
-use crate::report::ProvenanceReport;
+use crate::report::{ProvenanceReport, Warning};
 use serde::Serialize;
 use std::ops::RangeInclusive;
 use whowrote_input::prose::LineUnit;
-use whowrote_stats::verdict::{Hypothesis, Verdict};
+use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
 use whowrote_stats::{ROUNDING, e_bh, least_rejections};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
@@ -286,8 +286,13 @@ fn against(text: &JudgedText, of: usize, alpha: f64) -> Against {
     let (_, rule) = text.rule;
     let hypotheses = text.report.hypotheses.iter();
     let allowed: Vec<&Hypothesis> = hypotheses.filter(|h| rule.allows(&h.author, h.set)).collect();
+    // A text that a model knows by heart, or that repeats itself, looks machine-made whoever wrote it.
+    let is_telling =
+        |warning: &Warning| !matches!(warning, Warning::Decision(Caveat::Memorised { .. } | Caveat::Repeats));
     // If no allowed author was considered, there is no evidence against them.
-    let tested = !allowed.is_empty() && allowed.iter().all(|h| h.p_value.is_some());
+    let tested = text.report.warnings.iter().all(is_telling)
+        && !allowed.is_empty()
+        && allowed.iter().all(|h| h.p_value.is_some());
     let greatest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
     let least = if tested {
         greatest(&mut allowed.iter().map(|h| least_p_value(h)))
@@ -375,6 +380,42 @@ mod tests {
             }
         });
         apply_rules(judged.collect(), policy.alpha)
+    }
+
+    #[test]
+    fn a_known_or_repeating_text_does_not_fail() {
+        let policy = GatePolicy::parse(TEMPLATE, None, Path::new("/")).unwrap();
+        let outcome = |caveat: Option<Caveat>| {
+            let mut report = ProvenanceReport::unreadable(String::new(), None, (0.05, 0.01), String::new());
+            report.verdict = Verdict::Attributed;
+            report.hypotheses = vec![
+                hypothesis("own", AuthorSet::A, Some(0.001), 0.001),
+                hypothesis("other", AuthorSet::B, Some(0.9), 0.001),
+                hypothesis("human", AuthorSet::Human, Some(0.001), 0.001),
+            ];
+            report.warnings = caveat.map(Warning::Decision).into_iter().collect();
+            let text = JudgedText {
+                path: "a.md".to_owned(),
+                unit: LineUnit::Line,
+                lines: vec![3..=9],
+                words: 150,
+                sha256: String::new(),
+                is_later: false,
+                rule: (1, &policy.rules[0]),
+                report,
+            };
+            apply_rules(vec![text], policy.alpha).texts.swap_remove(0)
+        };
+        assert_eq!(outcome(None).outcome, TextOutcome::Fail);
+        for caveat in [
+            Caveat::Memorised {
+                models: vec!["other".to_owned()],
+            },
+            Caveat::Repeats,
+        ] {
+            let text = outcome(Some(caveat));
+            assert!(text.outcome != TextOutcome::Fail && text.p_value.is_none());
+        }
     }
 
     /// For every quotient, however it is rounded.

@@ -118,6 +118,7 @@ mod tests {
             WarningCode::Untested,
             WarningCode::OutsideCalibration,
             WarningCode::Memorised,
+            WarningCode::Repeats,
             WarningCode::Disguised,
             WarningCode::Misspelt,
             WarningCode::RatioVoid,

@@ -187,6 +187,7 @@ impl Warning {
                 Caveat::HumanUntested(_) => WarningCode::HumanUntested,
                 Caveat::Outside(_) => WarningCode::OutsideCalibration,
                 Caveat::Memorised { .. } => WarningCode::Memorised,
+                Caveat::Repeats => WarningCode::Repeats,
                 Caveat::TooShort(_) => WarningCode::FewTokens,
             },
             Self::LongText { .. } => WarningCode::LongText,
@@ -217,6 +218,8 @@ pub enum WarningCode {
     OutsideCalibration,
     /// The text, or a part of it, is so predictable that it may be a well-known text.
     Memorised,
+    /// The text mostly repeats itself.
+    Repeats,
     /// Characters that disguise a text from a model were removed.
     Disguised,
     /// Many words are misspelt.

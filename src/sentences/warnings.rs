@@ -114,11 +114,16 @@ fn caveat(caveat: &Caveat) -> String {
             self::outside(outside)
         ),
         Caveat::Memorised { models } => format!(
-            "A part of the text is so predictable to {} that it may be a well-known text, or it repeats itself. A \
-             well-known text looks machine-made to every model that knows it by heart. Search for it before you \
-             conclude anything.",
+            "A part of the text is so predictable to {} that it may be a well-known text. Such a text looks \
+             machine-made to every model that knows it by heart, so a person is not excluded here. Search for it \
+             before you conclude anything.",
             models.join(" and ")
         ),
+        Caveat::Repeats => {
+            "The text mostly repeats itself. Repetition looks machine-made to every model, whoever wrote \
+                            it, so do not conclude anything from it."
+                .to_owned()
+        }
         Caveat::TooShort(TooShort::NoTokens) => "The text is too short: no model could score a token of it.".to_owned(),
         Caveat::TooShort(TooShort::FewWords { words, least }) => {
             format!("The text has {words} words, and the shortest calibration texts have {least}. Use a longer text.")

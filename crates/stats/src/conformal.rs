@@ -13,103 +13,56 @@
 //! text of another kind than the calibration texts is not covered. The verdict says which kinds are.
 //!
 //! **Documents.** Texts that answer one prompt, or come from one document, resemble each other, and a new text is
-//! exchangeable with only one of them. So each document counts as one, and each of its texts counts for its share of
-//! the document:
-//!
-//! ```text
-//! p = (1 + sum over documents of the share of their texts at least as extreme as S) / (documents + 1)
-//! ```
-//!
-//! This is valid if documents are exchangeable and the text at hand is a random text of its document, whose other texts
-//! are unknown (Y. Lee, R. F. Barber, R. Willett, *Distribution-free inference with hierarchical data*, 2023, arXiv
-//! 2306.06342; docs/THEORY.md 11, Theorem 14). With one text per document it equals the p-value above.
+//! exchangeable with only one of them. So the caller gives the scores of one text per document, which it chooses at random
+//! ([`super::calibration`]).
 //!
 //! **Groups** (Mondrian). Calibration texts may come in groups, such as genres of human-written texts or ways of
 //! sampling from a model. The largest of the groups' p-values is valid for a text of *any* group, and of any mixture of
 //! groups, because it is at least the p-value of the text's own group, whichever that is. So no group's authors pay for
 //! another group.
 
-use std::collections::HashMap;
-
-/// The weights of texts that come in documents: one over the number of texts in the document.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Documents {
-    weights: Vec<f64>,
-    count: usize,
-}
-
-impl Documents {
-    /// From each text's document number.
-    pub fn new(numbers: &[usize]) -> Self {
-        let mut texts = HashMap::new();
-        for number in numbers {
-            *texts.entry(number).or_insert(0usize) += 1;
-        }
-        Self {
-            weights: numbers.iter().map(|number| 1.0 / texts[number] as f64).collect(),
-            count: texts.len(),
-        }
-    }
-
-    /// The number of documents.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The p-value of a text, given which of the others have a score as low.
-    fn p_value(&self, as_low: impl Iterator<Item = bool>) -> f64 {
-        let as_low = self.weights.iter().zip(as_low).filter(|&(_, is)| is);
-        // In floating point, three thirds need not sum to 1. No document has a million texts.
-        let sum = (as_low.map(|(weight, _)| weight).sum::<f64>() * WEIGHT_SCALE).round() / WEIGHT_SCALE;
-        (1.0 + sum) / (1 + self.count) as f64
-    }
-}
-
-/// Sums of weights are rounded to the inverse of this.
-const WEIGHT_SCALE: f64 = 1e9;
+use super::e_bh::ROUNDING;
 
 /// The conformal p-value of a score for which low values are extreme.
 ///
 /// A score that is not a number has p-value 1, so it is evidence against nobody. Calibration scores that are not
 /// numbers count as low. Without calibration scores the p-value is 1.
-pub fn p_of_low(calibration: &[f64], documents: &Documents, score: f64) -> f64 {
+pub fn p_of_low(calibration: &[f64], score: f64) -> f64 {
     if score.is_nan() {
         return 1.0;
     }
-    documents.p_value(calibration.iter().map(|&s| s <= score || s.is_nan()))
+    share(
+        calibration.iter().filter(|&&s| s <= score || s.is_nan()).count(),
+        calibration.len(),
+    )
+}
+
+/// The p-value of a text, if this many of the known texts are as extreme.
+fn share(as_low: usize, known: usize) -> f64 {
+    (1 + as_low) as f64 / (1 + known) as f64
 }
 
 /// The greatest calibration score below which a score has a [`p_of_low`] of at most alpha. Minus infinity if there are
-/// too few documents for any score to have one.
-pub fn threshold_of_low(calibration: &[f64], documents: &Documents, alpha: f64) -> f64 {
-    // p = (1 + weight)/(documents + 1) <= alpha.
-    let mut left = alpha * (1 + documents.count) as f64 - 1.0 + 1.0 / WEIGHT_SCALE;
-    if left < 0.0 {
+/// too few texts for any score to have one.
+pub fn threshold_of_low(calibration: &[f64], alpha: f64) -> f64 {
+    // p = (1 + as low)/(texts + 1) <= alpha.
+    let as_low = alpha * (1 + calibration.len()) as f64 * (1.0 + ROUNDING) - 1.0;
+    if as_low < 0.0 {
         return f64::NEG_INFINITY;
     }
-    let mut sorted: Vec<(f64, f64)> = calibration
-        .iter()
-        .copied()
-        .zip(documents.weights.iter().copied())
-        .collect();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    for (score, weight) in sorted {
-        left -= weight;
-        if left < 0.0 {
-            return score;
-        }
-    }
-    f64::INFINITY
+    let mut sorted = calibration.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(as_low as usize).copied().unwrap_or(f64::INFINITY)
 }
 
 /// The joint p-value of several scores. `scores[j][i]` is score j of text i, low if the author is unlikely; the last
-/// text is the one at hand. `documents` are those of all texts but the last.
+/// text is the one at hand.
 ///
 /// Each score ranks all texts, including the one at hand. A text counts by the least of its ranks, and the p-value is
 /// the share of texts whose least rank is as low. This is the smallest of several p-values (P. H. Westfall and S. S.
 /// Young, *Resampling-Based Multiple Testing*, 1993); exchangeability makes their correction exact (docs/THEORY.md 11).
 /// No score needs a weight, and redundant scores cost nothing. With one score it equals [`p_of_low`].
-pub fn p_of_low_jointly(scores: &[Vec<f64>], documents: &Documents) -> f64 {
+pub fn p_of_low_jointly(scores: &[Vec<f64>]) -> f64 {
     let texts = scores.first().map_or(0, Vec::len);
     if texts == 0
         || scores
@@ -129,7 +82,10 @@ pub fn p_of_low_jointly(scores: &[Vec<f64>], documents: &Documents) -> f64 {
         }
     }
     let own = least[texts - 1];
-    documents.p_value(least[..texts - 1].iter().map(|&rank| rank <= own))
+    share(
+        least[..texts - 1].iter().filter(|&&rank| rank <= own).count(),
+        texts - 1,
+    )
 }
 
 /// The largest of the groups' p-values, and the index of its group; 1 and none if there is no group.
@@ -144,47 +100,6 @@ mod tests {
     use crate::clopper_pearson;
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};
-
-    /// Texts that each have a document of their own.
-    fn alone(texts: usize) -> Documents {
-        Documents::new(&(0..texts).collect::<Vec<_>>())
-    }
-
-    fn p_of_low(calibration: &[f64], score: f64) -> f64 {
-        super::p_of_low(calibration, &alone(calibration.len()), score)
-    }
-
-    fn threshold_of_low(calibration: &[f64], alpha: f64) -> f64 {
-        super::threshold_of_low(calibration, &alone(calibration.len()), alpha)
-    }
-
-    fn p_of_low_jointly(scores: &[Vec<f64>]) -> f64 {
-        let texts = scores.first().map_or(0, Vec::len);
-        super::p_of_low_jointly(scores, &alone(texts.saturating_sub(1)))
-    }
-
-    #[test]
-    fn a_document_counts_as_one_however_many_texts_it_has() {
-        let documents = Documents::new(&[7, 7, 7, 2]);
-        assert_eq!(documents.count(), 2);
-        let p = |score| super::p_of_low(&[1.0, 2.0, 3.0, 4.0], &documents, score);
-        assert_eq!(p(0.0), 1.0 / 3.0);
-        assert!((p(2.0) - (1.0 + 2.0 / 3.0) / 3.0).abs() < 1e-9);
-        assert_eq!((p(3.0), p(4.0)), (2.0 / 3.0, 1.0));
-        let threshold = |alpha| super::threshold_of_low(&[1.0, 2.0, 3.0, 4.0], &documents, alpha);
-        assert_eq!(threshold(0.3), f64::NEG_INFINITY);
-        assert_eq!(
-            [
-                threshold(1.0 / 3.0),
-                threshold(0.6),
-                threshold(2.0 / 3.0),
-                threshold(1.0)
-            ],
-            [1.0, 3.0, 4.0, f64::INFINITY]
-        );
-        let joint = super::p_of_low_jointly(&[vec![1.0, 2.0, 3.0, 4.0, 3.5]], &documents);
-        assert_eq!(joint, p(3.5));
-    }
 
     #[test]
     fn ties_and_nan_favour_the_author() {
@@ -217,24 +132,6 @@ mod tests {
                 p_of_low(&others, score) <= alpha
             });
             prop_assert!(rejected.count() as f64 <= alpha * scores.len() as f64);
-        }
-
-        /// The same for documents of several texts, over all choices of the document and of the text in it.
-        #[test]
-        fn over_all_documents_and_their_texts_p_is_uniform_or_greater(
-            documents in prop::collection::vec(prop::collection::vec(-3i8..3, 1..5), 1..20), alpha in 0.0..1.0f64
-        ) {
-            let mut rejected = 0.0;
-            for (at, document) in documents.iter().enumerate() {
-                let others = documents.iter().enumerate().filter(|(other, _)| *other != at);
-                let (numbers, scores): (Vec<usize>, Vec<f64>) = others
-                    .flat_map(|(number, texts)| texts.iter().map(move |&score| (number, f64::from(score))))
-                    .unzip();
-                let known = Documents::new(&numbers);
-                let low = document.iter().filter(|&&score| super::p_of_low(&scores, &known, f64::from(score)) <= alpha);
-                rejected += low.count() as f64 / document.len() as f64;
-            }
-            prop_assert!(rejected <= alpha * documents.len() as f64 + 1e-6);
         }
 
         /// The same for two and three scores at once.

@@ -33,11 +33,13 @@ pub enum Caveat {
     HumanUntested(HumanUntested),
     /// No calibration covers this text.
     Outside(Outside),
-    /// A stretch of the text is so predictable to these models that it may be a known text.
+    /// A stretch of the text is so predictable to these models that it may be a known text. A person is not excluded.
     Memorised {
         /// The models.
         models: Vec<String>,
     },
+    /// The text repeats itself, and little else is left of it.
+    Repeats,
     /// No test could have decided on so little text.
     TooShort(TooShort),
 }

@@ -41,7 +41,9 @@ pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &De
         context.outside = context.out_of_range();
     }
     let models: Vec<TestedHypothesis> = candidates.iter().map(|candidate| context.judge(candidate)).collect();
-    let human = context.judge_human();
+    let mut human = context.judge_human();
+    // A known text looks machine-made to every model that knows it by heart, and a person wrote most of them.
+    human.hypothesis.retained |= !observation.memorised.is_empty();
     let caveats = context.caveats(&models, &human);
     let hypotheses: Vec<Hypothesis> = models.into_iter().chain([human]).map(|j| j.hypothesis).collect();
     let able = observation.scored_tokens > 0;
@@ -158,6 +160,9 @@ impl<'a> DecisionContext<'a> {
         if !self.observation.memorised.is_empty() {
             let models = self.observation.memorised.clone();
             caveats.push(Caveat::Memorised { models });
+        }
+        if self.observation.repeats {
+            caveats.push(Caveat::Repeats);
         }
         if models.iter().chain([human]).any(|j| j.hypothesis.retained) {
             caveats.extend(self.too_short(models).map(Caveat::TooShort));
