@@ -5,6 +5,7 @@ use super::chat::{ChatTemplate, read_if_there};
 use super::decoder::Decoder;
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use super::recognise;
 use super::tokenizer::Tokenizer;
 use super::weights::{Checkpoint, Folder, Residence, Role};
 use candle_core::Device;
@@ -97,6 +98,9 @@ impl LanguageModel {
 /// What a file or folder contains beside the weights, and the checkpoint to load the weights from.
 fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer, Option<ChatTemplate>)> {
     if path.is_dir() {
+        if let Some(reason) = recognise::adapter_in(path) {
+            return Err(ModelError::unsupported(path, reason));
+        }
         let (json, architecture) = read_config(path)?;
         let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
         tokenizer.add_ends(&ends_of_folder(path, &json)?);

@@ -15,6 +15,7 @@ mod kv_cache;
 mod language_model;
 mod layer;
 mod ops;
+mod recognise;
 pub mod sampler;
 pub mod store;
 pub mod tokenizer;

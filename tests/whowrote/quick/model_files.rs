@@ -1,0 +1,65 @@
+//! Model files and folders as people have them: each is read as the reference does, or refused with a sentence that
+//! names the cause and the remedy.
+
+use crate::common::tiny::{ArchitectureFamily, Tiny};
+use candle_core::{DType, Device};
+use std::path::Path;
+use std::process::{Command, Output};
+use whowrote::model::LanguageModel;
+
+fn load(path: &Path) -> Result<LanguageModel, String> {
+    LanguageModel::load("tiny", path, &Device::Cpu, u64::MAX).map_err(|error| error.to_string())
+}
+
+fn refusal(path: &Path) -> String {
+    match load(path) {
+        Ok(_) => panic!("{} was loaded", path.display()),
+        Err(said) => said,
+    }
+}
+
+/// `whowrote detect` on a text, with these arguments.
+fn detect(folder: &Path, arguments: &[&str]) -> Output {
+    let text = folder.join("text.txt");
+    std::fs::write(
+        &text,
+        "The bridge was closed for two days while the engineers looked at its piers. ".repeat(3),
+    )
+    .unwrap();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("whowrote"));
+    command
+        .current_dir(folder)
+        .args(["detect", "--offline"])
+        .args(arguments);
+    command.arg("text.txt").output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder in a temporary folder, with a sound model.
+fn sound(family: ArchitectureFamily) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    Tiny::new(family, 31).write_folder(folder.path(), DType::F32, 1);
+    folder
+}
+
+#[test]
+fn an_adapter_is_refused_alone_and_beside_its_base_model() {
+    let config = r#"{"peft_type": "LORA", "base_model_name_or_path": "/models/our-base"}"#;
+    let alone = tempfile::tempdir().unwrap();
+    let beside = sound(ArchitectureFamily::Llama);
+    for folder in [alone.path(), beside.path()] {
+        std::fs::write(folder.join("adapter_config.json"), config).unwrap();
+        let sentence = "holds an adapter (adapter_config.json), which changes /models/our-base; merge";
+        let from_library = refusal(folder);
+        assert!(from_library.contains(sentence), "{from_library}");
+        let output = detect(folder, &["--a", "."]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said(&output).contains(sentence), "{}", said(&output));
+        assert!(!said(&output).contains("fetch it again"), "{}", said(&output));
+    }
+    std::fs::remove_file(beside.path().join("adapter_config.json")).unwrap();
+    assert!(load(beside.path()).is_ok());
+}
