@@ -6,6 +6,7 @@
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use super::weights::Role;
 use candle_transformers::models::{gemma3, llama, mistral, qwen2, qwen3, smol::smollm3};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -132,6 +133,8 @@ pub struct Architecture {
     pub rotary: Vec<Rotary>,
     /// The layers, in order.
     pub layers: Vec<LayerKind>,
+    /// Whether the embedding is the output projection too.
+    pub tied_head: bool,
     /// Whether the file interleaves the two halves of each query and key head, as GGUF does for llama.
     pub interleaved_rows: bool,
 }
@@ -264,6 +267,8 @@ impl Architecture {
             final_softcap: float("final_logit_softcapping").filter(|&c| c > 0.0),
             rotary,
             layers,
+            // As in llama.cpp, the projection is used if the file holds it.
+            tied_head: file.info(&Role::Head.gguf_name()).is_none(),
             interleaved_rows: matches!(family.as_str(), "llama" | "smollm3"),
             family,
         };
@@ -312,6 +317,7 @@ impl Architecture {
                     final_softcap: None,
                     rotary,
                     layers,
+                    tied_head: extras.tied_head(&family),
                     interleaved_rows: false,
                 }
             }};
@@ -469,6 +475,7 @@ struct Extras {
     hidden_act: Option<String>,
     hidden_activation: Option<String>,
     mlp_bias: Option<bool>,
+    tie_word_embeddings: Option<bool>,
 }
 
 impl Extras {
@@ -487,6 +494,13 @@ impl Extras {
             return Err(ModelError::unsupported(path, reason));
         }
         Ok(())
+    }
+
+    /// What the configuration says wins over the tensors in the files, as in transformers. Without a word it has the
+    /// default of the family there.
+    fn tied_head(&self, family: &str) -> bool {
+        let default = matches!(family, "gemma3_text" | "smollm3");
+        self.tie_word_embeddings.unwrap_or(default)
     }
 
     fn head_dim(&self, hidden: usize, heads: usize) -> usize {

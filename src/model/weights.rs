@@ -57,7 +57,8 @@ pub enum LayerRole {
 }
 
 impl Role {
-    fn gguf_name(self) -> String {
+    /// The name in a GGUF file.
+    pub fn gguf_name(self) -> String {
         use LayerRole::*;
         match self {
             Self::Embedding => "token_embd.weight".into(),
@@ -556,6 +557,14 @@ impl Checkpoint {
             }
             Self::Folder(folder) => folder.release(&role.hub_name(folder.sandwich_norms)),
         }
+    }
+
+    /// The error for an output projection that is missing although the configuration asks for it.
+    pub(super) fn without_head(&self) -> ModelError {
+        let reason = "its configuration asks for an output projection of its own, but no file holds lm_head.weight; add \
+                      the file that does, or, if the embedding is the projection, set tie_word_embeddings to true in \
+                      config.json";
+        ModelError::unsupported(self.path(), reason)
     }
 
     /// The error for a required tensor that is missing.

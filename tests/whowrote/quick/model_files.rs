@@ -2,7 +2,8 @@
 //! names the cause and the remedy.
 
 use crate::common::tiny::{ArchitectureFamily, Tiny};
-use candle_core::{DType, Device};
+use crate::quick::referee::{difference, ours};
+use candle_core::{DType, Device, Tensor};
 use std::path::Path;
 use std::process::{Command, Output};
 use whowrote::model::LanguageModel;
@@ -62,4 +63,37 @@ fn an_adapter_is_refused_alone_and_beside_its_base_model() {
     }
     std::fs::remove_file(beside.path().join("adapter_config.json")).unwrap();
     assert!(load(beside.path()).is_ok());
+}
+
+/// The logits after a few tokens.
+fn logits(folder: &Path) -> Tensor {
+    let model = load(folder).unwrap();
+    ours(model.decoder(), &[0, 40, 90, 41, 250], 1, None)
+}
+
+#[test]
+fn the_configuration_says_whether_the_embedding_is_the_head() {
+    let mut tiny = Tiny::new(ArchitectureFamily::Llama, 32);
+    let folder = tempfile::tempdir().unwrap();
+    let written = |tie: Option<bool>, tiny: &mut Tiny| {
+        match tie {
+            Some(tie) => tiny.config["tie_word_embeddings"] = tie.into(),
+            None => drop(tiny.config.as_object_mut().unwrap().remove("tie_word_embeddings")),
+        }
+        tiny.write_folder(folder.path(), DType::F32, 1);
+    };
+    written(Some(false), &mut tiny);
+    let own_head = logits(folder.path());
+    // Llama's default.
+    written(None, &mut tiny);
+    assert_eq!(difference(&logits(folder.path()), &own_head), 0.0);
+    written(Some(true), &mut tiny);
+    let beside_a_stale_head = logits(folder.path());
+    assert!(difference(&beside_a_stale_head, &own_head) > 0.1);
+    tiny.tensors.remove("lm_head.weight");
+    written(Some(true), &mut tiny);
+    assert_eq!(difference(&logits(folder.path()), &beside_a_stale_head), 0.0);
+    written(Some(false), &mut tiny);
+    let said = refusal(folder.path());
+    assert!(said.contains("no file holds lm_head.weight"), "{said}");
 }
