@@ -180,11 +180,14 @@ impl Tokenizer {
                 ));
             }
         };
-        // If the file does not say so, SentencePiece puts a beginning-of-text token before a text, and byte-level BPE
-        // does not.
-        let add_bos = file.flag("tokenizer.ggml.add_bos_token").unwrap_or(kind == "llama");
+        // llama.cpp's defaults: without a word in the file, SentencePiece and Llama 3's BPE put a beginning-of-text
+        // token before a text, and any other BPE does not. SentencePiece's token is the second.
+        let sentencepiece = kind == "llama";
+        let add_bos = file.flag("tokenizer.ggml.add_bos_token");
+        let add_bos = add_bos.unwrap_or(sentencepiece || is_llama3(pre_tokenizer(file)));
         let bos = file
             .integer("tokenizer.ggml.bos_token_id")
+            .or(sentencepiece.then_some(1))
             .filter(|&id| id < tokens.len());
         let context = match (add_bos, bos) {
             (false, _) => Vec::new(),
@@ -669,6 +672,19 @@ fn add_user_defined(inner: &mut tokenizers::Tokenizer, path: &Path, tokens: &[&s
     Ok(())
 }
 
+/// The name of a GGUF file's pre-tokeniser; empty if the file names none.
+fn pre_tokenizer(file: &Gguf) -> &str {
+    file.string("tokenizer.ggml.pre").unwrap_or_default()
+}
+
+/// Whether a pre-tokeniser is Llama 3's: these are llama.cpp's names for it.
+fn is_llama3(pre: &str) -> bool {
+    matches!(
+        pre,
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
+    )
+}
+
 fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(tokenizers::Tokenizer, TokenBytes)> {
     let path = file.path();
     let split = |pattern: &str| -> Result<PreTokenizerWrapper> {
@@ -676,12 +692,11 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
         let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| library(path, e))?;
         Ok(split.into())
     };
-    let pre = file.string("tokenizer.ggml.pre").unwrap_or_default();
-    let (mut steps, ignore_merges) = match pre {
+    let (mut steps, ignore_merges) = match pre_tokenizer(file) {
         "smollm" => (vec![split(r"\p{N}")?, split(GPT2_PATTERN)?], false),
         "gpt-2" => (vec![split(GPT2_PATTERN)?], false),
-        "qwen2" => (vec![split(QWEN2_PATTERN)?], false),
-        "llama-bpe" | "llama3" | "llama-v3" => (vec![split(LLAMA3_PATTERN)?], true),
+        "qwen2" | "deepseek-r1-qwen" => (vec![split(QWEN2_PATTERN)?], false),
+        pre if is_llama3(pre) => (vec![split(LLAMA3_PATTERN)?], true),
         "smaug-bpe" => (vec![split(LLAMA3_PATTERN)?], false),
         other => {
             return Err(ModelError::unsupported(

@@ -3,6 +3,8 @@
 
 use crate::common::tiny::{ArchitectureFamily, Tiny};
 use crate::quick::referee::{difference, ours};
+use candle_core::quantized::GgmlDType;
+use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -96,4 +98,39 @@ fn the_configuration_says_whether_the_embedding_is_the_head() {
     written(Some(false), &mut tiny);
     let said = refusal(folder.path());
     assert!(said.contains("no file holds lm_head.weight"), "{said}");
+}
+
+/// A GGUF file without `add_bos_token`, with another pre-tokeniser.
+fn without_add_bos(family: ArchitectureFamily, pre: &str, edit: impl FnOnce(&mut Vec<(String, Value)>)) -> LanguageModel {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    Tiny::new(family, 33).write_gguf_with(&path, GgmlDType::F32, |metadata, _| {
+        metadata.retain(|(key, _)| key != "tokenizer.ggml.add_bos_token");
+        for (_, value) in metadata.iter_mut().filter(|(key, _)| key == "tokenizer.ggml.pre") {
+            *value = Value::String(pre.into());
+        }
+        edit(metadata);
+    });
+    load(&path).unwrap()
+}
+
+#[test]
+fn a_gguf_file_that_does_not_say_so_gets_the_bos_that_llama_cpp_gives_it() {
+    let llama = ArchitectureFamily::Llama;
+    for pre in ["llama-bpe", "llama3", "llama-v3", "falcon3"] {
+        let model = without_add_bos(llama, pre, |_| {});
+        assert_eq!(model.tokenizer().context(), [0], "{pre}");
+    }
+    for pre in ["smollm", "gpt-2", "qwen2", "deepseek-r1-qwen", "smaug-bpe"] {
+        let model = without_add_bos(llama, pre, |_| {});
+        assert!(model.tokenizer().context().is_empty(), "{pre}");
+    }
+    let says_no = without_add_bos(llama, "llama-bpe", |metadata| {
+        metadata.push(("tokenizer.ggml.add_bos_token".into(), Value::Bool(false)));
+    });
+    assert!(says_no.tokenizer().context().is_empty());
+    let sentencepiece = without_add_bos(ArchitectureFamily::Gemma3, "", |metadata| {
+        metadata.retain(|(key, _)| key != "tokenizer.ggml.bos_token_id");
+    });
+    assert_eq!(sentencepiece.tokenizer().context(), [1]);
 }
