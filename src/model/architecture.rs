@@ -6,6 +6,7 @@
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use super::recognise;
 use super::weights::Role;
 use candle_transformers::models::{gemma3, llama, mistral, qwen2, qwen3, smol::smollm3};
 use serde::Deserialize;
@@ -282,6 +283,9 @@ impl Architecture {
     pub fn from_config(path: &Path, json: &str) -> Result<Self> {
         let mut json: serde_json::Value = serde_json::from_str(json)
             .map_err(|e| ModelError::malformed(path, format!("its configuration is not JSON: {e}")))?;
+        if let Some(refusal) = recognise::quantised(&json) {
+            return Err(refusal.at(path));
+        }
         let extras: Extras = parse(path, &json)?;
         extras.complete(&mut json);
         let json = &json;

@@ -7,6 +7,7 @@
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
 use super::language_model::LanguageModel;
+use super::recognise;
 use super::tokenizer::Part;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
@@ -189,7 +190,10 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>> {
             path,
             "it is longer than any such file".to_owned(),
         )),
-        _ => Ok(Some(text)),
+        _ => match recognise::pointer(text.as_bytes()) {
+            Some(pointer) => Err(pointer.at(path)),
+            None => Ok(Some(text)),
+        },
     }
 }
 

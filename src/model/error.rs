@@ -74,6 +74,36 @@ pub enum ModelError {
     },
 }
 
+/// Why a part of a file is refused, before the file's path is known.
+pub(super) enum Refusal {
+    /// [`ModelError::Malformed`].
+    Damaged(String),
+    /// [`ModelError::Unsupported`].
+    Unsupported(String),
+}
+
+impl Refusal {
+    /// The error for the file at `path`.
+    pub(super) fn at(self, path: &Path) -> ModelError {
+        match self {
+            Self::Damaged(reason) => ModelError::malformed(path, reason),
+            Self::Unsupported(reason) => ModelError::unsupported(path, reason),
+        }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Damaged(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        Self::Damaged(reason.to_owned())
+    }
+}
+
 impl ModelError {
     /// [`ModelError::Malformed`].
     pub fn malformed(path: &Path, reason: impl Into<String>) -> Self {

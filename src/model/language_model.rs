@@ -10,6 +10,7 @@ use super::tokenizer::Tokenizer;
 use super::weights::{Checkpoint, Folder, Residence, Role};
 use candle_core::Device;
 use std::path::Path;
+use whowrote_input::printable;
 
 /// A loaded model.
 pub struct LanguageModel {
@@ -39,12 +40,15 @@ impl LanguageModel {
         };
         let decoder = Decoder::load(&checkpoint, architecture, residence, device)?;
         if tokenizer.len() > decoder.vocab() {
+            let first = decoder.vocab() as u32;
             let reason = format!(
-                "its tokeniser has {} tokens, but its weights have rows for only {}",
+                "its tokeniser has {} tokens, but its weights have rows for only {first}: tokens were added (the first is \
+                 {:?}), and the weights were not enlarged; use the tokeniser that the weights were trained with, or \
+                 enlarge them with resize_token_embeddings() and save the model again",
                 tokenizer.len(),
-                decoder.vocab()
+                printable(&tokenizer.decode(&[first])),
             );
-            return Err(ModelError::malformed(path, reason));
+            return Err(ModelError::unsupported(path, reason));
         }
         let space_mask = tokenizer.begins_with_space(decoder.vocab());
         let space_mask = space_mask.into_iter().map(|space| f32::from(u8::from(space))).collect();

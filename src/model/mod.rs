@@ -17,6 +17,7 @@ mod layer;
 mod ops;
 mod recognise;
 pub mod sampler;
+mod shards;
 pub mod store;
 pub mod tokenizer;
 pub mod weights;

@@ -3,8 +3,9 @@
 //! A tokeniser comes from a `tokenizer.json`, or is rebuilt from a GGUF file's metadata with the pre-tokeniser that
 //! the file names. Both use the BPE of the `tokenizers` crate. A special token inside a text is always plain text.
 
-use super::error::{ModelError, Result};
+use super::error::{ModelError, Refusal, Result};
 use super::gguf::Gguf;
+use super::recognise;
 use ahash::AHashMap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -227,12 +228,16 @@ impl Tokenizer {
     /// When the file cannot be read, is not a BPE tokeniser, or its parts contradict one another.
     pub fn from_json(path: &Path, model: &str) -> Result<Self> {
         let text = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
+        if let Some(pointer) = recognise::pointer(&text) {
+            return Err(pointer.at(path));
+        }
         let malformed = |reason: String| ModelError::malformed(path, reason);
+        let refused = |refusal: Refusal| refusal.at(path);
         let mut json: serde_json::Value =
             serde_json::from_slice(&text).map_err(|e| malformed(format!("it is not JSON: {e}")))?;
-        check_bpe(&json).map_err(malformed)?;
-        check_steps(&json).map_err(malformed)?;
-        let context = context_from_json(&json["post_processor"]).map_err(malformed)?;
+        check_bpe(&json).map_err(refused)?;
+        check_steps(&json).map_err(refused)?;
+        let context = context_from_json(&json["post_processor"]).map_err(refused)?;
         let byte_level = ["pre_tokenizer", "decoder"]
             .iter()
             .any(|part| json.get(part).is_some_and(|v| v.to_string().contains("ByteLevel")));
@@ -443,7 +448,7 @@ fn spans_from_offsets(text: &str, offsets: &[(usize, usize)]) -> Vec<Range<usize
 }
 
 /// The ids that a `tokenizer.json` puts before a text.
-fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, String> {
+fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, Refusal> {
     let id = |value: &serde_json::Value| {
         let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
         id.ok_or_else(|| "its post-processor names a token without an id".to_owned())
@@ -476,13 +481,21 @@ fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, 
             }
             Ok(context)
         }
-        other => Err(format!("its post-processor {other:?} is not covered")),
+        other => Err(not_covered(format!(
+            "its post-processor {:?} is not covered",
+            other.unwrap_or_default()
+        ))),
     }
+}
+
+/// The refusal of a sound tokeniser that this program does not run.
+fn not_covered(what: String) -> Refusal {
+    Refusal::Unsupported(format!("{what}; name another model"))
 }
 
 /// Refuses normalisers and pre-tokenisers that are not covered. Also refuses those that could make the library panic,
 /// or make a short text grow without bound.
-fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
+fn check_steps(json: &serde_json::Value) -> std::result::Result<(), Refusal> {
     const NORMALIZERS: &[&str] = &[
         "Replace",
         "Prepend",
@@ -522,27 +535,25 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
             _ => vec![whole],
         };
         if steps.len() > MOST {
-            return Err(format!("its {part} has {} steps, more than any tokeniser", steps.len()));
+            return Err(format!("its {part} has {} steps, more than any tokeniser", steps.len()).into());
         }
         let mut growth = 0;
         for step in steps {
             let kind = step["type"].as_str().unwrap_or_default();
             if !covered.contains(&kind) {
-                return Err(format!("its {part} {kind:?} is not covered"));
+                return Err(not_covered(format!("its {part} {kind:?} is not covered")));
             }
             if let Some(pattern) = step["pattern"]["Regex"].as_str() {
                 if kind == "Replace" {
                     // A pattern that can match the empty string makes the library read beyond the text.
-                    return Err(format!(
+                    return Err(not_covered(format!(
                         "its {part} replaces by the pattern {pattern:?}, which is not covered"
-                    ));
+                    )));
                 }
                 check_regex(pattern)?;
             }
             if step["pattern"]["String"] == "" || step["prepend"] == "" {
-                return Err(format!(
-                    "its {part} searches for an empty string, or puts one before the text"
-                ));
+                return Err(format!("its {part} searches for an empty string, or puts one before the text").into());
             }
             growth += ["content", "prepend"]
                 .map(|key| step[key].as_str().map_or(0, str::len))
@@ -550,7 +561,7 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
                 .sum::<usize>();
         }
         if growth > MOST {
-            return Err(format!("its {part} replaces one byte by up to {growth}"));
+            return Err(format!("its {part} replaces one byte by up to {growth}").into());
         }
     }
     Ok(())
@@ -587,21 +598,27 @@ fn check_regex(pattern: &str) -> std::result::Result<(), String> {
 }
 
 /// Refuses a BPE with merges that do not lead to tokens, because the library trusts the merges.
-fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
+fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), Refusal> {
     let model = json.get("model").ok_or("it has no model part")?;
     let kind = model.get("type").and_then(|t| t.as_str()).unwrap_or("BPE");
     if kind != "BPE" {
-        return Err(format!("its tokeniser has the type {kind}, but only BPE is covered"));
+        return Err(not_covered(format!(
+            "its tokeniser has the type {kind:?}, but only BPE is covered"
+        )));
     }
     if model
         .get("continuing_subword_prefix")
         .and_then(|p| p.as_str())
         .is_some_and(|p| !p.is_empty())
     {
-        return Err("its tokeniser marks the insides of words, which is not covered".into());
+        return Err(not_covered(
+            "its tokeniser marks the insides of words, which is not covered".into(),
+        ));
     }
     if model.get("dropout").and_then(|d| d.as_f64()).is_some_and(|d| d != 0.0) {
-        return Err("its tokeniser leaves out merges by chance, but a text must be cut the same way each time".into());
+        return Err(not_covered(
+            "its tokeniser leaves out merges by chance, but a text must be cut the same way each time".into(),
+        ));
     }
     let vocab = model
         .get("vocab")
@@ -624,7 +641,7 @@ fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
             vocab.contains_key(a) && vocab.contains_key(b) && vocab.contains_key(&format!("{a}{b}"))
         });
         if !fits {
-            return Err(format!("its merge {merge} does not lead to a token of the vocabulary"));
+            return Err(format!("its merge {merge} does not lead to a token of the vocabulary").into());
         }
     }
     Ok(())

@@ -5,6 +5,8 @@ use super::cpu_kernels::multiply_into;
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
 use super::ops;
+use super::recognise;
+use super::shards::Shards;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -300,7 +302,8 @@ impl Folder {
     /// Maps every `.safetensors` file of the folder and checks its header.
     ///
     /// # Errors
-    /// When a file cannot be read or is damaged, or two files contain the same tensor.
+    /// When a file cannot be read, is damaged or is missing, the weights are quantised, or two files contain the same
+    /// tensor.
     pub fn open(path: &Path, architecture: &Architecture) -> Result<Self> {
         let entries = std::fs::read_dir(path).map_err(|e| ModelError::io(path, e))?;
         let mut paths: Vec<PathBuf> = entries
@@ -309,24 +312,31 @@ impl Folder {
             .collect();
         paths.sort();
         if paths.is_empty() {
-            return Err(ModelError::malformed(path, "the folder holds no .safetensors file"));
+            let reason =
+                "the folder holds no .safetensors file; save the model with save_pretrained(), and name that folder";
+            return Err(ModelError::unsupported(path, reason));
         }
+        let shards = Shards::of(path, &paths)?;
         let (mut files, mut names) = (Vec::new(), HashMap::new());
         for file_path in &paths {
             let file = File::open(file_path).map_err(|e| ModelError::io(file_path, e))?;
             let map = super::map_file(&file).map_err(|e| ModelError::io(file_path, e))?;
+            if let Some(pointer) = recognise::pointer(&map) {
+                return Err(pointer.at(file_path));
+            }
             let directory =
                 SafeTensors::deserialize(&map).map_err(|e| ModelError::malformed(file_path, e.to_string()))?;
             for name in directory.names() {
-                if names.insert(name.to_string(), files.len()).is_some() {
-                    return Err(ModelError::malformed(
-                        file_path,
-                        format!("it and another file both contain the tensor {name}"),
-                    ));
+                if let Some(refusal) = recognise::quantised_tensor(name) {
+                    return Err(refusal.at(file_path));
+                }
+                if let Some(other) = names.insert(name.to_string(), files.len()) {
+                    return Err(shards.twice(name, &paths[other], file_path));
                 }
             }
             files.push(map);
         }
+        shards.check(|name| names.get(name).map(|&file| paths[file].as_path()))?;
         let Architecture {
             sandwich_norms,
             norm_offset,
