@@ -186,10 +186,13 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     } else {
         vec![AuthorSet::A]
     };
+    let mut chosen = Vec::new();
     for set in sets {
-        for (model, _) in authors(&catalogue, set, &config.models)? {
-            add_model(&mut models, model)?;
-        }
+        chosen.extend(authors(&catalogue, set, &config.models)?);
+    }
+    catalogue.tell_apart(&mut chosen);
+    for (model, _) in chosen {
+        add_model(&mut models, model)?;
     }
     let mut pool = ModelPool::fetch(models, args.run.device, args.run.offline, fetch_progress(args.quiet))?;
     let of_author = || {

@@ -41,7 +41,7 @@ pub enum JudgeError {
     #[error("there is no author to consider; name one with --a or --b")]
     NoAuthor,
     /// Two models have the same name.
-    #[error("two different models are called {0}; rename one of them")]
+    #[error("two different models are called {0}; rename one of them, or name both in a catalogue (docs/MODELS.md)")]
     ModelTwice(String),
     /// No calibration has this genre.
     #[error(

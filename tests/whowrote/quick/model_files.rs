@@ -358,3 +358,26 @@ fn a_tokeniser_that_is_not_covered_is_not_called_damaged() {
     std::fs::write(&path, json.to_string()).unwrap();
     names(&refusal(folder.path()), &["Unigram", "only BPE is covered"]);
 }
+
+#[test]
+fn models_of_one_folder_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for (run, seed) in [("run1", 38), ("run2", 39)] {
+        let path = folder.path().join(run).join("checkpoint-500");
+        Tiny::new(ArchitectureFamily::Llama, seed).write_folder(&path, DType::F32, 1);
+    }
+    let arguments = [
+        "--a",
+        "run1/checkpoint-500",
+        "--b",
+        "run2/checkpoint-500",
+        "--no-prompt",
+        "--format",
+        "json",
+    ];
+    let output = detect(folder.path(), &arguments);
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    let names: Vec<&String> = report["models"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["run1/checkpoint-500", "run2/checkpoint-500"]);
+}
