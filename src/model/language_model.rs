@@ -176,9 +176,10 @@ fn ends_of_folder(path: &Path, config: &str) -> Result<Vec<u32>> {
     let mut ends = Vec::new();
     for json in [config, &generation] {
         let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
-        let eos = &json["eos_token_id"];
-        let ids = eos.as_array().map_or(std::slice::from_ref(eos), Vec::as_slice);
-        ends.extend(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()));
+        for eos in [&json["eos_token_id"], &json["text_config"]["eos_token_id"]] {
+            let ids = eos.as_array().map_or(std::slice::from_ref(eos), Vec::as_slice);
+            ends.extend(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()));
+        }
     }
     Ok(ends)
 }

@@ -381,3 +381,51 @@ fn models_of_one_folder_name_are_told_apart() {
     let names: Vec<&String> = report["models"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["run1/checkpoint-500", "run2/checkpoint-500"]);
 }
+
+#[test]
+fn a_folder_that_also_reads_pictures_is_read_as_its_language_model() {
+    let tiny = Tiny::new(ArchitectureFamily::Gemma3, 40);
+    let folder = tempfile::tempdir().unwrap();
+    tiny.write_folder(folder.path(), DType::F32, 1);
+    let alone = logits(folder.path());
+    // Older and newer names.
+    for (body, head) in [
+        ("language_model.model.", "language_model."),
+        ("model.language_model.", ""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut both = Tiny::new(ArchitectureFamily::Gemma3, 40);
+        let named = |name: &str| match name.strip_prefix("model.") {
+            Some(rest) => format!("{body}{rest}"),
+            None => format!("{head}{name}"),
+        };
+        both.tensors = both
+            .tensors
+            .iter()
+            .map(|(name, tensor)| (named(name), tensor.clone()))
+            .collect();
+        let picture = Tensor::zeros((8, 8), DType::F32, &Device::Cpu).unwrap();
+        both.tensors.insert(
+            "vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight".into(),
+            picture,
+        );
+        let mut text = both.config.clone();
+        let kinds = (0..7).map(|i| if i == 5 { "full_attention" } else { "sliding_attention" });
+        text["layer_types"] = kinds.collect::<Vec<_>>().into();
+        for left_out in [
+            "hidden_activation",
+            "sliding_window_pattern",
+            "tie_word_embeddings",
+            "rope_theta",
+        ] {
+            text.as_object_mut().unwrap().remove(left_out);
+        }
+        both.config = serde_json::json!({
+            "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": text,
+            "vision_config": {"hidden_size": 8, "num_hidden_layers": 1}, "eos_token_id": [1, 106],
+        });
+        both.write_folder(folder.path(), DType::F32, 3);
+        write_index(&both, folder.path(), 3);
+        assert_eq!(difference(&logits(folder.path()), &alone), 0.0, "{body}");
+    }
+}
