@@ -3,7 +3,9 @@
 use super::config::author;
 use super::help::headings;
 use super::{ExitStatus, OutputError, RunArgs, Terminal, fetch_progress};
-use crate::judge::{AuthorChoice, JudgeError, ModelPool, add_model, authors, read as read_texts, use_threads};
+use crate::judge::{
+    AuthorChoice, JudgeError, ModelPool, add_model, authors, continue_texts, read as read_texts, use_threads,
+};
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
 use crate::output::OutFile;
@@ -194,6 +196,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     for (model, _) in chosen {
         add_model(&mut models, model)?;
     }
+    continue_texts(&catalogue, &mut models, &args.run.no_chat()?)?;
     let mut pool = ModelPool::fetch(models, args.run.device, args.run.offline, fetch_progress(args.quiet))?;
     let of_author = || {
         catalogue

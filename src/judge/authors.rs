@@ -26,6 +26,7 @@ pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Ve
         });
         add_model(&mut models, model)?;
     }
+    continue_texts(&catalogue, &mut models, &settings.no_chat)?;
     if candidates.is_empty() {
         return Err(JudgeError::NoAuthor);
     }
@@ -81,4 +82,22 @@ pub fn add_model(models: &mut Vec<ModelEntry>, model: ModelEntry) -> Result<(), 
             Ok(())
         }
     }
+}
+
+/// Lets the chosen models of a run continue texts, even if their files have chat templates.
+pub fn continue_texts(
+    catalogue: &Catalogue,
+    models: &mut [ModelEntry],
+    chosen: &[AuthorChoice],
+) -> Result<(), JudgeError> {
+    for choice in chosen {
+        let (wanted, _) = resolve(catalogue, choice, AuthorSet::A)?;
+        let same = |model: &&mut ModelEntry| model.sources == wanted.sources;
+        let mut found = models.iter_mut().filter(same).peekable();
+        if found.peek().is_none() {
+            return Err(JudgeError::NoChatUnused(choice.to_string()));
+        }
+        found.for_each(|model| model.chat = false);
+    }
+    Ok(())
 }

@@ -708,7 +708,8 @@ mod tests {
     fn layer_types_are_taken_as_they_stand() {
         let config = |types: &str| {
             let config = format!(
-                r#"{{"model_type": "gemma3_text", "num_hidden_layers": 3, "sliding_window": 512, "layer_types": [{types}]}}"#
+                r#"{{"model_type": "gemma3_text", "num_hidden_layers": 3, "sliding_window": 512,
+                    "layer_types": [{types}]}}"#
             );
             Architecture::from_config(Path::new("config.json"), &config).map_err(|error| error.to_string())
         };

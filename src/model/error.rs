@@ -63,8 +63,8 @@ pub enum ModelError {
     },
     /// The chat template does not give a prompt.
     #[error(
-        "the chat template of {model} cannot be used: {reason}; to let the model continue texts instead, set \
-         `chat = false` for it in the catalogue"
+        "the chat template of {model} cannot be used: {reason}; to let the model continue texts instead, name it with \
+         --no-chat, or set `chat = false` for it in the catalogue"
     )]
     Template {
         /// The model's name.

@@ -42,8 +42,8 @@ impl LanguageModel {
         if tokenizer.len() > decoder.vocab() {
             let first = decoder.vocab() as u32;
             let reason = format!(
-                "its tokeniser has {} tokens, but its weights have rows for only {first}: tokens were added (the first is \
-                 {:?}), and the weights were not enlarged; use the tokeniser that the weights were trained with, or \
+                "its tokeniser has {} tokens, but its weights have rows for only {first}: tokens were added (the first \
+                 is {:?}), and the weights were not enlarged; use the tokeniser that the weights were trained with, or \
                  enlarge them with resize_token_embeddings() and save the model again",
                 tokenizer.len(),
                 printable(&tokenizer.decode(&[first])),

@@ -11,6 +11,7 @@ mod device_choice;
 pub mod error;
 pub mod generate;
 pub mod gguf;
+mod jinja;
 mod kv_cache;
 mod language_model;
 mod layer;

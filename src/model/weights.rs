@@ -595,9 +595,9 @@ impl Checkpoint {
 
     /// The error for an output projection that is missing although the configuration asks for it.
     pub(super) fn without_head(&self) -> ModelError {
-        let reason = "its configuration asks for an output projection of its own, but no file holds lm_head.weight; add \
-                      the file that does, or, if the embedding is the projection, set tie_word_embeddings to true in \
-                      config.json";
+        let reason = "its configuration asks for an output projection of its own, but no file holds lm_head.weight; \
+                      add the file that does, or, if the embedding is the projection, set tie_word_embeddings to true \
+                      in config.json";
         ModelError::unsupported(self.path(), reason)
     }
 

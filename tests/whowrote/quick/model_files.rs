@@ -1,7 +1,7 @@
 //! Model files and folders as people have them: each is read as the reference does, or refused with a sentence that
 //! names the cause and the remedy.
 
-use crate::common::tiny::{ArchitectureFamily, Tiny, pieces};
+use crate::common::tiny::{ArchitectureFamily, Tiny, pieces, two_models};
 use crate::quick::referee::{difference, ours};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
@@ -152,8 +152,8 @@ fn refusal_of_gguf(name: &str, change: impl FnOnce(&mut Vec<u8>), metadata: &[(&
     refusal(&path)
 }
 
-const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258d\
-                       aaa5e2ca24d17e2393\nsize 12345\n";
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b12\
+                       58daaa5e2ca24d17e2393\nsize 12345\n";
 
 /// A file that is whole is never called damaged.
 #[track_caller]
@@ -428,4 +428,33 @@ fn a_folder_that_also_reads_pictures_is_read_as_its_language_model() {
         write_index(&both, folder.path(), 3);
         assert_eq!(difference(&logits(folder.path()), &alone), 0.0, "{body}");
     }
+}
+
+#[test]
+fn no_chat_lets_a_model_with_a_template_continue_texts() {
+    let folder = sound(ArchitectureFamily::Llama);
+    let template = "{% generation %}{% endgeneration %}{{ strftime_now('%Y') }} {{ messages[0].content }}";
+    std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    let request = |arguments: &[&str]| {
+        let output = detect(folder.path(), &[&["--a", "./", "--format", "json"], arguments].concat());
+        let report: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
+        let report = report.unwrap_or_else(|_| panic!("{}", said(&output)));
+        let (_, ours) = report["models"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .find(|(name, _)| *name != "two")
+            .unwrap();
+        ours["request"].clone()
+    };
+    let other = ["--b", &two_models()[1].to_string_lossy()].map(String::from);
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    assert_eq!(request(&other), "Write a text.");
+    assert!(request(&[&other[..], &["--no-chat", "."]].concat()).is_null());
+    let output = detect(folder.path(), &["--a", "./", "--no-chat", other[1]]);
+    assert!(
+        said(&output).contains("is not a model of this run"),
+        "{}",
+        said(&output)
+    );
 }
