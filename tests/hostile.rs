@@ -305,7 +305,7 @@ fn odd_values() -> Vec<Value> {
 }
 
 /// Keys beside those that the file has.
-const MORE_KEYS: [&str; 7] = [
+const MORE_KEYS: [&str; 9] = [
     "general.alignment",
     "llama.expert_count",
     "llama.rope.scaling.type",
@@ -313,6 +313,8 @@ const MORE_KEYS: [&str; 7] = [
     "gemma3.final_logit_softcapping",
     "gemma3.attn_logit_softcapping",
     "tokenizer.ggml.add_space_prefix",
+    "split.count",
+    "general.type",
 ];
 
 /// A change to a GGUF file that is well-formed otherwise.
@@ -497,6 +499,29 @@ fn json_edits(depth: usize) -> impl Strategy<Value = Vec<(Vec<usize>, usize)>> {
     prop::collection::vec((steps, any::<usize>()), 1..3)
 }
 
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The sound folder of Gemma 3 in two files, as a model that also reads pictures, with an index.
+fn with_text_config() -> BTreeMap<String, Vec<u8>> {
+    let mut files = SOUND[5].folder.clone();
+    let text: serde_json::Value = serde_json::from_slice(&files["config.json"]).unwrap();
+    let config = json!({"model_type": "gemma3", "text_config": text, "eos_token_id": [1]});
+    files.insert("config.json".to_owned(), config.to_string().into_bytes());
+    let mut file_of = serde_json::Map::new();
+    for (file, bytes) in files.iter().filter(|(file, _)| file.ends_with(".safetensors")) {
+        let directory = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        file_of.extend(
+            directory
+                .names()
+                .into_iter()
+                .map(|name| (name.to_string(), file.as_str().into())),
+        );
+    }
+    let index = json!({"metadata": {}, "weight_map": file_of});
+    files.insert(INDEX.to_owned(), index.to_string().into_bytes());
+    files
+}
+
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -513,6 +538,7 @@ fn sound_files_load_and_score() {
         assert_eq!(attempt_gguf(&sound.gguf), Ok(End::Scored));
         assert_eq!(attempt_folder(&sound.folder), Ok(End::Scored));
     }
+    assert_eq!(attempt_folder(&with_text_config()), Ok(End::Scored));
 }
 
 proptest! {
@@ -582,6 +608,24 @@ proptest! {
         let _alone = alone();
         let mut files = SOUND[which].folder.clone();
         edit_json(files.get_mut("config.json").unwrap(), &edits);
+        let end = attempt_folder(&files);
+        prop_assert!(end.is_ok(), "{end:?}");
+    }
+
+    #[test]
+    fn odd_configurations_with_a_text_config_are_refused_or_scored(edits in json_edits(3)) {
+        let _alone = alone();
+        let mut files = with_text_config();
+        edit_json(files.get_mut("config.json").unwrap(), &edits);
+        let end = attempt_folder(&files);
+        prop_assert!(end.is_ok(), "{end:?}");
+    }
+
+    #[test]
+    fn odd_indexes_are_refused_or_scored(edits in json_edits(3)) {
+        let _alone = alone();
+        let mut files = with_text_config();
+        edit_json(files.get_mut(INDEX).unwrap(), &edits);
         let end = attempt_folder(&files);
         prop_assert!(end.is_ok(), "{end:?}");
     }
@@ -741,6 +785,22 @@ fn templates_that_call_themselves_without_end_are_errors() {
         };
         said_of(insert, TEXT)
     };
+    let said = with_template("{{ strftime_now('%d' * 100000) }}{{ messages[0].content }}".to_owned());
+    assert!(
+        said.starts_with("the chat template of hostile cannot be used"),
+        "{said}"
+    );
+    for open in [
+        "{% generation %}".repeat(3000),
+        "{% generation".to_owned(),
+        "{% raw %}{% endgeneration %}".repeat(2000),
+    ] {
+        let said = with_template(format!("{open}{{% endgeneration %}}{{{{ messages[0].content }}}}"));
+        assert!(
+            said.starts_with("the chat template of hostile cannot be used"),
+            "{said}"
+        );
+    }
     for (deep, count) in [
         ("-", 30_000),
         ("not ", 15_000),

@@ -3,7 +3,9 @@
 use super::config::author;
 use super::help::headings;
 use super::{ExitStatus, OutputError, RunArgs, Terminal, fetch_progress};
-use crate::judge::{AuthorChoice, JudgeError, ModelPool, add_model, authors, read as read_texts, use_threads};
+use crate::judge::{
+    AuthorChoice, JudgeError, ModelPool, add_model, authors, continue_texts, read as read_texts, use_threads,
+};
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::unknown_prompt_ids;
 use crate::output::OutFile;
@@ -186,11 +188,15 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     } else {
         vec![AuthorSet::A]
     };
+    let mut chosen = Vec::new();
     for set in sets {
-        for (model, _) in authors(&catalogue, set, &config.models)? {
-            add_model(&mut models, model)?;
-        }
+        chosen.extend(authors(&catalogue, set, &config.models)?);
     }
+    catalogue.tell_apart(&mut chosen);
+    for (model, _) in chosen {
+        add_model(&mut models, model)?;
+    }
+    continue_texts(&catalogue, &mut models, &args.run.no_chat()?)?;
     let mut pool = ModelPool::fetch(models, args.run.device, args.run.offline, fetch_progress(args.quiet))?;
     let of_author = || {
         catalogue

@@ -314,6 +314,18 @@ pub struct RunArgs {
     )]
     pub models: Option<PathBuf>,
 
+    /// Model that continues texts, although its file has a chat template; may be repeated
+    ///
+    /// Given as with --a. It is for a model that was not trained for conversations but comes with the template of one
+    /// that was. In a catalogue, `chat = false` says the same.
+    #[arg(
+        long,
+        value_name = "NAME|PATH",
+        value_hint = clap::ValueHint::AnyPath,
+        help_heading = headings::MODELS,
+    )]
+    pub no_chat: Vec<OsString>,
+
     /// Number of threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = headings::MODELS)]
     pub threads: Option<NonZeroUsize>,

@@ -101,8 +101,14 @@ pub enum Contradiction {
 }
 
 impl RunArgs {
-    /// Refuses a device that this build cannot use, and a catalogue that does not exist.
+    /// The models that continue texts, even if their files have chat templates.
+    pub(super) fn no_chat(&self) -> Result<Vec<AuthorChoice>, Contradiction> {
+        authors(self.no_chat.clone(), "no-chat")
+    }
+
+    /// Refuses a device that this build cannot use, and a model or catalogue that does not exist.
     pub(super) fn check(&self) -> Result<(), Contradiction> {
+        self.no_chat()?;
         if let Some(feature) = self.device.missing_feature() {
             return Err(Contradiction::DeviceNotBuilt {
                 device: self.device,
@@ -168,6 +174,7 @@ pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradic
         alpha_together: None,
         a,
         b,
+        no_chat: args.run.no_chat()?,
         catalogue: args.run.models,
         tests: each_once(args.tests),
         decoding: args.decoding,

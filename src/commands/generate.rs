@@ -4,7 +4,7 @@ use super::config::author;
 use super::fetch_progress;
 use super::help::headings;
 use super::{Contradiction, ExitStatus, OutputError, RunArgs, Terminal};
-use crate::judge::{AuthorChoice, ModelPool, resolve, use_threads};
+use crate::judge::{AuthorChoice, ModelPool, continue_texts, resolve, use_threads};
 use crate::model::LanguageModel;
 use crate::model::catalogue::Catalogue;
 use crate::model::chat::{Prompt, prompt_ids};
@@ -332,7 +332,9 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
     let catalogue = Catalogue::load(run.models.as_deref())?;
     let (entry, author) = resolve(&catalogue, &config.model, AuthorSet::A)?;
-    let pool = ModelPool::fetch(vec![entry], run.device, run.offline, fetch_progress(config.quiet))?;
+    let mut entries = vec![entry];
+    continue_texts(&catalogue, &mut entries, &run.no_chat()?)?;
+    let pool = ModelPool::fetch(entries, run.device, run.offline, fetch_progress(config.quiet))?;
     let model = pool.load(0)?;
     let (jobs, labels) = jobs(config, &model)?;
     let mut writer = GeneratedWriter {

@@ -10,21 +10,23 @@ use whowrote_stats::verdict::{AuthorSet, Candidate};
 pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Vec<ModelEntry>), JudgeError> {
     let catalogue = Catalogue::load(settings.catalogue.as_deref())?;
     let (mut candidates, mut models) = (Vec::<Candidate>::new(), Vec::<ModelEntry>::new());
-    for (set, chosen) in [(AuthorSet::A, &settings.a), (AuthorSet::B, &settings.b)] {
-        for (model, author) in authors(&catalogue, set, chosen)? {
-            if candidates.iter().any(|c| c.author == author.name) {
-                return Err(JudgeError::AuthorTwice(author.name));
-            }
-            let decoding = settings.decoding.clone().or(author.decoding).unwrap_or_default();
-            candidates.push(Candidate {
-                author: author.name,
-                set,
-                model: model.name.clone(),
-                decoding,
-            });
-            add_model(&mut models, model)?;
+    let mut chosen = authors(&catalogue, AuthorSet::A, &settings.a)?;
+    chosen.extend(authors(&catalogue, AuthorSet::B, &settings.b)?);
+    catalogue.tell_apart(&mut chosen);
+    for (model, author) in chosen {
+        if candidates.iter().any(|c| c.author == author.name) {
+            return Err(JudgeError::AuthorTwice(author.name));
         }
+        let decoding = settings.decoding.clone().or(author.decoding).unwrap_or_default();
+        candidates.push(Candidate {
+            author: author.name,
+            set: author.set,
+            model: model.name.clone(),
+            decoding,
+        });
+        add_model(&mut models, model)?;
     }
+    continue_texts(&catalogue, &mut models, &settings.no_chat)?;
     if candidates.is_empty() {
         return Err(JudgeError::NoAuthor);
     }
@@ -80,4 +82,22 @@ pub fn add_model(models: &mut Vec<ModelEntry>, model: ModelEntry) -> Result<(), 
             Ok(())
         }
     }
+}
+
+/// Lets the chosen models of a run continue texts, even if their files have chat templates.
+pub fn continue_texts(
+    catalogue: &Catalogue,
+    models: &mut [ModelEntry],
+    chosen: &[AuthorChoice],
+) -> Result<(), JudgeError> {
+    for choice in chosen {
+        let (wanted, _) = resolve(catalogue, choice, AuthorSet::A)?;
+        let same = |model: &&mut ModelEntry| model.sources == wanted.sources;
+        let mut found = models.iter_mut().filter(same).peekable();
+        if found.peek().is_none() {
+            return Err(JudgeError::NoChatUnused(choice.to_string()));
+        }
+        found.for_each(|model| model.chat = false);
+    }
+    Ok(())
 }

@@ -41,8 +41,13 @@ pub enum JudgeError {
     #[error("there is no author to consider; name one with --a or --b")]
     NoAuthor,
     /// Two models have the same name.
-    #[error("two different models are called {0}; rename one of them")]
+    #[error("two different models are called {0}; rename one of them, or name both in a catalogue (docs/MODELS.md)")]
     ModelTwice(String),
+    /// A model that should continue texts has no part in the run.
+    #[error(
+        "--no-chat names {0}, which is not a model of this run; name it as with --a, --b or --model, or leave it out"
+    )]
+    NoChatUnused(String),
     /// No calibration has this genre.
     #[error(
         "no calibration has human-written texts of the genre \"{genre}\"; choose one of {}, or leave out --genre",

@@ -14,7 +14,7 @@ mod round;
 mod settings;
 mod variants;
 
-pub use authors::{add_model, authors, considered, resolve};
+pub use authors::{add_model, authors, considered, continue_texts, resolve};
 pub use error::JudgeError;
 pub use model_pool::{ModelPool, use_threads};
 pub use reading::{Read, read};

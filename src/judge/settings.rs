@@ -55,6 +55,8 @@ pub struct JudgeSettings {
     pub a: Vec<AuthorChoice>,
     /// Set B; if empty, the authors of the catalogue.
     pub b: Vec<AuthorChoice>,
+    /// Models that continue texts, even if their files have chat templates.
+    pub no_chat: Vec<AuthorChoice>,
     /// The catalogue; none for the user's own, or else the built-in one.
     pub catalogue: Option<PathBuf>,
     /// The tests, each once; at least one.
@@ -85,6 +87,7 @@ impl Default for JudgeSettings {
             alpha_together: None,
             a: Vec::new(),
             b: Vec::new(),
+            no_chat: Vec::new(),
             catalogue: None,
             tests: vec![Test::EntropyGap, Test::LikelihoodRatio, Test::CrossEntropy],
             decoding: None,

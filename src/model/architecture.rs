@@ -6,6 +6,8 @@
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use super::recognise;
+use super::weights::Role;
 use candle_transformers::models::{gemma3, llama, mistral, qwen2, qwen3, smol::smollm3};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -132,6 +134,8 @@ pub struct Architecture {
     pub rotary: Vec<Rotary>,
     /// The layers, in order.
     pub layers: Vec<LayerKind>,
+    /// Whether the embedding is the output projection too.
+    pub tied_head: bool,
     /// Whether the file interleaves the two halves of each query and key head, as GGUF does for llama.
     pub interleaved_rows: bool,
 }
@@ -172,16 +176,7 @@ impl Architecture {
         window: usize,
         pattern: usize,
     ) -> (Vec<Rotary>, Vec<LayerKind>) {
-        let kinds = (1..=layers).map(|i| match i % pattern {
-            0 => LayerKind {
-                rotary: Some(0),
-                window: None,
-            },
-            _ => LayerKind {
-                rotary: Some(1),
-                window: Some(window),
-            },
-        });
+        let kinds = (1..=layers).map(|i| gemma_layer(i % pattern == 0, window));
         (vec![global, local], kinds.collect())
     }
 
@@ -264,6 +259,8 @@ impl Architecture {
             final_softcap: float("final_logit_softcapping").filter(|&c| c > 0.0),
             rotary,
             layers,
+            // As in llama.cpp, the projection is used if the file holds it.
+            tied_head: file.info(&Role::Head.gguf_name()).is_none(),
             interleaved_rows: matches!(family.as_str(), "llama" | "smollm3"),
             family,
         };
@@ -275,8 +272,12 @@ impl Architecture {
     /// # Errors
     /// As [`Self::from_gguf`].
     pub fn from_config(path: &Path, json: &str) -> Result<Self> {
-        let mut json: serde_json::Value = serde_json::from_str(json)
+        let json: serde_json::Value = serde_json::from_str(json)
             .map_err(|e| ModelError::malformed(path, format!("its configuration is not JSON: {e}")))?;
+        if let Some(refusal) = recognise::quantised(&json) {
+            return Err(refusal.at(path));
+        }
+        let mut json = of_text(json);
         let extras: Extras = parse(path, &json)?;
         extras.complete(&mut json);
         let json = &json;
@@ -312,6 +313,7 @@ impl Architecture {
                     final_softcap: None,
                     rotary,
                     layers,
+                    tied_head: extras.tied_head(&family),
                     interleaved_rows: false,
                 }
             }};
@@ -363,13 +365,16 @@ impl Architecture {
                     scaling: RotaryScaling::None,
                 };
                 let (window, pattern) = (c.sliding_window, c.sliding_window_pattern.max(1));
-                let layers = Self::gemma_layers(
+                let mut layers = Self::gemma_layers(
                     rotary(c.rope_theta)?,
                     local,
                     depth(c.num_hidden_layers),
                     window,
                     pattern,
                 );
+                if let Some(types) = &extras.layer_types {
+                    layers.1 = gemma_layers_of_types(path, types, layers.1.len(), window)?;
+                }
                 Self {
                     norm_offset: 1.0,
                     activation: Activation::GeluTanh,
@@ -423,6 +428,79 @@ impl Architecture {
     }
 }
 
+/// A layer of Gemma 3: one that sees all positions, or one with a window.
+fn gemma_layer(sees_all: bool, window: usize) -> LayerKind {
+    if sees_all {
+        LayerKind {
+            rotary: Some(0),
+            window: None,
+        }
+    } else {
+        LayerKind {
+            rotary: Some(1),
+            window: Some(window),
+        }
+    }
+}
+
+/// The layers of Gemma 3 by the list in newer configurations.
+fn gemma_layers_of_types(path: &Path, types: &[String], depth: usize, window: usize) -> Result<Vec<LayerKind>> {
+    if types.len() != depth {
+        let reason = format!(
+            "it states the types of {} layers, but the number of layers is {depth}",
+            types.len()
+        );
+        return Err(ModelError::malformed(path, reason));
+    }
+    let kind = |kind: &String| match kind.as_str() {
+        "full_attention" => Ok(gemma_layer(true, window)),
+        "sliding_attention" => Ok(gemma_layer(false, window)),
+        other => {
+            let reason = format!("its layer type {other:?} is not covered; name another model");
+            Err(ModelError::unsupported(path, reason))
+        }
+    };
+    types.iter().map(kind).collect()
+}
+
+/// The configuration of the language model. A model that also reads pictures has it under `text_config`.
+fn of_text(mut json: serde_json::Value) -> serde_json::Value {
+    let family = match json["model_type"].as_str() {
+        Some("gemma3") => "gemma3_text",
+        Some("mistral3") => "mistral",
+        _ => return json,
+    };
+    let tied = json["tie_word_embeddings"].take();
+    match json["text_config"].take() {
+        serde_json::Value::Object(mut text) => {
+            text.entry("model_type").or_insert(family.into());
+            text.entry("tie_word_embeddings").or_insert(tied);
+            text.into()
+        }
+        _ => json,
+    }
+}
+
+/// The values of transformers' Gemma3TextConfig. The files of the larger models leave out what equals them.
+fn gemma3_defaults() -> serde_json::Value {
+    serde_json::json!({
+        "attention_bias": false,
+        "head_dim": 256,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "max_position_embeddings": 131_072,
+        "num_attention_heads": 8,
+        "num_hidden_layers": 26,
+        "num_key_value_heads": 4,
+        "query_pre_attn_scalar": 256,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1e6,
+        "sliding_window": 4096,
+        "vocab_size": 262_208,
+    })
+}
+
 fn smollm3_layers(rotary: Rotary, depth: usize, skip: impl Fn(usize) -> bool) -> (Vec<Rotary>, Vec<LayerKind>) {
     let kinds = (0..depth).map(|i| LayerKind {
         rotary: (!skip(i)).then_some(0),
@@ -469,6 +547,7 @@ struct Extras {
     hidden_act: Option<String>,
     hidden_activation: Option<String>,
     mlp_bias: Option<bool>,
+    tie_word_embeddings: Option<bool>,
 }
 
 impl Extras {
@@ -487,6 +566,13 @@ impl Extras {
             return Err(ModelError::unsupported(path, reason));
         }
         Ok(())
+    }
+
+    /// What the configuration says wins over the tensors in the files, as in transformers. Without a word it has the
+    /// default of the family there.
+    fn tied_head(&self, family: &str) -> bool {
+        let default = matches!(family, "gemma3_text" | "smollm3");
+        self.tie_word_embeddings.unwrap_or(default)
     }
 
     fn head_dim(&self, hidden: usize, heads: usize) -> usize {
@@ -513,13 +599,15 @@ impl Extras {
         }
         let local = base("sliding_attention").unwrap_or(10_000.0.into());
         fields.entry("rope_local_base_freq").or_insert(local);
-        let global = self
-            .layer_types
-            .as_ref()
-            .and_then(|t| t.iter().position(|kind| kind == "full_attention"));
-        let pattern = fields.get("_sliding_window_pattern").cloned();
-        let pattern = global.map(|i| (i + 1).into()).or(pattern).unwrap_or(6.into());
+        let pattern = fields.get("_sliding_window_pattern").cloned().unwrap_or(6.into());
         fields.entry("sliding_window_pattern").or_insert(pattern);
+        if let (Some("gemma3_text"), serde_json::Value::Object(defaults)) =
+            (self.model_type.as_deref(), gemma3_defaults())
+        {
+            for (key, value) in defaults {
+                fields.entry(key).or_insert(value);
+            }
+        }
         if self.model_type.as_deref() == Some("qwen2") && fields.get("sliding_window").is_none_or(|w| w.is_null()) {
             fields.insert("sliding_window".into(), 0.into());
         }
@@ -584,6 +672,57 @@ mod tests {
         assert_eq!(scaled[0], plain[0]);
         assert!((scaled[63] * 8.0 - plain[63]).abs() < 1e-15);
         assert!(scaled.windows(2).all(|w| w[1] < w[0]));
+    }
+
+    #[test]
+    fn a_folder_that_also_reads_pictures_is_described_by_its_text_config() {
+        // As the folder of Gemma 3's second smallest model has it: what equals the defaults is left out.
+        let config = r#"{"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
+            "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+                "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+                "sliding_window": 1024},
+            "vision_config": {"hidden_size": 1152, "num_hidden_layers": 27}}"#;
+        let found = Architecture::from_config(Path::new("config.json"), config).unwrap();
+        assert_eq!(
+            (found.hidden, found.intermediate, found.layers.len()),
+            (2560, 10240, 34)
+        );
+        assert_eq!((found.heads, found.kv_heads, found.head_dim), (8, 4, 256));
+        assert!(found.tied_head && found.head_norms);
+        assert_eq!(found.attention_scale, 1.0 / 16.0);
+        let global = Rotary {
+            base: 1e6,
+            scaling: RotaryScaling::Linear(8.0),
+        };
+        let local = Rotary {
+            base: 1e4,
+            scaling: RotaryScaling::None,
+        };
+        assert_eq!(found.rotary, [global, local]);
+        let windows: Vec<_> = found.layers[..12].iter().map(|layer| layer.window).collect();
+        let sixth = [Some(1024), Some(1024), Some(1024), Some(1024), Some(1024), None];
+        assert_eq!(windows, [sixth, sixth].concat());
+    }
+
+    #[test]
+    fn layer_types_are_taken_as_they_stand() {
+        let config = |types: &str| {
+            let config = format!(
+                r#"{{"model_type": "gemma3_text", "num_hidden_layers": 3, "sliding_window": 512,
+                    "layer_types": [{types}]}}"#
+            );
+            Architecture::from_config(Path::new("config.json"), &config).map_err(|error| error.to_string())
+        };
+        let (full, sliding) = (r#""full_attention""#, r#""sliding_attention""#);
+        let found = config(&format!("{full}, {sliding}, {full}")).unwrap();
+        let windows: Vec<_> = found.layers.iter().map(|layer| layer.window).collect();
+        assert_eq!(windows, [None, Some(512), None]);
+        assert!(config(full).unwrap_err().contains("types of 1 layers"));
+        assert!(
+            config(&format!(r#"{full}, {sliding}, "linear_attention""#))
+                .unwrap_err()
+                .contains("linear_attention")
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::AuthorSet;
@@ -277,11 +277,8 @@ impl Catalogue {
         let stem = stem
             .ok_or_else(|| refuse("it has no name".to_owned()))?
             .to_string_lossy();
-        let mut name: String = stem
-            .chars()
-            .map(|c| if is_name_char(c) { c } else { '-' })
-            .take(MAX_NAME)
-            .collect();
+        let mut name = clean(&stem);
+        name.truncate(MAX_NAME);
         if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || is_reserved(&name) {
             name.insert_str(0, "model-");
             name.truncate(MAX_NAME);
@@ -306,6 +303,56 @@ impl Catalogue {
             },
         ))
     }
+
+    /// Renames models that no catalogue lists and that have another's name: `run1/checkpoint-500` and
+    /// `run2/checkpoint-500`, with as many folders as tell the paths apart. Names of the catalogue stay.
+    pub fn tell_apart(&self, chosen: &mut [(ModelEntry, AuthorEntry)]) {
+        let path = |model: &ModelEntry| match model.sources.as_slice() {
+            [ModelSource::Path(path)] if !self.models.contains(model) => Some(path.clone()),
+            _ => None,
+        };
+        let longer = |(model, author): &(ModelEntry, AuthorEntry)| {
+            let own = path(model)?;
+            let alike = |(other, rival): &&(ModelEntry, AuthorEntry)| {
+                (author.name == rival.name || model.name == other.name) && model.sources != other.sources
+            };
+            let rivals: Vec<_> = chosen.iter().filter(alike).map(|(other, _)| path(other)).collect();
+            if rivals.is_empty() {
+                return None;
+            }
+            let names = (2..=own.components().count()).map(|parts| (parts, end_of_path(&own, parts)));
+            let mut apart = names.skip_while(|(parts, name)| {
+                let mut rivals = rivals.iter().flatten();
+                rivals.any(|rival| end_of_path(rival, *parts) == *name)
+            });
+            apart.next().map(|(_, name)| name)
+        };
+        let names: Vec<Option<String>> = chosen.iter().map(longer).collect();
+        for ((model, author), name) in chosen.iter_mut().zip(names) {
+            if let Some(name) = name {
+                model.name.clone_from(&name);
+                author.model.clone_from(&name);
+                author.name = name;
+            }
+        }
+    }
+}
+
+/// The last `parts` parts of a path, as a name.
+fn end_of_path(path: &Path, parts: usize) -> String {
+    let all: Vec<String> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(part) => Some(clean(&part.to_string_lossy())),
+            _ => None,
+        })
+        .collect();
+    all[all.len().saturating_sub(parts)..].join("/")
+}
+
+/// A name with `-` for the characters that a name may not contain.
+fn clean(name: &str) -> String {
+    name.chars().map(|c| if is_name_char(c) { c } else { '-' }).collect()
 }
 
 /// Stands for the licence of a local model if its entry names none.
@@ -1010,6 +1057,32 @@ mod tests {
                 .to_string()
                 .contains("smollm2-135m-instruct, gemma")
         );
+    }
+
+    #[test]
+    fn only_paths_that_end_alike_get_longer_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Catalogue::built_in();
+        let names_of = |paths: &[&str]| {
+            let choose = |path: &&str| {
+                let path = folder.path().join(path);
+                std::fs::create_dir_all(&path).unwrap();
+                Catalogue::author_from_path(&path, AuthorSet::A).unwrap()
+            };
+            let mut chosen: Vec<_> = paths.iter().map(choose).collect();
+            chosen.push(catalogue.resolve_author("gemma-3-270m", AuthorSet::B).unwrap());
+            catalogue.tell_apart(&mut chosen);
+            assert!(chosen.iter().all(|(model, author)| author.model == model.name));
+            chosen.into_iter().map(|(_, author)| author.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names_of(&["one", "two"]), ["one", "two", "gemma-3-270m"]);
+        assert_eq!(
+            names_of(&["a/run 1/last", "b/run 1/last", "c"]),
+            ["a/run-1/last", "b/run-1/last", "c", "gemma-3-270m"]
+        );
+        assert_eq!(names_of(&["my/gemma-3-270m"]), ["my/gemma-3-270m", "gemma-3-270m"]);
+        // One path twice is one author, which belongs to one set.
+        assert_eq!(names_of(&["one", "one"]), ["one", "one", "gemma-3-270m"]);
     }
 
     #[test]

@@ -1,28 +1,19 @@
 //! The prompt of a model: a text to continue, or a turn of a conversation in the form of the model's chat template.
 //!
-//! A template is a program in the template language Jinja. It comes with the model's file, and so from outside. It can
-//! only render, and only a bounded number of steps. It never sees what people write: it renders marks, and this module
-//! then replaces the marks by the writing as plain text. So `<|im_end|>` in an instruction does not end a turn.
+//! A template is a program in the template language Jinja. It comes with the model's file, and so from outside. It
+//! never sees what people write: it renders marks, and this module then replaces the marks by the writing as plain text.
+//! So `<|im_end|>` in an instruction does not end a turn.
 
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use super::jinja;
 use super::language_model::LanguageModel;
+use super::recognise;
 use super::tokenizer::Part;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
+use chrono::{DateTime, Utc};
+use minijinja::context;
 use std::io::Read;
 use std::path::Path;
-use whowrote_input::catch_panic;
-
-/// The number of steps that a template may take. Templates of real models take a few hundred for one turn.
-const FUEL: u64 = 100_000;
-/// The largest template, in bytes. Templates of real models have up to twenty thousand.
-const MAX_BYTES: usize = 1 << 16;
-/// The most bytes that a template may render.
-const MAX_RENDERED_BYTES: usize = 1 << 20;
-/// The stack for a template. minijinja parses, compiles and runs a template by recursion, which takes at most a few
-/// kilobytes for each byte of the template.
-const STACK_BYTES: usize = 512 << 20;
 
 /// Marks in place of what people wrote. They consist of private-use characters, which no template writes.
 const SYSTEM: &str = "\u{F8FE}\u{F8F0}\u{F8FF}";
@@ -34,6 +25,10 @@ const USER: &str = "\u{F8FE}\u{F8F1}\u{F8FF}";
 /// a minimal request they do not (docs/VALIDITY.md has the difference). Texts are scored after this request only if the
 /// evidence is conformal, with calibration texts scored in the same way. Then any request keeps the guarantee.
 pub const GENERIC_REQUEST: &str = "Write a text.";
+
+/// The day of [`GENERIC_REQUEST`], for templates that state the date. It is the same for every text, so that a text
+/// scores as on the day of the calibration.
+const GENERIC_DAY: DateTime<Utc> = DateTime::from_timestamp_nanos(1_767_268_800_000_000_000);
 
 /// What a model reads before it writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,65 +102,23 @@ impl ChatTemplate {
     }
 
     /// Renders the prompt of the model's answer, with marks in place of what people wrote.
-    fn render(&self, has_system: bool) -> std::result::Result<String, Error> {
-        let failed = |why: String| Err(Error::new(ErrorKind::InvalidOperation, why));
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-            match thread.spawn_scoped(scope, || catch_panic(|| self.render_here(has_system))) {
-                Err(error) => failed(error.to_string()),
-                Ok(thread) => match thread.join() {
-                    Ok(Ok(rendered)) => rendered,
-                    Ok(Err(panic)) => failed(panic),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                },
-            }
-        })
-    }
-
-    fn render_here(&self, has_system: bool) -> std::result::Result<String, Error> {
-        if self.source.len() > MAX_BYTES {
-            return Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "it is longer than any template",
-            ));
-        }
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        environment.set_recursion_limit(64);
-        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        // The settings of Hugging Face transformers.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
-        environment.set_syntax(syntax);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> std::result::Result<String, Error> {
-                Err(Error::new(ErrorKind::InvalidOperation, format!("it says: {message}")))
-            },
-        );
+    fn render(&self, has_system: bool, now: DateTime<Utc>) -> std::result::Result<String, minijinja::Error> {
         let user = context! { role => "user", content => USER };
         let messages = if has_system {
             vec![context! { role => "system", content => SYSTEM }, user]
         } else {
             vec![user]
         };
-        let rendered = environment.render_str(
-            &self.source,
-            context! {
-                messages,
-                add_generation_prompt => true,
-                bos_token => self.bos.as_str(),
-                eos_token => self.eos.as_str(),
-            },
-        )?;
-        if rendered.len() <= MAX_RENDERED_BYTES {
-            Ok(rendered)
-        } else {
-            Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "it writes more than any prompt",
-            ))
-        }
+        let variables = context! {
+            messages,
+            // transformers passes these even if there are none.
+            tools => (),
+            documents => (),
+            add_generation_prompt => true,
+            bos_token => self.bos.as_str(),
+            eos_token => self.eos.as_str(),
+        };
+        jinja::render(&self.source, variables, now)
     }
 }
 
@@ -189,21 +142,29 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>> {
             path,
             "it is longer than any such file".to_owned(),
         )),
-        _ => Ok(Some(text)),
+        _ => match recognise::pointer(text.as_bytes()) {
+            Some(pointer) => Err(pointer.at(path)),
+            None => Ok(Some(text)),
+        },
     }
 }
 
-/// The token ids of a prompt.
+/// The token ids of a prompt. A chat template that states the date states today's.
 ///
 /// # Errors
 /// When the model has no chat template for a turn, the template fails or leaves out what was written, or the tokeniser
 /// cannot read the text.
 pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
     let tokenizer = model.tokenizer();
-    let (system, user) = match prompt {
-        Prompt::Text(text) => return Ok([tokenizer.context(), &tokenizer.encode(text)?.ids].concat()),
-        Prompt::Chat { system, user } => (system.as_deref(), user.as_str()),
-    };
+    match prompt {
+        Prompt::Text(text) => Ok([tokenizer.context(), &tokenizer.encode(text)?.ids].concat()),
+        Prompt::Chat { system, user } => turn_ids(model, system.as_deref(), user, Utc::now()),
+    }
+}
+
+/// The token ids of a user's turn.
+fn turn_ids(model: &LanguageModel, system: Option<&str>, user: &str, now: DateTime<Utc>) -> Result<Vec<u32>> {
+    let tokenizer = model.tokenizer();
     let refused = |reason: String| ModelError::Template {
         model: model.name().to_owned(),
         reason,
@@ -211,7 +172,9 @@ pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
     let template = model
         .chat_template()
         .ok_or_else(|| refused("its file has none".to_owned()))?;
-    let rendered = template.render(system.is_some()).map_err(|e| refused(e.to_string()))?;
+    let rendered = template
+        .render(system.is_some(), now)
+        .map_err(|e| refused(e.to_string()))?;
     for (mark, what) in [(USER, "the user's turn"), (SYSTEM, "the system's turn")] {
         if !rendered.contains(mark) && (mark == USER || system.is_some()) {
             return Err(refused(format!("it leaves out {what}")));
@@ -234,13 +197,7 @@ pub fn prompt_ids(model: &LanguageModel, prompt: &Prompt) -> Result<Vec<u32>> {
 pub fn unknown_prompt_ids(model: &LanguageModel) -> Result<Vec<u32>> {
     match model.chat_template() {
         None => Ok(model.tokenizer().context().to_vec()),
-        Some(_) => prompt_ids(
-            model,
-            &Prompt::Chat {
-                system: None,
-                user: GENERIC_REQUEST.to_owned(),
-            },
-        ),
+        Some(_) => turn_ids(model, None, GENERIC_REQUEST, GENERIC_DAY),
     }
 }
 

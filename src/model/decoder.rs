@@ -69,10 +69,12 @@ impl Decoder {
             let residence = if packed { Residence::Packed } else { residence };
             checkpoint.matrix(&[MatrixPart::plain(role, vocab)], hidden, residence, device)
         };
-        let head = if checkpoint.has(Role::Head)? {
+        let head = if architecture.tied_head {
+            None
+        } else if checkpoint.has(Role::Head)? {
             Some(vocabulary(Role::Head, false)?)
         } else {
-            None
+            return Err(checkpoint.without_head());
         };
         let positions = architecture.context_length.min(MAX_POSITIONS);
         let rotary = architecture

@@ -63,8 +63,8 @@ pub enum ModelError {
     },
     /// The chat template does not give a prompt.
     #[error(
-        "the chat template of {model} cannot be used: {reason}; to let the model continue texts instead, set \
-         `chat = false` for it in the catalogue"
+        "the chat template of {model} cannot be used: {reason}; to let the model continue texts instead, name it with \
+         --no-chat, or set `chat = false` for it in the catalogue"
     )]
     Template {
         /// The model's name.
@@ -72,6 +72,36 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// Why a part of a file is refused, before the file's path is known.
+pub(super) enum Refusal {
+    /// [`ModelError::Malformed`].
+    Damaged(String),
+    /// [`ModelError::Unsupported`].
+    Unsupported(String),
+}
+
+impl Refusal {
+    /// The error for the file at `path`.
+    pub(super) fn at(self, path: &Path) -> ModelError {
+        match self {
+            Self::Damaged(reason) => ModelError::malformed(path, reason),
+            Self::Unsupported(reason) => ModelError::unsupported(path, reason),
+        }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Damaged(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        Self::Damaged(reason.to_owned())
+    }
 }
 
 impl ModelError {

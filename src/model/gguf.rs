@@ -6,7 +6,8 @@
 //! element into a 24-byte value, so a file of small integers grows 24-fold in memory. It also divides by an alignment
 //! from the file. The quantised blocks themselves are read by candle.
 
-use super::error::{ModelError, Result};
+use super::error::{ModelError, Refusal, Result};
+use super::recognise;
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QTensor, ggml_file::qtensor_from_ggml};
 use memmap2::Mmap;
@@ -73,7 +74,7 @@ struct Cursor<'a> {
     at: usize,
 }
 
-type Parse<T> = std::result::Result<T, String>;
+type Parse<T> = std::result::Result<T, Refusal>;
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, n: usize) -> Parse<Range<usize>> {
@@ -102,7 +103,7 @@ impl<'a> Cursor<'a> {
         let rest = (self.bytes.len() - self.at) as u64;
         match n.checked_mul(least as u64) {
             Some(needed) if needed <= rest => Ok(n as usize),
-            _ => Err(format!("it claims {n} {what}, more than the file can hold")),
+            _ => Err(format!("it claims {n} {what}, more than the file can hold").into()),
         }
     }
 
@@ -210,14 +211,22 @@ struct Header {
     tensors: HashMap<String, TensorInfo>,
 }
 
-fn header(bytes: &[u8]) -> Parse<Header> {
+fn header(bytes: &[u8], path: &Path) -> Parse<Header> {
     let mut cursor = Cursor { bytes, at: 0 };
-    if &cursor.array::<4>()? != MAGIC {
-        return Err("it does not begin with the GGUF signature".into());
+    if !bytes.starts_with(MAGIC) {
+        return Err(recognise::not_gguf(path, bytes));
     }
+    cursor.take(MAGIC.len())?;
     let version = cursor.u32()?;
+    if (1..=3).contains(&version.swap_bytes()) {
+        return Err(Refusal::Unsupported(
+            "it is written for big-endian machines, which is not read; take a little-endian file".into(),
+        ));
+    }
     if !(2..=3).contains(&version) {
-        return Err(format!("its GGUF version is {version}, but only 2 and 3 are known"));
+        return Err(Refusal::Unsupported(format!(
+            "its GGUF version is {version}, but only 2 and 3 are read; convert the model again"
+        )));
     }
     let tensor_count = cursor.count(24, "tensors")?;
     let metadata_count = cursor.count(13, "metadata entries")?;
@@ -227,15 +236,26 @@ fn header(bytes: &[u8]) -> Parse<Header> {
         let kind = cursor.u32()?;
         let value = value(&mut cursor, kind, 0)?;
         if metadata.insert(key.clone(), value).is_some() {
-            return Err(format!("its metadata names {key} twice"));
+            return Err(format!("its metadata names {key} twice").into());
         }
+    }
+    let text = |key: &str| match metadata.get(key) {
+        Some(Value::String(range)) => std::str::from_utf8(&bytes[range.clone()]).ok(),
+        _ => None,
+    };
+    let parts = match metadata.get("split.count") {
+        Some(Value::Unsigned(parts)) => usize::try_from(*parts).ok(),
+        _ => None,
+    };
+    if let Some(refusal) = recognise::part_of_gguf(path, text("general.type"), parts) {
+        return Err(refusal);
     }
     let mut declared = Vec::new();
     for _ in 0..tensor_count {
         let name = cursor.text()?;
         let rank = cursor.u32()? as usize;
         if rank == 0 || rank > MAX_DIMS {
-            return Err(format!("the tensor {name} has {rank} dimensions, not 1 to {MAX_DIMS}"));
+            return Err(format!("the tensor {name} has {rank} dimensions, not 1 to {MAX_DIMS}").into());
         }
         let mut dims = Vec::with_capacity(rank);
         for _ in 0..rank {
@@ -254,7 +274,7 @@ fn header(bytes: &[u8]) -> Parse<Header> {
     let data = cursor.at.next_multiple_of(alignment);
     let mut tensors = HashMap::new();
     for (name, dims, code, offset) in declared {
-        let dtype = dtype(code).ok_or_else(|| format!("the tensor {name} has the unknown format {code}"))?;
+        let dtype = dtype(code).ok_or_else(|| recognise::format_not_read(&name, code))?;
         let info = (|| {
             let dims: Vec<usize> = dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<_>>()?;
             let elements = dims.iter().try_fold(1usize, |product, &d| product.checked_mul(d))?;
@@ -272,16 +292,17 @@ fn header(bytes: &[u8]) -> Parse<Header> {
                 bytes: start..end,
             })
         })();
-        let info = info.ok_or_else(|| format!("the tensor {name} does not lie inside the file"))?;
+        let outside = || format!("the tensor {name} does not lie inside the file").into();
+        let info = info.ok_or_else(|| recognise::piece_of_gguf(path).unwrap_or_else(outside))?;
         if tensors.insert(name.clone(), info).is_some() {
-            return Err(format!("it has two tensors named {name}"));
+            return Err(format!("it has two tensors named {name}").into());
         }
     }
     // If tensors could share bytes, a small file could unpack to any size.
     let mut ranges: Vec<(&Range<usize>, &String)> = tensors.iter().map(|(name, info)| (&info.bytes, name)).collect();
     ranges.sort_by_key(|(range, _)| range.start);
     if let Some(pair) = ranges.windows(2).find(|pair| pair[1].0.start < pair[0].0.end) {
-        return Err(format!("the tensors {} and {} overlap", pair[0].1, pair[1].1));
+        return Err(format!("the tensors {} and {} overlap", pair[0].1, pair[1].1).into());
     }
     Ok(Header { metadata, tensors })
 }
@@ -294,7 +315,7 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| ModelError::io(path, e))?;
         let map = super::map_file(&file).map_err(|e| ModelError::io(path, e))?;
-        let Header { metadata, tensors } = header(&map).map_err(|reason| ModelError::malformed(path, reason))?;
+        let Header { metadata, tensors } = header(&map, path).map_err(|refusal| refusal.at(path))?;
         Ok(Self {
             path: path.to_owned(),
             map,

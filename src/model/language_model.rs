@@ -5,10 +5,12 @@ use super::chat::{ChatTemplate, read_if_there};
 use super::decoder::Decoder;
 use super::error::{ModelError, Result};
 use super::gguf::Gguf;
+use super::recognise;
 use super::tokenizer::Tokenizer;
 use super::weights::{Checkpoint, Folder, Residence, Role};
 use candle_core::Device;
 use std::path::Path;
+use whowrote_input::printable;
 
 /// A loaded model.
 pub struct LanguageModel {
@@ -38,12 +40,15 @@ impl LanguageModel {
         };
         let decoder = Decoder::load(&checkpoint, architecture, residence, device)?;
         if tokenizer.len() > decoder.vocab() {
+            let first = decoder.vocab() as u32;
             let reason = format!(
-                "its tokeniser has {} tokens, but its weights have rows for only {}",
+                "its tokeniser has {} tokens, but its weights have rows for only {first}: tokens were added (the first \
+                 is {:?}), and the weights were not enlarged; use the tokeniser that the weights were trained with, or \
+                 enlarge them with resize_token_embeddings() and save the model again",
                 tokenizer.len(),
-                decoder.vocab()
+                printable(&tokenizer.decode(&[first])),
             );
-            return Err(ModelError::malformed(path, reason));
+            return Err(ModelError::unsupported(path, reason));
         }
         let space_mask = tokenizer.begins_with_space(decoder.vocab());
         let space_mask = space_mask.into_iter().map(|space| f32::from(u8::from(space))).collect();
@@ -97,6 +102,9 @@ impl LanguageModel {
 /// What a file or folder contains beside the weights, and the checkpoint to load the weights from.
 fn open(name: &str, path: &Path) -> Result<(Checkpoint, Architecture, Tokenizer, Option<ChatTemplate>)> {
     if path.is_dir() {
+        if let Some(reason) = recognise::adapter_in(path) {
+            return Err(ModelError::unsupported(path, reason));
+        }
         let (json, architecture) = read_config(path)?;
         let mut tokenizer = Tokenizer::from_json(&path.join("tokenizer.json"), name)?;
         tokenizer.add_ends(&ends_of_folder(path, &json)?);
@@ -168,9 +176,10 @@ fn ends_of_folder(path: &Path, config: &str) -> Result<Vec<u32>> {
     let mut ends = Vec::new();
     for json in [config, &generation] {
         let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
-        let eos = &json["eos_token_id"];
-        let ids = eos.as_array().map_or(std::slice::from_ref(eos), Vec::as_slice);
-        ends.extend(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()));
+        for eos in [&json["eos_token_id"], &json["text_config"]["eos_token_id"]] {
+            let ids = eos.as_array().map_or(std::slice::from_ref(eos), Vec::as_slice);
+            ends.extend(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()));
+        }
     }
     Ok(ends)
 }

@@ -3,8 +3,9 @@
 //! A tokeniser comes from a `tokenizer.json`, or is rebuilt from a GGUF file's metadata with the pre-tokeniser that
 //! the file names. Both use the BPE of the `tokenizers` crate. A special token inside a text is always plain text.
 
-use super::error::{ModelError, Result};
+use super::error::{ModelError, Refusal, Result};
 use super::gguf::Gguf;
+use super::recognise;
 use ahash::AHashMap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -180,11 +181,14 @@ impl Tokenizer {
                 ));
             }
         };
-        // If the file does not say so, SentencePiece puts a beginning-of-text token before a text, and byte-level BPE
-        // does not.
-        let add_bos = file.flag("tokenizer.ggml.add_bos_token").unwrap_or(kind == "llama");
+        // llama.cpp's defaults: without a word in the file, SentencePiece and Llama 3's BPE put a beginning-of-text
+        // token before a text, and any other BPE does not. SentencePiece's token is the second.
+        let sentencepiece = kind == "llama";
+        let add_bos = file.flag("tokenizer.ggml.add_bos_token");
+        let add_bos = add_bos.unwrap_or(sentencepiece || is_llama3(pre_tokenizer(file)));
         let bos = file
             .integer("tokenizer.ggml.bos_token_id")
+            .or(sentencepiece.then_some(1))
             .filter(|&id| id < tokens.len());
         let context = match (add_bos, bos) {
             (false, _) => Vec::new(),
@@ -224,12 +228,16 @@ impl Tokenizer {
     /// When the file cannot be read, is not a BPE tokeniser, or its parts contradict one another.
     pub fn from_json(path: &Path, model: &str) -> Result<Self> {
         let text = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
+        if let Some(pointer) = recognise::pointer(&text) {
+            return Err(pointer.at(path));
+        }
         let malformed = |reason: String| ModelError::malformed(path, reason);
+        let refused = |refusal: Refusal| refusal.at(path);
         let mut json: serde_json::Value =
             serde_json::from_slice(&text).map_err(|e| malformed(format!("it is not JSON: {e}")))?;
-        check_bpe(&json).map_err(malformed)?;
-        check_steps(&json).map_err(malformed)?;
-        let context = context_from_json(&json["post_processor"]).map_err(malformed)?;
+        check_bpe(&json).map_err(refused)?;
+        check_steps(&json).map_err(refused)?;
+        let context = context_from_json(&json["post_processor"]).map_err(refused)?;
         let byte_level = ["pre_tokenizer", "decoder"]
             .iter()
             .any(|part| json.get(part).is_some_and(|v| v.to_string().contains("ByteLevel")));
@@ -440,7 +448,7 @@ fn spans_from_offsets(text: &str, offsets: &[(usize, usize)]) -> Vec<Range<usize
 }
 
 /// The ids that a `tokenizer.json` puts before a text.
-fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, String> {
+fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, Refusal> {
     let id = |value: &serde_json::Value| {
         let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
         id.ok_or_else(|| "its post-processor names a token without an id".to_owned())
@@ -473,13 +481,21 @@ fn context_from_json(step: &serde_json::Value) -> std::result::Result<Vec<u32>, 
             }
             Ok(context)
         }
-        other => Err(format!("its post-processor {other:?} is not covered")),
+        other => Err(not_covered(format!(
+            "its post-processor {:?} is not covered",
+            other.unwrap_or_default()
+        ))),
     }
+}
+
+/// The refusal of a sound tokeniser that this program does not run.
+fn not_covered(what: String) -> Refusal {
+    Refusal::Unsupported(format!("{what}; name another model"))
 }
 
 /// Refuses normalisers and pre-tokenisers that are not covered. Also refuses those that could make the library panic,
 /// or make a short text grow without bound.
-fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
+fn check_steps(json: &serde_json::Value) -> std::result::Result<(), Refusal> {
     const NORMALIZERS: &[&str] = &[
         "Replace",
         "Prepend",
@@ -519,27 +535,25 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
             _ => vec![whole],
         };
         if steps.len() > MOST {
-            return Err(format!("its {part} has {} steps, more than any tokeniser", steps.len()));
+            return Err(format!("its {part} has {} steps, more than any tokeniser", steps.len()).into());
         }
         let mut growth = 0;
         for step in steps {
             let kind = step["type"].as_str().unwrap_or_default();
             if !covered.contains(&kind) {
-                return Err(format!("its {part} {kind:?} is not covered"));
+                return Err(not_covered(format!("its {part} {kind:?} is not covered")));
             }
             if let Some(pattern) = step["pattern"]["Regex"].as_str() {
                 if kind == "Replace" {
                     // A pattern that can match the empty string makes the library read beyond the text.
-                    return Err(format!(
+                    return Err(not_covered(format!(
                         "its {part} replaces by the pattern {pattern:?}, which is not covered"
-                    ));
+                    )));
                 }
                 check_regex(pattern)?;
             }
             if step["pattern"]["String"] == "" || step["prepend"] == "" {
-                return Err(format!(
-                    "its {part} searches for an empty string, or puts one before the text"
-                ));
+                return Err(format!("its {part} searches for an empty string, or puts one before the text").into());
             }
             growth += ["content", "prepend"]
                 .map(|key| step[key].as_str().map_or(0, str::len))
@@ -547,7 +561,7 @@ fn check_steps(json: &serde_json::Value) -> std::result::Result<(), String> {
                 .sum::<usize>();
         }
         if growth > MOST {
-            return Err(format!("its {part} replaces one byte by up to {growth}"));
+            return Err(format!("its {part} replaces one byte by up to {growth}").into());
         }
     }
     Ok(())
@@ -584,21 +598,27 @@ fn check_regex(pattern: &str) -> std::result::Result<(), String> {
 }
 
 /// Refuses a BPE with merges that do not lead to tokens, because the library trusts the merges.
-fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
+fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), Refusal> {
     let model = json.get("model").ok_or("it has no model part")?;
     let kind = model.get("type").and_then(|t| t.as_str()).unwrap_or("BPE");
     if kind != "BPE" {
-        return Err(format!("its tokeniser has the type {kind}, but only BPE is covered"));
+        return Err(not_covered(format!(
+            "its tokeniser has the type {kind:?}, but only BPE is covered"
+        )));
     }
     if model
         .get("continuing_subword_prefix")
         .and_then(|p| p.as_str())
         .is_some_and(|p| !p.is_empty())
     {
-        return Err("its tokeniser marks the insides of words, which is not covered".into());
+        return Err(not_covered(
+            "its tokeniser marks the insides of words, which is not covered".into(),
+        ));
     }
     if model.get("dropout").and_then(|d| d.as_f64()).is_some_and(|d| d != 0.0) {
-        return Err("its tokeniser leaves out merges by chance, but a text must be cut the same way each time".into());
+        return Err(not_covered(
+            "its tokeniser leaves out merges by chance, but a text must be cut the same way each time".into(),
+        ));
     }
     let vocab = model
         .get("vocab")
@@ -621,7 +641,7 @@ fn check_bpe(json: &serde_json::Value) -> std::result::Result<(), String> {
             vocab.contains_key(a) && vocab.contains_key(b) && vocab.contains_key(&format!("{a}{b}"))
         });
         if !fits {
-            return Err(format!("its merge {merge} does not lead to a token of the vocabulary"));
+            return Err(format!("its merge {merge} does not lead to a token of the vocabulary").into());
         }
     }
     Ok(())
@@ -669,6 +689,19 @@ fn add_user_defined(inner: &mut tokenizers::Tokenizer, path: &Path, tokens: &[&s
     Ok(())
 }
 
+/// The name of a GGUF file's pre-tokeniser; empty if the file names none.
+fn pre_tokenizer(file: &Gguf) -> &str {
+    file.string("tokenizer.ggml.pre").unwrap_or_default()
+}
+
+/// Whether a pre-tokeniser is Llama 3's: these are llama.cpp's names for it.
+fn is_llama3(pre: &str) -> bool {
+    matches!(
+        pre,
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
+    )
+}
+
 fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(tokenizers::Tokenizer, TokenBytes)> {
     let path = file.path();
     let split = |pattern: &str| -> Result<PreTokenizerWrapper> {
@@ -676,12 +709,11 @@ fn byte_level_from_gguf(file: &Gguf, tokens: &[&str], types: &[u32]) -> Result<(
         let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| library(path, e))?;
         Ok(split.into())
     };
-    let pre = file.string("tokenizer.ggml.pre").unwrap_or_default();
-    let (mut steps, ignore_merges) = match pre {
+    let (mut steps, ignore_merges) = match pre_tokenizer(file) {
         "smollm" => (vec![split(r"\p{N}")?, split(GPT2_PATTERN)?], false),
         "gpt-2" => (vec![split(GPT2_PATTERN)?], false),
-        "qwen2" => (vec![split(QWEN2_PATTERN)?], false),
-        "llama-bpe" | "llama3" | "llama-v3" => (vec![split(LLAMA3_PATTERN)?], true),
+        "qwen2" | "deepseek-r1-qwen" => (vec![split(QWEN2_PATTERN)?], false),
+        pre if is_llama3(pre) => (vec![split(LLAMA3_PATTERN)?], true),
         "smaug-bpe" => (vec![split(LLAMA3_PATTERN)?], false),
         other => {
             return Err(ModelError::unsupported(

@@ -5,10 +5,13 @@ use super::cpu_kernels::multiply_into;
 use super::error::{ModelError, Result};
 use super::gguf::{Gguf, TensorInfo};
 use super::ops;
+use super::recognise;
+use super::shards::Shards;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
@@ -57,7 +60,8 @@ pub enum LayerRole {
 }
 
 impl Role {
-    fn gguf_name(self) -> String {
+    /// The name in a GGUF file.
+    pub fn gguf_name(self) -> String {
         use LayerRole::*;
         match self {
             Self::Embedding => "token_embd.weight".into(),
@@ -286,11 +290,28 @@ pub enum Checkpoint {
     Folder(Folder),
 }
 
+/// A tensor of a safetensors file.
+struct InFile {
+    /// Index into [`Folder::files`].
+    file: usize,
+    /// Its name there.
+    name: String,
+}
+
+/// The name of a tensor without the prefix that it has in a model that also reads pictures.
+fn text_name(name: &str) -> Cow<'_, str> {
+    match name.strip_prefix("model.language_model.") {
+        Some(rest) => format!("model.{rest}").into(),
+        None => name.strip_prefix("language_model.").unwrap_or(name).into(),
+    }
+}
+
 /// The mapped safetensors files of one folder, and the names of their tensors.
 pub struct Folder {
     path: PathBuf,
     files: Vec<memmap2::Mmap>,
-    names: HashMap<String, usize>,
+    /// By [`text_name`].
+    tensors: HashMap<String, InFile>,
     sandwich_norms: bool,
     norm_offset: f64,
 }
@@ -299,7 +320,8 @@ impl Folder {
     /// Maps every `.safetensors` file of the folder and checks its header.
     ///
     /// # Errors
-    /// When a file cannot be read or is damaged, or two files contain the same tensor.
+    /// When a file cannot be read, is damaged or is missing, the weights are quantised, or two files contain the same
+    /// tensor.
     pub fn open(path: &Path, architecture: &Architecture) -> Result<Self> {
         let entries = std::fs::read_dir(path).map_err(|e| ModelError::io(path, e))?;
         let mut paths: Vec<PathBuf> = entries
@@ -308,24 +330,36 @@ impl Folder {
             .collect();
         paths.sort();
         if paths.is_empty() {
-            return Err(ModelError::malformed(path, "the folder holds no .safetensors file"));
+            let reason =
+                "the folder holds no .safetensors file; save the model with save_pretrained(), and name that folder";
+            return Err(ModelError::unsupported(path, reason));
         }
-        let (mut files, mut names) = (Vec::new(), HashMap::new());
+        let shards = Shards::of(path, &paths)?;
+        let (mut files, mut tensors) = (Vec::new(), HashMap::<String, InFile>::new());
         for file_path in &paths {
             let file = File::open(file_path).map_err(|e| ModelError::io(file_path, e))?;
             let map = super::map_file(&file).map_err(|e| ModelError::io(file_path, e))?;
+            if let Some(pointer) = recognise::pointer(&map) {
+                return Err(pointer.at(file_path));
+            }
             let directory =
                 SafeTensors::deserialize(&map).map_err(|e| ModelError::malformed(file_path, e.to_string()))?;
             for name in directory.names() {
-                if names.insert(name.to_string(), files.len()).is_some() {
-                    return Err(ModelError::malformed(
-                        file_path,
-                        format!("it and another file both contain the tensor {name}"),
-                    ));
+                if let Some(refusal) = recognise::quantised_tensor(name) {
+                    return Err(refusal.at(file_path));
+                }
+                let tensor = InFile {
+                    file: files.len(),
+                    name: name.to_string(),
+                };
+                if let Some(other) = tensors.insert(text_name(name).into_owned(), tensor) {
+                    return Err(shards.twice(name, &paths[other.file], file_path));
                 }
             }
             files.push(map);
         }
+        let holder = |name: &str| tensors.get(&*text_name(name)).filter(|tensor| tensor.name == name);
+        shards.check(|name| holder(name).map(|tensor| paths[tensor.file].as_path()))?;
         let Architecture {
             sandwich_norms,
             norm_offset,
@@ -334,7 +368,7 @@ impl Folder {
         Ok(Self {
             path: path.to_owned(),
             files,
-            names,
+            tensors,
             sandwich_norms,
             norm_offset,
         })
@@ -342,11 +376,11 @@ impl Folder {
 
     /// Runs `read` on a tensor's type, dimensions and bytes.
     fn with<T>(&self, name: &str, read: impl FnOnce(DType, &[usize], &[u8]) -> Result<T>) -> Result<Option<T>> {
-        let Some(&file) = self.names.get(name) else {
+        let Some(InFile { file, name }) = self.tensors.get(name) else {
             return Ok(None);
         };
         let malformed = |reason: String| ModelError::malformed(&self.path, reason);
-        let directory = SafeTensors::deserialize(&self.files[file]).map_err(|e| malformed(e.to_string()))?;
+        let directory = SafeTensors::deserialize(&self.files[*file]).map_err(|e| malformed(e.to_string()))?;
         let view = directory.tensor(name).map_err(|e| malformed(e.to_string()))?;
         let dtype = match view.dtype() {
             safetensors::Dtype::F32 => DType::F32,
@@ -364,9 +398,10 @@ impl Folder {
 
     /// Tells the system to drop a tensor's pages from resident memory, because they will not be read again.
     fn release(&self, name: &str) {
-        let Some(map) = self.names.get(name).map(|&file| &self.files[file]) else {
+        let Some(InFile { file, name }) = self.tensors.get(name) else {
             return;
         };
+        let map = &self.files[*file];
         let range = SafeTensors::deserialize(map).ok().and_then(|directory| {
             let bytes = directory.tensor(name).ok()?.data().as_ptr_range();
             let start = (bytes.start as usize).checked_sub(map.as_ptr() as usize)?;
@@ -556,6 +591,14 @@ impl Checkpoint {
             }
             Self::Folder(folder) => folder.release(&role.hub_name(folder.sandwich_norms)),
         }
+    }
+
+    /// The error for an output projection that is missing although the configuration asks for it.
+    pub(super) fn without_head(&self) -> ModelError {
+        let reason = "its configuration asks for an output projection of its own, but no file holds lm_head.weight; \
+                      add the file that does, or, if the embedding is the projection, set tie_word_embeddings to true \
+                      in config.json";
+        ModelError::unsupported(self.path(), reason)
     }
 
     /// The error for a required tensor that is missing.

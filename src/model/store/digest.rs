@@ -1,6 +1,7 @@
 //! SHA-256 of files and of folders with safetensors.
 
 use super::error::SourceError;
+use crate::model::recognise;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -47,6 +48,12 @@ pub fn of_folder(folder: &Path) -> Result<String, SourceError> {
         path: folder.to_owned(),
         reason: format!("the folder has no {what}; a model folder needs config.json, tokenizer.json and *.safetensors"),
     };
+    if let Some(reason) = recognise::adapter_in(folder) {
+        return Err(SourceError::NotAModel {
+            path: folder.to_owned(),
+            reason,
+        });
+    }
     let mut names: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| SourceError::io("read", folder, e))? {
         let entry = entry.map_err(|e| SourceError::io("read", folder, e))?;

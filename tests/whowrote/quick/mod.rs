@@ -7,6 +7,7 @@ pub mod gate;
 mod generate;
 #[cfg(unix)]
 mod hub_server;
+mod model_files;
 #[cfg(unix)]
 mod packaging;
 pub mod referee;
