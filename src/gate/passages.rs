@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(found.judged[0].words, 45);
         assert_eq!(
             found.judged[0].text,
-            format!("{}\n\n{}", sentences(0, 3).join(" "), sentences(3, 2).join(" "))
+            format!("{}\n\n{}", sentences(0, 3).join("\n"), sentences(3, 2).join(" "))
         );
     }
 

@@ -1,41 +1,47 @@
 //! Plain text. Its paragraphs are those that remain when its layout is taken off.
 
 use super::{BlockKind, Builder, LineUnit, Lines, Prose};
-use crate::layout::{WithoutLayout, without_layout};
+use crate::layout::without_layout;
 
-/// The prose of a plain text.
+/// The prose of a plain text. Lines that stay apart within a paragraph are items.
 pub fn extract(text: &str) -> Prose {
-    let lines = Lines::of(text);
+    let numbers = Lines::of(text);
     let plain = without_layout(text);
+    let laid: &str = plain.as_ref().map_or(text, |plain| &plain.text);
+    let number = |at: usize| numbers.at(plain.as_ref().map_or(at, |plain| plain.map.original(at)));
     let mut builder = Builder::default();
     let mut at = 0;
-    let laid: &str = plain.as_ref().map_or(text, |plain| &plain.text);
-    let mut is_first = true;
-    for line in laid.split('\n') {
-        let original = |offset: usize| {
-            plain
-                .as_ref()
-                .map_or(offset, |plain: &WithoutLayout| plain.map.original(offset))
-        };
-        let blanks = line.len() - line.trim_start().len();
-        if line.trim().is_empty() {
-            builder.end();
-            is_first = true;
-        } else if !builder.mark(line, lines.at(original(at + blanks))) {
-            // A line that is not joined to the one before stays a line of its own.
-            if !is_first {
-                builder.begin(BlockKind::Item);
-            }
-            is_first = false;
-            let mut start = at;
-            for word in line.split_inclusive(' ') {
-                builder.add(word, lines.at(original(start)));
-                start += word.len();
-            }
+    let lines: Vec<(usize, &str)> = laid
+        .split('\n')
+        .map(|line| {
+            at += line.len() + 1;
+            (at - line.len() - 1, line)
+        })
+        .collect();
+    let is_empty = |line: &str| line.trim().is_empty();
+    for paragraph in lines.chunk_by(|a, b| is_empty(a.1) == is_empty(b.1)) {
+        let marks = paragraph
+            .iter()
+            .filter(|(_, line)| line.trim_start().starts_with("whowrote:"))
+            .count();
+        let kind = if paragraph.len() - marks > 1 {
+            BlockKind::Item
         } else {
-            is_first = true;
+            BlockKind::Paragraph
+        };
+        for &(start, line) in paragraph.iter().filter(|(_, line)| !is_empty(line)) {
+            let blanks = line.len() - line.trim_start().len();
+            if builder.mark(line, number(start + blanks)) {
+                continue;
+            }
+            builder.begin(kind);
+            let mut at = start;
+            for word in line.split_inclusive(' ') {
+                builder.add(word, number(at));
+                at += word.len();
+            }
+            builder.end();
         }
-        at += line.len() + 1;
     }
     builder.finish(LineUnit::Line)
 }
@@ -78,7 +84,7 @@ mod tests {
         let text = "Roses are red,\nViolets are blue,\nSugar is sweet.\n";
         let found: Vec<(String, BlockKind)> = blocks(text).into_iter().map(|(text, kind, ..)| (text, kind)).collect();
         let expected = [
-            ("Roses are red,", BlockKind::Paragraph),
+            ("Roses are red,", BlockKind::Item),
             ("Violets are blue,", BlockKind::Item),
             ("Sugar is sweet.", BlockKind::Item),
         ];

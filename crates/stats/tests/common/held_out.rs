@@ -67,8 +67,9 @@ impl Defaults {
             outside: None,
             readers: &self.settings.calibrations[0].models,
             features: vec![(SamplingFamily::Deployed, text.to_vec())],
-            // Known texts get a caveat, and no other verdict.
+            // The figures do not tell these.
             memorised: Vec::new(),
+            repeats: false,
             prompted: None,
         };
         decide(&observation, &self.candidates, &self.settings)
