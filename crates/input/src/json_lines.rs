@@ -5,7 +5,8 @@
 //! - PowerShell and Excel put a byte order mark before the first line, or write UTF-16. The mark is not part of the
 //!   line.
 //! - Python's `json` writes `NaN`, `Infinity` and `-Infinity`, which JSON does not have. They are read as `null`.
-//! - JavaScript can cut a string in the middle of an emoji and leave half of it, such as `\ud83d`. The half is dropped.
+//! - JavaScript can cut a string in the middle of an emoji and leave half of it, such as `\ud83d`. The half becomes
+//!   U+FFFD.
 //!
 //! Every line has a bound, so a file without line ends cannot fill the memory.
 
@@ -189,7 +190,7 @@ fn without_line(error: &serde_json::Error) -> String {
     }
 }
 
-/// The line with `null` for Python's NaN and infinities, and without halves of surrogate pairs. `None` if it has
+/// The line with `null` for Python's NaN and infinities, and U+FFFD for half of a surrogate pair. `None` if it has
 /// neither.
 fn repaired(line: &[u8]) -> Option<Vec<u8>> {
     const NOT_NUMBERS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
@@ -203,6 +204,7 @@ fn repaired(line: &[u8]) -> Option<Vec<u8>> {
                 None => kept = 2,
                 Some(Surrogate::Pair) => kept = 12,
                 Some(Surrogate::Half) => {
+                    repaired.extend("\u{fffd}".as_bytes());
                     at += 6;
                     changed = true;
                     continue;
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn pythons_numbers_are_null_and_half_an_emoji_is_dropped() {
+    fn pythons_numbers_are_null_and_half_an_emoji_is_replaced() {
         let found = objects(concat!(
             "{\"a\": NaN, \"b\": [-Infinity, Infinity], \"text\": \"NaN \\\" \\\\\"}\n",
             "{\"text\": \"cut \\ud83d\", \"b\": \"\\ude00\"}\n",
@@ -297,8 +299,8 @@ mod tests {
             found[0],
             Ok((1, json!({"a": null, "b": [null, null], "text": "NaN \" \\"})))
         );
-        assert_eq!(found[1], Ok((2, json!({"text": "cut ", "b": ""}))));
-        assert_eq!(found[2], Ok((3, json!({"text": "😀 \\ud83d"}))));
+        assert_eq!(found[1], Ok((2, json!({"text": "cut \u{fffd}", "b": "\u{fffd}"}))));
+        assert_eq!(found[2], Ok((3, json!({"text": "😀\u{fffd} \\ud83d"}))));
     }
 
     #[test]
@@ -350,7 +352,7 @@ mod tests {
             let line = json!({"text": text}).to_string();
             let broken = line.replace('{', "{\"nan\": NaN, \"cut\": \"\\udc00\", ");
             let repaired: Value = serde_json::from_slice(&repaired(broken.as_bytes()).unwrap()).unwrap();
-            prop_assert_eq!(repaired, json!({"nan": null, "cut": "", "text": text}));
+            prop_assert_eq!(repaired, json!({"nan": null, "cut": "\u{fffd}", "text": text}));
         }
     }
 }
