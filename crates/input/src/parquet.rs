@@ -569,7 +569,7 @@ mod tests {
         let file = usual(3, 3);
         assert!(said(&file, columns("body", None)).contains("id, text"));
         assert!(said(&file, columns("text", Some("key"))).contains("no column `key`, but id, text"));
-        assert!(said(&file, columns("id", None)).contains("whole numbers in the column `id`"));
+        assert!(said(&file, columns("id", None)).contains("whole numbers in `id`"));
         let bytes = std::fs::read(file.path()).unwrap();
         for (at, byte) in [(0, 0), (bytes.len() - 1, 0), (bytes.len() - 20, 0xFF), (4, 0xFF)] {
             let damaged = tempfile::NamedTempFile::new().unwrap();
@@ -598,7 +598,7 @@ mod tests {
         };
         let bytes = || texts(&["bytes"]);
         let (text, record) = id("OPTIONAL BYTE_ARRAY x;", bytes());
-        assert!(text.contains("holds raw bytes in the column `x`"), "{text}");
+        assert!(text.contains("holds raw bytes in `x`"), "{text}");
         assert_eq!(record.id.as_deref(), Some("6279746573"));
         for (column, kind) in [
             ("REPEATED BYTE_ARRAY x (STRING);", "lists or groups"),

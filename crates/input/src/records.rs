@@ -1,4 +1,4 @@
-//! Files of many texts: JSON lines and CSV. Each line or row is one [`Record`].
+//! Files of many texts: JSON and CSV. Each object or row is one [`Record`].
 
 use super::json_lines::{JsonLines, as_utf8};
 use super::{Document, InputError, MAX_BYTES, printable};
@@ -15,6 +15,14 @@ use std::rc::Rc;
 pub(super) const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
 /// The longest name of a record, in characters.
 const MAX_ID: usize = 1 << 12;
+/// The most names of fields that a message lists.
+const MAX_NAMES: usize = 20;
+/// Fields of chats, each with the field of a message's text.
+const CHATS: [(&str, &str); 3] = [
+    ("messages", "content"),
+    ("conversations", "value"),
+    ("conversation", "value"),
+];
 /// The most values in one CSV row. Each takes eight bytes besides its own.
 const MAX_VALUES: u64 = 1 << 22;
 
@@ -102,10 +110,18 @@ impl<R: Read> JsonRecords<R> {
             Ok(found) => found,
             Err(error) => return Record::failed(place, error),
         };
-        let text = text.as_deref().ok_or_else(|| InputError::NoText {
-            name: printable(&place),
-            column: printable(&columns.text),
-        });
+        let name = printable(&place);
+        let column = printable(&columns.text);
+        let text = match &text {
+            Found::Text(text) => Ok(text.as_str()),
+            Found::Null => Err(InputError::NoText { name, column }),
+            Found::Other(kind) => Err(InputError::NotText {
+                name,
+                column,
+                kind: (*kind).to_owned(),
+            }),
+            Found::Nothing(fields) => Err(no_field(name, column, fields)),
+        };
         Record::new(place, id, text)
     }
 }
@@ -120,11 +136,40 @@ impl<R: Read> Records for JsonRecords<R> {
     }
 }
 
+/// Why a text is missing whose field is not in its object.
+fn no_field(name: String, field: String, fields: &[String]) -> InputError {
+    let chat = CHATS.iter().find(|(chat, _)| fields.iter().any(|field| field == chat));
+    match chat {
+        Some(&(chat, message)) => InputError::Chat {
+            name,
+            field,
+            chat,
+            message,
+        },
+        None if fields.is_empty() => InputError::NoText { name, column: field },
+        None => InputError::NoField {
+            name,
+            field,
+            known: shortened(&fields.join(", ")),
+        },
+    }
+}
+
+/// What the field of the text holds.
+enum Found {
+    Text(String),
+    Null,
+    /// Something else, in words.
+    Other(&'static str),
+    /// There is no such field, but these. The list is cut.
+    Nothing(Vec<String>),
+}
+
 /// Parses an object for its text and its name. All other fields are skipped without being built.
 struct Wanted<'a>(&'a Columns);
 
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = (Option<String>, Option<String>);
+    type Value = (Found, Option<String>);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -132,36 +177,45 @@ impl<'de> DeserializeSeed<'de> for Wanted<'_> {
 }
 
 impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = (Option<String>, Option<String>);
+    type Value = (Found, Option<String>);
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let (mut text, mut id) = (None, None);
+        let (mut text, mut id, mut others) = (None, None, Vec::new());
         while let Some(field) = object.next_key::<String>()? {
             let (is_text, is_id) = (field == self.0.text, self.0.id.as_ref() == Some(&field));
             if !is_text && !is_id {
                 object.next_value::<IgnoredAny>()?;
+                if others.len() < MAX_NAMES {
+                    others.push(field);
+                }
                 continue;
             }
             // Kept as written, so that a deeply nested value costs nothing.
             let value = object.next_value::<&RawValue>()?.get();
-            let string = if value.starts_with('"') {
-                Some(serde_json::from_str::<String>(value).map_err(Error::custom)?)
-            } else {
-                None
+            let found = match value.as_bytes().first() {
+                Some(b'"') => Found::Text(serde_json::from_str(value).map_err(Error::custom)?),
+                Some(b'n') | None => Found::Null,
+                Some(b'{') => Found::Other("an object"),
+                Some(b'[') => Found::Other("an array"),
+                Some(b't' | b'f') => Found::Other("a truth value"),
+                Some(_) => Found::Other("a number"),
             };
             if is_id {
-                let is_scalar = !value.starts_with(['{', '[', 'n']);
-                id = string.clone().or_else(|| is_scalar.then(|| value.to_owned()));
+                id = match &found {
+                    Found::Text(id) => Some(id.clone()),
+                    Found::Other(_) if !value.starts_with(['{', '[']) => Some(value.to_owned()),
+                    _ => None,
+                };
             }
             if is_text {
-                text = string;
+                text = Some(found);
             }
         }
-        Ok((text, id))
+        Ok((text.unwrap_or(Found::Nothing(others)), id))
     }
 }
 
@@ -435,6 +489,46 @@ mod tests {
         assert!(found[3].2.as_ref().unwrap_err().contains("trailing characters"));
         assert!(found[4].2.as_ref().unwrap_err().contains("an array"));
         assert_eq!(found[5].2, Ok("named in code".to_owned()));
+    }
+
+    #[test]
+    fn an_object_without_a_text_says_what_it_has_instead() {
+        for (object, said) in [
+            (r#"{"text": null}"#, "no text in `text`"),
+            (r#"{}"#, "no text in `text`"),
+            (r#"{"text": ["a", "b"]}"#, "holds an array in `text`, not text"),
+            (r#"{"text": {"text": "inner"}}"#, "holds an object in `text`, not text"),
+            (r#"{"text": false}"#, "holds a truth value in `text`"),
+            (r#"{"text": -3}"#, "holds a number in `text`"),
+            (r#"{"body": "a", "key": 1}"#, "has no field `text`, but body, key"),
+            (
+                r#"{"n": 1, "messages": [{"role": "user", "content": "Hi"}]}"#,
+                "`jq -c '.text = .messages[-1].content'`",
+            ),
+            (
+                r#"{"conversations": [{"from": "gpt", "value": "Hi"}]}"#,
+                "`jq -c '.text = .conversations[-1].value'`",
+            ),
+        ] {
+            let found = all(JsonRecords::new("f.jsonl", object.as_bytes(), columns(None)));
+            let sentence = found[0].2.as_ref().unwrap_err();
+            assert!(
+                sentence.contains(said) && sentence.contains("`f.jsonl:1`"),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_array_of_objects_is_many_texts_with_their_numbers() {
+        let array =
+            "[\n {\n  \"id\": 5,\n  \"text\": \"one\"\n },\n {\n  \"text\": null\n },\n {\"text\": \"three\"}\n]\n";
+        let found = all(JsonRecords::new("f.json", array.as_bytes(), columns(Some("id"))));
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["f.json:1", "f.json:2", "f.json:3"]);
+        assert_eq!((found[0].1.as_deref(), &found[0].2), (Some("5"), &Ok("one".to_owned())));
+        assert!(found[1].2.as_ref().unwrap_err().contains("`f.json:2` has no text"));
+        assert_eq!(found[2].2, Ok("three".to_owned()));
     }
 
     #[test]
