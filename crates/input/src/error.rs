@@ -104,16 +104,14 @@ pub enum InputError {
         /// The file.
         name: String,
     },
-    /// A file or row cannot be read as CSV.
+    /// A row of CSV has a quotation mark that is not closed.
     #[error(
-        "`{name}` cannot be read as CSV ({reason}); put commas between values, and quotation marks around values that \
-         contain commas"
+        "`{name}` opens a quotation mark and never closes it, so this row is left out; close it, and double each \
+         quotation mark inside a value"
     )]
-    NotCsv {
+    OpenQuote {
         /// The file, or the file and the row.
         name: String,
-        /// What the parser said.
-        reason: String,
     },
     /// The file is not Parquet, or is damaged.
     #[error("`{name}` cannot be read as Parquet ({reason}); write the file again, or name another one")]
