@@ -18,7 +18,7 @@ pub(super) const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
 /// The longest name of a record, in characters.
 const MAX_ID: usize = 1 << 12;
 /// The most names of fields that a message lists.
-const MAX_NAMES: usize = 20;
+pub(super) const MAX_NAMES: usize = 20;
 /// Fields of chats, each with the field of a message's text.
 const CHATS: [(&str, &str); 3] = [
     ("messages", "content"),
@@ -50,13 +50,10 @@ pub struct Record {
 
 impl Record {
     /// A record whose text is already in memory.
-    pub(super) fn new(name: String, id: Option<String>, text: Result<&str, InputError>) -> Self {
-        let document = text.and_then(|text| Document::from_bytes(&name, text.as_bytes()));
-        Self::named(name, id, document)
-    }
-
-    /// A record with a name. An overlong name is cut.
-    fn named(name: String, id: Option<String>, document: Result<Document, InputError>) -> Self {
+    ///
+    /// An overlong id is cut.
+    pub(super) fn new(name: String, id: Option<String>, text: Result<&[u8], InputError>) -> Self {
+        let document = text.and_then(|text| Document::from_bytes(&name, text));
         let id = id.map(|mut id| {
             if let Some((at, _)) = id.char_indices().nth(MAX_ID) {
                 id.truncate(at);
@@ -115,7 +112,7 @@ impl<R: Read> JsonRecords<R> {
         let name = printable(&place);
         let column = printable(&columns.text);
         let text = match &text {
-            Found::Text(text) => Ok(text.as_str()),
+            Found::Text(text) => Ok(text.as_bytes()),
             Found::Null => Err(InputError::NoText { name, column }),
             Found::Other(kind) => Err(InputError::NotText {
                 name,
@@ -453,8 +450,7 @@ impl<R: Read> CsvRecords<R> {
                 column: printable(&self.columns.text),
             }),
         };
-        let document = text.and_then(|text| Document::from_bytes(&name, text));
-        Record::named(name, id, document)
+        Record::new(name, id, text)
     }
 }
 
