@@ -128,7 +128,10 @@ pub enum InputError {
         name: String,
     },
     /// A record has no text where it should have one.
-    #[error("`{name}` has no text in `{column}`; if its text is elsewhere, name the field or column with --text")]
+    #[error(
+        "`{name}` has no text in `{column}`, which is null or missing; if the texts are elsewhere, name the field or \
+         column with --text"
+    )]
     NoText {
         /// The file and the record.
         name: String,
@@ -147,8 +150,8 @@ pub enum InputError {
     },
     /// An object holds a chat instead of a text.
     #[error(
-        "`{name}` holds a chat in `{chat}` and no `{field}`; copy the message to judge into a field of its own, e.g. with \
-         `jq -c '.{field} = .{chat}[-1].{message}'`"
+        "`{name}` holds a chat in `{chat}` and no `{field}`; copy the message to judge into a field of its own, e.g. \
+         with `jq -c '.{field} = .{chat}[-1].{message}'`"
     )]
     Chat {
         /// The file and the object.

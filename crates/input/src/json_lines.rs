@@ -507,7 +507,8 @@ mod tests {
             texts in proptest::collection::vec("[a-z\"\\\\,\\[\\]{}\n ]{0,12}", 0..8),
             pretty in any::<bool>(),
         ) {
-            let all: Vec<Value> = texts.iter().map(|text| json!({"text": text, "other": [text, {"x": text}]})).collect();
+            let object = |text| json!({"text": text, "other": [text, {"x": text}]});
+            let all: Vec<Value> = texts.iter().map(object).collect();
             let array = if pretty { serde_json::to_string_pretty(&all) } else { serde_json::to_string(&all) }.unwrap();
             let expected: Vec<_> = (1..).zip(all).map(Ok).collect();
             prop_assert_eq!(objects(array), expected);

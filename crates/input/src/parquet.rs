@@ -691,9 +691,10 @@ mod tests {
             })
         }
         let file = written(
-            "OPTIONAL BYTE_ARRAY text (STRING); OPTIONAL GROUP doc { OPTIONAL GROUP body { OPTIONAL BYTE_ARRAY text (STRING); } \
-             OPTIONAL BYTE_ARRAY key (STRING); } REQUIRED GROUP tags (LIST) { REPEATED GROUP list { OPTIONAL BYTE_ARRAY \
-             element (STRING); } }",
+            "OPTIONAL BYTE_ARRAY text (STRING); \
+             OPTIONAL GROUP doc { OPTIONAL GROUP body { OPTIONAL BYTE_ARRAY text (STRING); } \
+             OPTIONAL BYTE_ARRAY key (STRING); } \
+             REQUIRED GROUP tags (LIST) { REPEATED GROUP list { OPTIONAL BYTE_ARRAY element (STRING); } }",
             vec![vec![
                 texts(&["no", "no", "no", "no"]),
                 // The text, the body and the document are null in turn.
