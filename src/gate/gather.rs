@@ -105,7 +105,7 @@ impl<'a> Gatherer<'a> {
         let changes = repository.changes(comparison, &within.collect::<Vec<_>>())?;
         let mut before = Before::default();
         for change in &changes {
-            let (Some(old), Some(markup)) = (&change.old, Markup::of_path(&change.path)) else {
+            let Some(markup) = Markup::of_path(&change.path) else {
                 continue;
             };
             // Text in a file without a rule was never judged, so it does not count as old.
@@ -114,15 +114,17 @@ impl<'a> Gatherer<'a> {
             }
             // If the old file cannot be read as prose, no text can have come from it.
             let name = change.path.to_string_lossy();
-            let bytes = repository.read(&change.path, old);
-            if let Ok(prose) = bytes.and_then(|bytes| prose::of_file(&name, markup, &bytes)) {
-                before.add(&prose);
+            for old in &change.old {
+                let bytes = repository.read(&change.path, old);
+                if let Ok(prose) = bytes.and_then(|bytes| prose::of_file(&name, markup, &bytes)) {
+                    before.add(&prose);
+                }
             }
         }
         let policy_file = self.policy.file.as_ref();
         let policy_file = policy_file.and_then(|file| std::path::absolute(file).ok());
         let decisive: Vec<PathBuf> = self.policy.files().chain(policy_file).collect();
-        for Change { path, new, is_link, .. } in &changes {
+        for Change { path, new, is_link, .. } in changes.iter().filter(|change| !change.is_merged) {
             let full = repository.top().join(path);
             let name = shown(path);
             if decisive.contains(&full) || path.file_name().is_some_and(|name| name == POLICY_FILE) {

@@ -15,7 +15,7 @@ use std::str::FromStr;
 pub enum FileFormat {
     /// One text.
     Text,
-    /// One JSON object per line, each with a text in it.
+    /// One JSON object per line, each with a text in it, or one array of such objects.
     Jsonl,
     /// Comma-separated values; the first row names the columns.
     Csv,
@@ -29,7 +29,11 @@ impl FileFormat {
     /// All formats, each with its name on the command line and its description.
     pub const NAMED: [(Self, &'static str, &'static str); 5] = [
         (Self::Text, "text", "One text"),
-        (Self::Jsonl, "jsonl", "One JSON object per line, each with a text in it"),
+        (
+            Self::Jsonl,
+            "jsonl",
+            "One JSON object per line, each with a text in it, or one array of such objects",
+        ),
         (
             Self::Csv,
             "csv",
@@ -47,7 +51,7 @@ impl FileFormat {
     fn of_path(path: &Path) -> Self {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.as_deref() {
-            // Files of JSON lines are often called .json. A JSON array gets a sentence of its own.
+            // A file of JSON lines is often called .json, and an array of objects .jsonl. One reader reads both.
             Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
             Some("csv") => Self::Csv,
             Some("tsv") => Self::Tsv,
@@ -460,7 +464,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let array = "[\n {\n  \"text\": \"one\"\n },\n {\n  \"text\": \"two\"\n }\n]\n";
         for (name, text, texts) in [
-            ("array.json", array, 1),
+            ("array.json", array, 2),
+            ("cut.json", &array[..array.len() - 3], 2),
+            ("object.json", "{\n \"text\": \"one\"\n}\n", 1),
             ("lines.json", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n", 2),
             ("nan.jsonl", "{\"score\": NaN, \"text\": \"one\"}\n{}\n\n[]\n", 3),
             ("text.txt", array, 1),
@@ -478,10 +484,8 @@ mod tests {
             assert_eq!(found, texts, "{name}");
         }
         let path = folder.path().join("array.json");
-        let record = Corpus::new(vec![CorpusSource::Path(path)], options(Shard::ALL))
-            .next()
-            .unwrap();
-        let error = record.document.unwrap_err().to_string();
-        assert!(error.contains("array.json`") && error.contains("jq"), "{error}");
+        let records = Corpus::new(vec![CorpusSource::Path(path)], options(Shard::ALL));
+        let texts: Vec<String> = records.map(|record| record.document.unwrap().text).collect();
+        assert_eq!(texts, ["one", "two"]);
     }
 }

@@ -92,24 +92,26 @@ pub enum InputError {
         /// What the parser said.
         reason: String,
     },
-    /// A JSON array or object runs over many lines of a file.
-    #[error("`{name}` holds JSON that runs over many lines; put each object on one line, e.g. with `jq -c {filter}`")]
+    /// A JSON object runs over many lines of a file.
+    #[error("`{name}` holds a JSON object that runs over many lines; put each object on one line, e.g. with `jq -c .`")]
     JsonOverLines {
         /// The file.
         name: String,
-        /// The filter for jq that splits it.
-        filter: &'static str,
     },
-    /// A file or row cannot be read as CSV.
+    /// A JSON array has no end.
+    #[error("`{name}` ends before its JSON array does, as if it were cut off; get the whole file")]
+    ArrayWithoutEnd {
+        /// The file.
+        name: String,
+    },
+    /// A row of CSV has a quotation mark that is not closed.
     #[error(
-        "`{name}` cannot be read as CSV ({reason}); put commas between values, and quotation marks around values that \
-         contain commas"
+        "`{name}` opens a quotation mark and never closes it, so this row is left out; close it, and double each \
+         quotation mark inside a value"
     )]
-    NotCsv {
+    OpenQuote {
         /// The file, or the file and the row.
         name: String,
-        /// What the parser said.
-        reason: String,
     },
     /// The file is not Parquet, or is damaged.
     #[error("`{name}` cannot be read as Parquet ({reason}); write the file again, or name another one")]
@@ -126,12 +128,40 @@ pub enum InputError {
         name: String,
     },
     /// A record has no text where it should have one.
-    #[error("`{name}` has no text in `{column}`; name the field or column of the text with --text")]
+    #[error(
+        "`{name}` has no text in `{column}`, which is null or missing; if the texts are elsewhere, name the field or \
+         column with --text"
+    )]
     NoText {
         /// The file and the record.
         name: String,
         /// The field or column.
         column: String,
+    },
+    /// An object lacks the field of the text.
+    #[error("`{name}` has no field `{field}`, but {known}; name the field of the text with --text")]
+    NoField {
+        /// The file and the object.
+        name: String,
+        /// The field.
+        field: String,
+        /// The fields that it has.
+        known: String,
+    },
+    /// An object holds a chat instead of a text.
+    #[error(
+        "`{name}` holds a chat in `{chat}` and no `{field}`; copy the message to judge into a field of its own, e.g. \
+         with `jq -c '.{field} = .{chat}[-1].{message}'`"
+    )]
+    Chat {
+        /// The file and the object.
+        name: String,
+        /// The field of the text.
+        field: String,
+        /// The field of the chat.
+        chat: &'static str,
+        /// The field of a message's text.
+        message: &'static str,
     },
     /// The file lacks a column.
     #[error("`{name}` has no column `{column}`, but {known}; name the right columns with --text and --id")]
@@ -143,12 +173,12 @@ pub enum InputError {
         /// The columns that it has.
         known: String,
     },
-    /// A column does not hold text.
-    #[error("`{name}` holds {kind} in the column `{column}`, not text; name another column with --text")]
+    /// A field or column does not hold text.
+    #[error("`{name}` holds {kind} in `{column}`, not text; name another field or column with --text")]
     NotText {
-        /// The file.
+        /// The file, or the file and the record.
         name: String,
-        /// The column.
+        /// The field or column.
         column: String,
         /// The type of its values.
         kind: String,

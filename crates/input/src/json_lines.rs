@@ -2,12 +2,15 @@
 //!
 //! The reader takes these files as common tools write them:
 //!
+//! - A file can be one JSON array, on one line or on many. Each of its items is then read as if it stood on a line of
+//!   its own, one after another, so the array may be of any length.
 //! - PowerShell and Excel put a byte order mark before the first line, or write UTF-16. The mark is not part of the
 //!   line.
 //! - Python's `json` writes `NaN`, `Infinity` and `-Infinity`, which JSON does not have. They are read as `null`.
-//! - JavaScript can cut a string in the middle of an emoji and leave half of it, such as `\ud83d`. The half is dropped.
+//! - JavaScript can cut a string in the middle of an emoji and leave half of it, such as `\ud83d`. The half becomes
+//!   U+FFFD.
 //!
-//! Every line has a bound, so a file without line ends cannot fill the memory.
+//! Every line and every item has a bound, so a file without line ends cannot fill the memory.
 
 use super::records::{MAX_RECORD, shortened};
 use super::unpack::{Limited, open_stream};
@@ -29,21 +32,31 @@ pub(super) fn as_utf8<R: Read>(reader: R) -> DecodeReaderBytes<R, Vec<u8>> {
     builder.build(reader)
 }
 
-/// The lines of a file of JSON objects. Blank lines are skipped, but counted.
+/// The lines of a file of JSON objects, or the items of its array. Blank lines are skipped, but counted.
 pub struct JsonLines<R> {
     name: String,
     reader: BufReader<DecodeReaderBytes<R, Vec<u8>>>,
-    /// The number of the current line, counted from 1.
+    /// Unknown until the first byte that is not blank is read.
+    layout: Option<Layout>,
+    /// The number of the current line or item, counted from 1.
     number: u64,
-    /// The bytes of the current line.
+    /// The bytes of the current line or item.
     line: Vec<u8>,
     ended: bool,
+}
+
+/// How the objects of a file lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    Lines,
+    /// In one array, as its items. What follows the array is read as lines.
+    Array,
 }
 
 /// An object and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonLine<T> {
-    /// The number of the line, counted from 1.
+    /// The number of the line, counted from 1. In an array, the number of the item.
     pub number: u64,
     /// What the line holds.
     pub object: T,
@@ -66,6 +79,7 @@ impl<R: Read> JsonLines<R> {
         Self {
             name: name.into(),
             reader: BufReader::new(as_utf8(reader)),
+            layout: None,
             number: 0,
             line: Vec::new(),
             ended: false,
@@ -87,24 +101,35 @@ impl<R: Read> JsonLines<R> {
         format!("{}:{}", self.name, self.number)
     }
 
-    /// Moves on to the next line that is not blank. Returns `None` at the end of the file.
+    /// Moves on to the next line that is not blank, or to the next item. Returns `None` at the end of the file.
     pub(super) fn next_line(&mut self) -> Option<Result<(), InputError>> {
-        let is_first = self.number == 0;
+        let is_first = self.layout.is_none();
         while !self.ended {
+            let layout = match self.layout {
+                Some(layout) => Ok(layout),
+                None => self.find_layout(),
+            };
             self.number += 1;
-            match self.read_line() {
+            let read = layout.and_then(|layout| match layout {
+                Layout::Lines => self.read_line(),
+                Layout::Array => self.read_item(),
+            });
+            match read {
                 Ok(ReadLine::End) => self.ended = true,
-                Ok(ReadLine::Whole) if self.line.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(ReadLine::Whole) => {
-                    let filter = match self.line.trim_ascii() {
-                        b"[" if is_first => "'.[]'",
-                        b"{" if is_first => ".",
-                        _ => return Some(Ok(())),
-                    };
-                    // Every other line of the file is a fragment too.
+                Ok(ReadLine::ArrayWithoutEnd) => {
                     self.ended = true;
                     let name = printable(&self.name);
-                    return Some(Err(InputError::JsonOverLines { name, filter }));
+                    return Some(Err(InputError::ArrayWithoutEnd { name }));
+                }
+                Ok(ReadLine::Whole) if self.line.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(ReadLine::Whole) => {
+                    if is_first && self.layout == Some(Layout::Lines) && self.line.trim_ascii() == b"{" {
+                        // Every other line of the file is a fragment too.
+                        self.ended = true;
+                        let name = printable(&self.name);
+                        return Some(Err(InputError::JsonOverLines { name }));
+                    }
+                    return Some(Ok(()));
                 }
                 Ok(ReadLine::TooLong) => {
                     return Some(Err(InputError::LongRecord {
@@ -136,12 +161,37 @@ impl<R: Read> JsonLines<R> {
         let reason = if self.line.trim_ascii_start().starts_with(b"[") {
             "it is an array; `jq -c '.[]'` puts each of its objects on a line of its own".to_owned()
         } else {
-            shortened(&without_line(&error))
+            shortened(&without_place(&error))
         };
         Err(InputError::NotJson {
             name: printable(&self.place()),
             reason,
         })
+    }
+
+    /// Skips the blank lines before the first byte that is not blank. That byte decides how the file is read, and the
+    /// bracket that opens an array is skipped too.
+    fn find_layout(&mut self) -> io::Result<Layout> {
+        let mut skipped = 0;
+        let layout = loop {
+            let held = self.reader.fill_buf()?;
+            let blank = held.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let line_ends = held[..blank].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            let (next, at_end) = (held.get(blank).copied(), held.is_empty());
+            self.reader.consume(blank);
+            self.number += line_ends;
+            skipped += blank as u64;
+            if next == Some(b'[') {
+                self.reader.consume(1);
+                self.number = 0;
+                break Layout::Array;
+            }
+            if next.is_some() || at_end || skipped > MAX_SKIPPED {
+                break Layout::Lines;
+            }
+        };
+        self.layout = Some(layout);
+        Ok(layout)
     }
 
     /// Reads one line. A line that is too long is skipped to its end, or the file is given up.
@@ -172,24 +222,94 @@ impl<R: Read> JsonLines<R> {
         self.ended = true;
         Ok(ReadLine::TooLong)
     }
+
+    /// Reads one item of an array, without the comma or bracket after it. An item that is too long is skipped to its
+    /// end, or the file is given up.
+    fn read_item(&mut self) -> io::Result<ReadLine> {
+        self.line.clear();
+        let mut item = Item::default();
+        let mut read = 0;
+        while read <= MAX_RECORD + MAX_SKIPPED {
+            let held = self.reader.fill_buf()?;
+            if held.is_empty() {
+                return Ok(ReadLine::ArrayWithoutEnd);
+            }
+            let end = item.end(held);
+            let used = end.unwrap_or(held.len());
+            read += used as u64;
+            let is_long = read > MAX_RECORD;
+            if is_long {
+                self.line = Vec::new();
+            } else {
+                self.line.extend(&held[..used]);
+            }
+            if end.is_some_and(|end| held[end] == b']') {
+                self.layout = Some(Layout::Lines);
+            }
+            self.reader.consume(used + usize::from(end.is_some()));
+            match end {
+                Some(_) if is_long => return Ok(ReadLine::TooLong),
+                Some(_) => return Ok(ReadLine::Whole),
+                None => {}
+            }
+        }
+        self.ended = true;
+        Ok(ReadLine::TooLong)
+    }
 }
 
 enum ReadLine {
     Whole,
     TooLong,
     End,
+    ArrayWithoutEnd,
 }
 
-/// What the parser said, without the number of the line: it only ever saw one.
-fn without_line(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    match said.rsplit_once(" at line 1 column ") {
-        Some((said, column)) => format!("{said} at column {column}"),
-        None => said,
+/// Where the reader is in an item of an array.
+#[derive(Default)]
+struct Item {
+    /// How many brackets and braces are open.
+    depth: u64,
+    in_string: bool,
+    is_escaped: bool,
+}
+
+impl Item {
+    /// The place of the comma or the bracket that ends the item.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        bytes.iter().position(|&byte| {
+            if self.in_string {
+                let is_plain = !std::mem::take(&mut self.is_escaped);
+                self.is_escaped = is_plain && byte == b'\\';
+                self.in_string = !(is_plain && byte == b'"');
+                return false;
+            }
+            match byte {
+                b',' | b']' if self.depth == 0 => return true,
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            false
+        })
     }
 }
 
-/// The line with `null` for Python's NaN and infinities, and without halves of surrogate pairs. `None` if it has
+/// What the parser said, without the number of the line: it only ever saw one. In an item that runs over many lines,
+/// the column is left out too.
+fn without_place(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    match said.rsplit_once(" at line ") {
+        None => said,
+        Some((said, place)) => match place.strip_prefix("1 column ") {
+            Some(column) => format!("{said} at column {column}"),
+            None => said.to_owned(),
+        },
+    }
+}
+
+/// The line with `null` for Python's NaN and infinities, and U+FFFD for half of a surrogate pair. `None` if it has
 /// neither.
 fn repaired(line: &[u8]) -> Option<Vec<u8>> {
     const NOT_NUMBERS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
@@ -203,6 +323,7 @@ fn repaired(line: &[u8]) -> Option<Vec<u8>> {
                 None => kept = 2,
                 Some(Surrogate::Pair) => kept = 12,
                 Some(Surrogate::Half) => {
+                    repaired.extend("\u{fffd}".as_bytes());
                     at += 6;
                     changed = true;
                     continue;
@@ -287,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn pythons_numbers_are_null_and_half_an_emoji_is_dropped() {
+    fn pythons_numbers_are_null_and_half_an_emoji_is_replaced() {
         let found = objects(concat!(
             "{\"a\": NaN, \"b\": [-Infinity, Infinity], \"text\": \"NaN \\\" \\\\\"}\n",
             "{\"text\": \"cut \\ud83d\", \"b\": \"\\ude00\"}\n",
@@ -297,21 +418,63 @@ mod tests {
             found[0],
             Ok((1, json!({"a": null, "b": [null, null], "text": "NaN \" \\"})))
         );
-        assert_eq!(found[1], Ok((2, json!({"text": "cut ", "b": ""}))));
-        assert_eq!(found[2], Ok((3, json!({"text": "😀 \\ud83d"}))));
+        assert_eq!(found[1], Ok((2, json!({"text": "cut \u{fffd}", "b": "\u{fffd}"}))));
+        assert_eq!(found[2], Ok((3, json!({"text": "😀\u{fffd} \\ud83d"}))));
+    }
+
+    #[test]
+    fn the_items_of_an_array_are_objects_one_after_another() {
+        let expected = [
+            Ok((1, json!({"a": "x, ]\"} {"}))),
+            Ok((2, json!({"a": [[1], {"b": 2}]}))),
+        ];
+        for array in [
+            "[{\"a\": \"x, ]\\\"} {\"}, {\"a\": [[1], {\"b\": 2}]}]",
+            "\u{feff}\n \n[\n {\n  \"a\": \"x, ]\\\"} {\"\n },\n {\"a\": [[1],\n{\"b\": 2}]}\r\n]\n\n",
+            "[{\"a\":\"x, ]\\\"} {\"},{\"a\":[[1],{\"b\":2}]},]",
+        ] {
+            assert_eq!(objects(array), expected, "{array}");
+        }
+        assert_eq!(objects("[]"), []);
+        // A broken item does not hide the next one, and lines may follow the array.
+        let found = objects("[{\"a\": \n\nno},\n NaN, \"b\", {\"a\": NaN}]\n{\"a\": 2}\n");
+        for (at, said) in [(0, "f.jsonl:1"), (1, "invalid type: null"), (2, "invalid type: string")] {
+            let sentence = found[at].as_ref().unwrap_err();
+            assert!(sentence.contains(said) && !sentence.contains("line 3"), "{sentence}");
+        }
+        assert_eq!(found[3], Ok((4, json!({"a": null}))));
+        assert_eq!(found.last(), Some(&Ok((6, json!({"a": 2})))));
+        assert_eq!(found.len(), 5);
+    }
+
+    #[test]
+    fn an_array_is_read_with_a_bound_and_without_its_end_it_is_reported() {
+        for (cut, items) in [("[", 0), ("[{\"a\": 1}", 0), ("[{\"a\": 1}, {\"a\": \"x]", 1)] {
+            let found = objects(cut);
+            let sentence = found.last().unwrap().as_ref().unwrap_err();
+            assert!(sentence.contains("ends before its JSON array"), "{sentence}");
+            assert_eq!(found.len(), items + 1, "{cut}");
+        }
+        let long = format!("[{{\"a\": \"{}\"}}, {{\"a\": 2}}]", "x".repeat(MAX_RECORD as usize));
+        let found = objects(&long);
+        assert!(found[0].as_ref().unwrap_err().contains("65 MiB"));
+        assert_eq!(found[1], Ok((2, json!({"a": 2}))));
+        // An item without end is given up, and its bytes are not kept.
+        let endless = JsonLines::new("f.jsonl", "[\"".as_bytes().chain(io::repeat(b'x')));
+        let found: Vec<_> = endless.objects::<Value>().collect();
+        assert_eq!(found.len(), 1);
+        let sentence = found[0].as_ref().unwrap_err().to_string();
+        assert!(sentence.contains("the rest of the file is not read"), "{sentence}");
     }
 
     #[test]
     fn json_of_another_shape_ends_in_one_sentence_that_names_the_way_out() {
-        let array = objects("[\n {\n  \"text\": \"one\"\n },\n {}\n]\n");
-        assert_eq!(array.len(), 1);
-        assert!(array[0].as_ref().unwrap_err().contains("`jq -c '.[]'`"), "{array:?}");
         let object = objects("{\n \"text\": \"one\"\n}\n");
         assert_eq!(object.len(), 1);
         assert!(object[0].as_ref().unwrap_err().contains("`jq -c .`"), "{object:?}");
-        let lines = objects("[{\"text\": \"one\"}]\n{\"text\": \"two\"}\n");
-        assert!(lines[0].as_ref().unwrap_err().contains("jq -c '.[]'"), "{lines:?}");
-        assert!(lines[1].is_ok());
+        let lines = objects("{\"text\": \"one\"}\n[{\"text\": \"two\"}]\n{\"text\": \"three\"}\n");
+        assert!(lines[1].as_ref().unwrap_err().contains("jq -c '.[]'"), "{lines:?}");
+        assert!(lines[0].is_ok() && lines[2].is_ok());
     }
 
     #[test]
@@ -340,6 +503,18 @@ mod tests {
         }
 
         #[test]
+        fn an_array_holds_what_its_lines_would(
+            texts in proptest::collection::vec("[a-z\"\\\\,\\[\\]{}\n ]{0,12}", 0..8),
+            pretty in any::<bool>(),
+        ) {
+            let object = |text| json!({"text": text, "other": [text, {"x": text}]});
+            let all: Vec<Value> = texts.iter().map(object).collect();
+            let array = if pretty { serde_json::to_string_pretty(&all) } else { serde_json::to_string(&all) }.unwrap();
+            let expected: Vec<_> = (1..).zip(all).map(Ok).collect();
+            prop_assert_eq!(objects(array), expected);
+        }
+
+        #[test]
         fn what_is_json_already_is_not_repaired(text in any::<String>(), number in any::<f64>()) {
             let line = json!({"text": text, "number": number}).to_string();
             prop_assert_eq!(repaired(line.as_bytes()), None);
@@ -350,7 +525,7 @@ mod tests {
             let line = json!({"text": text}).to_string();
             let broken = line.replace('{', "{\"nan\": NaN, \"cut\": \"\\udc00\", ");
             let repaired: Value = serde_json::from_slice(&repaired(broken.as_bytes()).unwrap()).unwrap();
-            prop_assert_eq!(repaired, json!({"nan": null, "cut": "", "text": text}));
+            prop_assert_eq!(repaired, json!({"nan": null, "cut": "\u{fffd}", "text": text}));
         }
     }
 }

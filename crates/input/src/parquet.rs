@@ -1,10 +1,10 @@
 //! Parquet files of many texts, a row at a time.
 
-use super::records::{Columns, Record, Records, shortened};
+use super::records::{Columns, MAX_NAMES, Record, Records, shortened};
 use super::{InputError, lower_hex, printable};
 use crate::catch_panic;
 use chrono::{DateTime, NaiveTime};
-use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, Decimal, Int96};
 use parquet::errors::ParquetError;
@@ -85,7 +85,7 @@ impl Records for Parquet {
         let text = row
             .text
             .as_ref()
-            .and_then(Value::text)
+            .and_then(Value::bytes)
             .ok_or_else(|| InputError::NoText {
                 name: printable(&name),
                 column: printable(&self.columns.text),
@@ -123,41 +123,81 @@ impl Table {
         let file = SerializedFileReader::new(file).map_err(|error| damaged(name, error))?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         let fields = schema.root_schema().get_fields();
-        let column = |wanted: &str| -> Result<Column, InputError> {
+        let leaves = || (0..schema.num_columns()).map(|leaf| (leaf, schema.column(leaf)));
+        // The columns of a group have a name for each level, such as `doc.text`.
+        let names = |root: usize| -> Vec<String> {
+            let inside = leaves()
+                .filter(|(leaf, column)| schema.get_column_root_idx(*leaf) == root && column.max_rep_level() == 0);
+            inside.map(|(_, column)| column.path().string()).collect()
+        };
+        let column = |wanted: &str| -> Result<(Column, String), InputError> {
             let root = fields.iter().position(|field| field.name() == wanted);
-            let root = root.ok_or_else(|| {
-                let known: Vec<&str> = fields.iter().map(|field| field.name()).take(20).collect();
-                InputError::NoColumn {
+            let leaf = leaves().find(|(leaf, column)| match root {
+                Some(root) => schema.get_column_root_idx(*leaf) == root,
+                None => column.path().string() == wanted,
+            });
+            let Some((leaf, found)) = leaf else {
+                if root.is_some() {
+                    return Err(damaged(name, "a group has no columns"));
+                }
+                let known = (0..fields.len()).flat_map(|root| match names(root) {
+                    names if names.is_empty() => vec![fields[root].name().to_owned()],
+                    names => names,
+                });
+                return Err(InputError::NoColumn {
                     name: printable(name),
                     column: printable(wanted),
-                    known: shortened(&known.join(", ")),
+                    known: shortened(&known.take(MAX_NAMES).collect::<Vec<_>>().join(", ")),
+                });
+            };
+            let group = root.filter(|&root| fields[root].is_group());
+            let kind = match group {
+                Some(_) => Kind::Other("lists or groups of values"),
+                None if found.max_rep_level() > 0 => Kind::Other("lists of values"),
+                None => Kind::of(found.self_type()),
+            };
+            let words = match group.map(names) {
+                Some(names) if !names.is_empty() => {
+                    let names = names.into_iter().take(MAX_NAMES).collect::<Vec<_>>().join(", ");
+                    format!("a group of columns ({})", shortened(&names))
                 }
-            })?;
-            let leaf = (0..schema.num_columns()).find(|&leaf| schema.get_column_root_idx(leaf) == root);
-            Ok(Column {
-                leaf: leaf.ok_or_else(|| damaged(name, "a group has no columns"))?,
-                kind: Kind::of(&fields[root]),
+                _ => kind.to_string(),
+            };
+            let column = Column {
+                leaf,
+                present: found.max_def_level(),
+                kind,
                 reader: None,
-            })
+            };
+            Ok((column, words))
         };
-        let text = column(&columns.text)?;
-        let id = columns.id.as_deref().map(column).transpose()?;
-        if text.kind != Kind::Text {
+        let (text, words) = column(&columns.text)?;
+        // Older programs do not mark texts as such, so bytes may be texts. Each row is checked.
+        if !matches!(text.kind, Kind::Text | Kind::Bytes) {
             return Err(InputError::NotText {
                 name: printable(name),
                 column: printable(&columns.text),
-                kind: text.kind.to_string(),
+                kind: words,
             });
         }
-        if let (Some(id), Some(Column { kind, .. })) = (&columns.id, &id)
-            && matches!(kind, Kind::Other(_))
-        {
-            return Err(InputError::NotId {
-                name: printable(name),
-                column: printable(id),
-                kind: kind.to_string(),
-            });
-        }
+        let id = match &columns.id {
+            None => None,
+            Some(id) => match column(id)? {
+                (
+                    Column {
+                        kind: Kind::Other(_), ..
+                    },
+                    kind,
+                ) => {
+                    return Err(InputError::NotId {
+                        name: printable(name),
+                        column: printable(id),
+                        kind,
+                    });
+                }
+                (column, _) => Some(column),
+            },
+        };
         Ok(Self {
             file,
             text,
@@ -211,6 +251,8 @@ impl Table {
 struct Column {
     /// Its place among the columns that are not groups.
     leaf: usize,
+    /// The definition level of a value. Where the level is lower, the value or a group around it is null.
+    present: i16,
     kind: Kind,
     /// Its part of the row group under way.
     reader: Option<ColumnReader>,
@@ -219,17 +261,18 @@ struct Column {
 impl Column {
     /// The next values; none at the end of the row group.
     fn read(&mut self) -> Result<Vec<Option<Value>>, ParquetError> {
+        let present = self.present;
         let values = match &mut self.reader {
             None => Vec::new(),
-            Some(ColumnReader::BoolColumnReader(reader)) => values(reader, Value::Boolean)?,
-            Some(ColumnReader::Int32ColumnReader(reader)) => values(reader, Value::Int32)?,
-            Some(ColumnReader::Int64ColumnReader(reader)) => values(reader, Value::Int64)?,
-            Some(ColumnReader::Int96ColumnReader(reader)) => values(reader, Value::Int96)?,
-            Some(ColumnReader::FloatColumnReader(reader)) => values(reader, Value::Float)?,
-            Some(ColumnReader::DoubleColumnReader(reader)) => values(reader, Value::Double)?,
-            Some(ColumnReader::ByteArrayColumnReader(reader)) => values(reader, Value::Bytes)?,
+            Some(ColumnReader::BoolColumnReader(reader)) => values(reader, present, Value::Boolean)?,
+            Some(ColumnReader::Int32ColumnReader(reader)) => values(reader, present, Value::Int32)?,
+            Some(ColumnReader::Int64ColumnReader(reader)) => values(reader, present, Value::Int64)?,
+            Some(ColumnReader::Int96ColumnReader(reader)) => values(reader, present, Value::Int96)?,
+            Some(ColumnReader::FloatColumnReader(reader)) => values(reader, present, Value::Float)?,
+            Some(ColumnReader::DoubleColumnReader(reader)) => values(reader, present, Value::Double)?,
+            Some(ColumnReader::ByteArrayColumnReader(reader)) => values(reader, present, Value::Bytes)?,
             Some(ColumnReader::FixedLenByteArrayColumnReader(reader)) => {
-                values(reader, |value| Value::Bytes(value.into()))?
+                values(reader, present, |value| Value::Bytes(value.into()))?
             }
         };
         if self.kind == Kind::Text {
@@ -241,9 +284,11 @@ impl Column {
     }
 }
 
-/// The next values of a column, null where it has none; nothing at the end of the row group.
+/// The next values of a column, null where it has none; nothing at the end of the row group. `present` is the level of
+/// a value.
 fn values<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
+    present: i16,
     value: impl Fn(T::T) -> Value,
 ) -> Result<Vec<Option<Value>>, ParquetError> {
     let (mut levels, mut values) = (Vec::new(), Vec::new());
@@ -253,8 +298,8 @@ fn values<T: DataType>(
     if levels.is_empty() {
         return Ok(values.map(Some).collect());
     }
-    let present = |&level: &i16| if level > 0 { values.next() } else { None };
-    Ok(levels.iter().map(present).collect())
+    let value = |&level: &i16| if level == present { values.next() } else { None };
+    Ok(levels.iter().map(value).collect())
 }
 
 /// A value as it lies in the file. Bytes share the memory of their page.
@@ -269,6 +314,13 @@ enum Value {
 }
 
 impl Value {
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.data()),
+            _ => None,
+        }
+    }
+
     fn text(&self) -> Option<&str> {
         match self {
             Self::Bytes(bytes) => bytes.as_utf8().ok(),
@@ -315,9 +367,6 @@ enum Kind {
 impl Kind {
     fn of(column: &Type) -> Self {
         let info = column.get_basic_info();
-        if column.is_group() || info.repetition() == Repetition::REPEATED {
-            return Self::Other("lists or groups of values");
-        }
         match (
             info.logical_type_ref(),
             info.converted_type(),
@@ -569,7 +618,7 @@ mod tests {
         let file = usual(3, 3);
         assert!(said(&file, columns("body", None)).contains("id, text"));
         assert!(said(&file, columns("text", Some("key"))).contains("no column `key`, but id, text"));
-        assert!(said(&file, columns("id", None)).contains("whole numbers in the column `id`"));
+        assert!(said(&file, columns("id", None)).contains("whole numbers in `id`"));
         let bytes = std::fs::read(file.path()).unwrap();
         for (at, byte) in [(0, 0), (bytes.len() - 1, 0), (bytes.len() - 20, 0xFF), (4, 0xFF)] {
             let damaged = tempfile::NamedTempFile::new().unwrap();
@@ -596,15 +645,15 @@ mod tests {
                 opened(&file, columns("text", Some("x"))).next(true).unwrap().unwrap(),
             )
         };
-        let bytes = || texts(&["bytes"]);
-        let (text, record) = id("OPTIONAL BYTE_ARRAY x;", bytes());
-        assert!(text.contains("holds raw bytes in the column `x`"), "{text}");
-        assert_eq!(record.id.as_deref(), Some("6279746573"));
         for (column, kind) in [
-            ("REPEATED BYTE_ARRAY x (STRING);", "lists or groups"),
+            ("REPEATED BYTE_ARRAY x (STRING);", "lists of values"),
             (
                 "OPTIONAL GROUP x { REQUIRED BYTE_ARRAY y (STRING); }",
-                "lists or groups",
+                "a group of columns (x.y)",
+            ),
+            (
+                "OPTIONAL GROUP x { REPEATED BYTE_ARRAY y (STRING); }",
+                "lists or groups of values",
             ),
         ] {
             let repeated: Cells = Box::new(|column| {
@@ -615,7 +664,10 @@ mod tests {
                     .unwrap();
             });
             let (text, record) = id(column, repeated);
-            assert!(text.contains(kind) && text.contains("not text"), "{text}");
+            assert!(
+                text.contains(&format!("holds {kind} in `x`")) && text.contains("not text"),
+                "{text}"
+            );
             let error = record.document.unwrap_err().to_string();
             assert!(error.contains(kind) && error.contains("--id"), "{error}");
         }
@@ -623,6 +675,95 @@ mod tests {
         let (text, record) = id("OPTIONAL FIXED_LEN_BYTE_ARRAY (2) x (FLOAT16);", float);
         assert!(text.contains("16-bit numbers"), "{text}");
         assert!(matches!(record.document, Err(InputError::NotId { .. })));
+    }
+
+    #[test]
+    fn a_column_of_a_group_is_named_by_its_path() {
+        /// The values of a column with these levels; null where there is none.
+        fn leveled(values: &[&str], levels: &[i16]) -> Cells {
+            let values: Vec<ByteArray> = values.iter().map(|&value| value.into()).collect();
+            let levels = levels.to_vec();
+            Box::new(move |column| {
+                column
+                    .typed::<ByteArrayType>()
+                    .write_batch(&values, Some(&levels), None)
+                    .unwrap();
+            })
+        }
+        let file = written(
+            "OPTIONAL BYTE_ARRAY text (STRING); \
+             OPTIONAL GROUP doc { OPTIONAL GROUP body { OPTIONAL BYTE_ARRAY text (STRING); } \
+             OPTIONAL BYTE_ARRAY key (STRING); } \
+             REQUIRED GROUP tags (LIST) { REPEATED GROUP list { OPTIONAL BYTE_ARRAY element (STRING); } }",
+            vec![vec![
+                texts(&["no", "no", "no", "no"]),
+                // The text, the body and the document are null in turn.
+                leveled(&["one"], &[3, 2, 1, 0]),
+                leveled(&["a", "b", "c"], &[2, 2, 2, 0]),
+                Box::new(|column| {
+                    column
+                        .typed::<ByteArrayType>()
+                        .write_batch(&[], Some(&[0; 4]), Some(&[0; 4]))
+                        .unwrap();
+                }),
+            ]],
+        );
+        let mut parquet = opened(&file, columns("doc.body.text", Some("doc.key")));
+        for (text, id) in [
+            (Some("one"), Some("a")),
+            (None, Some("b")),
+            (None, Some("c")),
+            (None, None),
+        ] {
+            let record = parquet.next(true).unwrap().unwrap();
+            assert_eq!(record.id.as_deref(), id);
+            match (record.document, text) {
+                (Ok(document), Some(text)) => assert_eq!(document.text, text),
+                (Err(InputError::NoText { .. }), None) => {}
+                (other, _) => panic!("{other:?}"),
+            }
+        }
+        assert!(parquet.next(true).is_none());
+        let sentence = said(&file, columns("doc", None));
+        assert!(
+            sentence.contains("a group of columns (doc.body.text, doc.key)"),
+            "{sentence}"
+        );
+        let sentence = said(&file, columns("doc.text", None));
+        assert!(
+            sentence.contains("but text, doc.body.text, doc.key, tags;"),
+            "{sentence}"
+        );
+        let sentence = said(&file, columns("tags.list.element", None));
+        assert!(sentence.contains("holds lists of values"), "{sentence}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_marked_as_text_are_read_where_they_are_text() {
+        let file = written(
+            "OPTIONAL BYTE_ARRAY text; OPTIONAL BYTE_ARRAY id;",
+            vec![vec![
+                cells::<ByteArrayType>(vec![
+                    Some("ärger".into()),
+                    Some(b"\xe4rger".as_slice().into()),
+                    None,
+                    Some("last".into()),
+                ]),
+                texts(&["bytes", "b", "c", "d"]),
+            ]],
+        );
+        let mut parquet = opened(&file, columns("text", Some("id")));
+        let mut next = || parquet.next(true).unwrap().unwrap();
+        let (first, latin, null, last) = (next(), next(), next(), next());
+        assert_eq!(first.document.unwrap().text, "ärger");
+        assert_eq!(first.id.as_deref(), Some("6279746573"));
+        let sentence = latin.document.unwrap_err().to_string();
+        assert!(
+            sentence.contains("`f.parquet:2` is not valid UTF-8") && sentence.contains("iconv"),
+            "{sentence}"
+        );
+        assert!(matches!(null.document, Err(InputError::NoText { .. })));
+        assert_eq!(last.document.unwrap().text, "last");
     }
 
     #[test]

@@ -1,20 +1,30 @@
-//! Files of many texts: JSON lines and CSV. Each line or row is one [`Record`].
+//! Files of many texts: JSON and CSV. Each object or row is one [`Record`].
+
+mod rows;
 
 use super::json_lines::{JsonLines, as_utf8};
 use super::{Document, InputError, MAX_BYTES, printable};
 use encoding_rs_io::DecodeReaderBytes;
+use rows::{Row, Rows};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
-use std::rc::Rc;
+use std::ops::Range;
 
 /// The longest record, in bytes: the longest text and some room for other fields.
 pub(super) const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
 /// The longest name of a record, in characters.
 const MAX_ID: usize = 1 << 12;
+/// The most names of fields that a message lists.
+pub(super) const MAX_NAMES: usize = 20;
+/// Fields of chats, each with the field of a message's text.
+const CHATS: [(&str, &str); 3] = [
+    ("messages", "content"),
+    ("conversations", "value"),
+    ("conversation", "value"),
+];
 /// The most values in one CSV row. Each takes eight bytes besides its own.
 const MAX_VALUES: u64 = 1 << 22;
 
@@ -40,13 +50,10 @@ pub struct Record {
 
 impl Record {
     /// A record whose text is already in memory.
-    pub(super) fn new(name: String, id: Option<String>, text: Result<&str, InputError>) -> Self {
-        let document = text.and_then(|text| Document::from_bytes(&name, text.as_bytes()));
-        Self::named(name, id, document)
-    }
-
-    /// A record with a name. An overlong name is cut.
-    fn named(name: String, id: Option<String>, document: Result<Document, InputError>) -> Self {
+    ///
+    /// An overlong id is cut.
+    pub(super) fn new(name: String, id: Option<String>, text: Result<&[u8], InputError>) -> Self {
+        let document = text.and_then(|text| Document::from_bytes(&name, text));
         let id = id.map(|mut id| {
             if let Some((at, _)) = id.char_indices().nth(MAX_ID) {
                 id.truncate(at);
@@ -102,10 +109,18 @@ impl<R: Read> JsonRecords<R> {
             Ok(found) => found,
             Err(error) => return Record::failed(place, error),
         };
-        let text = text.as_deref().ok_or_else(|| InputError::NoText {
-            name: printable(&place),
-            column: printable(&columns.text),
-        });
+        let name = printable(&place);
+        let column = printable(&columns.text);
+        let text = match &text {
+            Found::Text(text) => Ok(text.as_bytes()),
+            Found::Null => Err(InputError::NoText { name, column }),
+            Found::Other(kind) => Err(InputError::NotText {
+                name,
+                column,
+                kind: (*kind).to_owned(),
+            }),
+            Found::Nothing(fields) => Err(no_field(name, column, fields)),
+        };
         Record::new(place, id, text)
     }
 }
@@ -120,11 +135,40 @@ impl<R: Read> Records for JsonRecords<R> {
     }
 }
 
+/// Why a text is missing whose field is not in its object.
+fn no_field(name: String, field: String, fields: &[String]) -> InputError {
+    let chat = CHATS.iter().find(|(chat, _)| fields.iter().any(|field| field == chat));
+    match chat {
+        Some(&(chat, message)) => InputError::Chat {
+            name,
+            field,
+            chat,
+            message,
+        },
+        None if fields.is_empty() => InputError::NoText { name, column: field },
+        None => InputError::NoField {
+            name,
+            field,
+            known: shortened(&fields.join(", ")),
+        },
+    }
+}
+
+/// What the field of the text holds.
+enum Found {
+    Text(String),
+    Null,
+    /// Something else, in words.
+    Other(&'static str),
+    /// There is no such field, but these. The list is cut.
+    Nothing(Vec<String>),
+}
+
 /// Parses an object for its text and its name. All other fields are skipped without being built.
 struct Wanted<'a>(&'a Columns);
 
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = (Option<String>, Option<String>);
+    type Value = (Found, Option<String>);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -132,36 +176,45 @@ impl<'de> DeserializeSeed<'de> for Wanted<'_> {
 }
 
 impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = (Option<String>, Option<String>);
+    type Value = (Found, Option<String>);
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let (mut text, mut id) = (None, None);
+        let (mut text, mut id, mut others) = (None, None, Vec::new());
         while let Some(field) = object.next_key::<String>()? {
             let (is_text, is_id) = (field == self.0.text, self.0.id.as_ref() == Some(&field));
             if !is_text && !is_id {
                 object.next_value::<IgnoredAny>()?;
+                if others.len() < MAX_NAMES {
+                    others.push(field);
+                }
                 continue;
             }
             // Kept as written, so that a deeply nested value costs nothing.
             let value = object.next_value::<&RawValue>()?.get();
-            let string = if value.starts_with('"') {
-                Some(serde_json::from_str::<String>(value).map_err(Error::custom)?)
-            } else {
-                None
+            let found = match value.as_bytes().first() {
+                Some(b'"') => Found::Text(serde_json::from_str(value).map_err(Error::custom)?),
+                Some(b'n') | None => Found::Null,
+                Some(b'{') => Found::Other("an object"),
+                Some(b'[') => Found::Other("an array"),
+                Some(b't' | b'f') => Found::Other("a truth value"),
+                Some(_) => Found::Other("a number"),
             };
             if is_id {
-                let is_scalar = !value.starts_with(['{', '[', 'n']);
-                id = string.clone().or_else(|| is_scalar.then(|| value.to_owned()));
+                id = match &found {
+                    Found::Text(id) => Some(id.clone()),
+                    Found::Other(_) if !value.starts_with(['{', '[']) => Some(value.to_owned()),
+                    _ => None,
+                };
             }
             if is_text {
-                text = string;
+                text = Some(found);
             }
         }
-        Ok((text, id))
+        Ok((text.unwrap_or(Found::Nothing(others)), id))
     }
 }
 
@@ -175,104 +228,168 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// The texts of a file of comma- or tab-separated values (RFC 4180). The first row names the columns.
+/// What may stand between the values of a row.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// The texts of a file of comma-separated values (RFC 4180). The first row names the columns.
+///
+/// Semicolons, tabs and vertical bars between the values are recognised in the first row: it has the columns that are
+/// asked for if it is divided at the right sign. A line such as `sep=;` before it says the same.
 pub struct CsvRecords<R> {
     name: String,
-    reader: csv::Reader<Metered<DecodeReaderBytes<R, Vec<u8>>>>,
-    meter: Rc<Cell<(u64, u64)>>,
+    rows: Rows<DecodeReaderBytes<R, Vec<u8>>>,
+    delimiter: u8,
     columns: Columns,
-    /// The places of the text and of the name, known once the first row is read.
-    places: Option<(usize, Option<usize>)>,
+    /// Known once the first row is read.
+    header: Option<Header>,
     row: u64,
+    /// Whether the last row has a quotation mark that is left open. The lines after it may belong to it.
+    is_broken: bool,
     record: csv::ByteRecord,
     ended: bool,
 }
 
-/// A reader that fails when one row is too long. A quote that is never closed turns the rest of the file into one row.
-struct Metered<R> {
-    inner: R,
-    /// Bytes since the last row, and how many of them are delimiters.
-    meter: Rc<Cell<(u64, u64)>>,
-    delimiter: u8,
-}
-
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        let (bytes, parts) = self.meter.get();
-        let more = buffer[..read].iter().filter(|&&byte| byte == self.delimiter).count();
-        let (bytes, parts) = (bytes + read as u64, parts + more as u64);
-        self.meter.set((bytes, parts));
-        if bytes > MAX_RECORD || parts > MAX_VALUES {
-            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
-        }
-        Ok(read)
-    }
+/// What the first row says.
+#[derive(Clone, Copy)]
+struct Header {
+    text: usize,
+    id: Option<usize>,
+    /// The number of columns.
+    columns: usize,
 }
 
 impl<R: Read> CsvRecords<R> {
-    /// Reads texts from `reader`, with `delimiter` between values. Records are named after `name`.
+    /// Reads texts from `reader`. `delimiter` stands between values, unless the first row shows that another sign does.
+    /// Records are named after `name`.
     pub fn new(name: impl Into<String>, reader: R, delimiter: u8, columns: Columns) -> Self {
-        let meter = Rc::new(Cell::new((0, 0)));
-        let metered = Metered {
-            inner: as_utf8(reader),
-            meter: meter.clone(),
-            delimiter,
-        };
         Self {
             name: name.into(),
-            reader: csv::ReaderBuilder::new()
-                .delimiter(delimiter)
-                .flexible(true)
-                .from_reader(metered),
-            meter,
+            rows: Rows::new(as_utf8(reader)),
+            delimiter,
             columns,
-            places: None,
+            header: None,
             row: 0,
+            is_broken: false,
             record: csv::ByteRecord::new(),
             ended: false,
         }
     }
 
-    /// Finds the columns in the first row.
-    fn places(&mut self) -> Result<(usize, Option<usize>), InputError> {
-        let name = self.name.clone();
-        let header = match self.reader.byte_headers() {
-            Ok(header) => header.clone(),
-            Err(error) => return Err(csv_error(&name, &name, error)),
+    /// Finds the columns in the first row, and the sign between them.
+    fn read_header(&mut self) -> Result<Header, InputError> {
+        let name = printable(&self.name);
+        let stated = self.stated_delimiter()?;
+        let others = DELIMITERS.into_iter().filter(|&delimiter| delimiter != self.delimiter);
+        let delimiters: Vec<u8> = match stated {
+            Some(delimiter) => vec![delimiter],
+            None => [self.delimiter].into_iter().chain(others).collect(),
         };
-        let place = |column: &str| {
-            let found = header.iter().position(|field| field == column.as_bytes());
-            found.ok_or_else(|| {
-                let known: Vec<_> = header.iter().take(20).map(String::from_utf8_lossy).collect();
-                InputError::NoColumn {
-                    name: printable(&name),
-                    column: printable(column),
-                    known: shortened(&known.join(", ")),
+        let mut known = Vec::new();
+        let mut is_open = false;
+        for delimiter in delimiters {
+            self.rows.again();
+            let row = match self.next_row(delimiter)? {
+                None => return Err(InputError::Empty { name }),
+                Some(Row::TooLong) => return Err(self.too_long(&self.name)),
+                Some(Row::Open(row)) => {
+                    is_open = true;
+                    row
                 }
-            })
+                Some(Row::Whole(row)) => row,
+            };
+            self.parse(row, delimiter)?;
+            let place = |column: &str| self.record.iter().position(|field| field == column.as_bytes());
+            let text = place(&self.columns.text);
+            let id = self.columns.id.as_deref().map(place);
+            if let Some(text) = text
+                && id != Some(None)
+            {
+                self.delimiter = delimiter;
+                return Ok(Header {
+                    text,
+                    id: id.flatten(),
+                    columns: self.record.len(),
+                });
+            }
+            if self.record.len() > known.len() {
+                let fields = self.record.iter();
+                known = fields
+                    .map(|field| String::from_utf8_lossy(field).into_owned())
+                    .collect();
+            }
+        }
+        if is_open {
+            return Err(InputError::OpenQuote { name });
+        }
+        let has = |column: &String| known.contains(column);
+        let column = match &self.columns.id {
+            Some(id) if has(&self.columns.text) => id,
+            _ => &self.columns.text,
         };
-        Ok((
-            place(&self.columns.text)?,
-            self.columns.id.as_deref().map(place).transpose()?,
-        ))
+        known.truncate(MAX_NAMES);
+        Err(InputError::NoColumn {
+            name,
+            column: printable(column),
+            known: shortened(&known.join(", ")),
+        })
     }
-}
 
-/// The sentence for an error of the CSV library. `name` is the file or one of its rows.
-fn csv_error(file: &str, name: &str, error: csv::Error) -> InputError {
-    let reason = error.to_string();
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => InputError::LongRecord {
+    /// The sign that a first line such as `sep=;` names. Excel writes and reads it. The next row is the one after it.
+    fn stated_delimiter(&mut self) -> Result<Option<u8>, InputError> {
+        // No sign that a row can have divides it, so the row is the line.
+        let Some(Row::Whole(row)) = self.next_row(b'\n')? else {
+            return Ok(None);
+        };
+        let line = self.rows.bytes(row).trim_ascii_end();
+        let line = line
+            .strip_prefix(b"\"")
+            .and_then(|line| line.strip_suffix(b"\""))
+            .unwrap_or(line);
+        let stated = match line {
+            [name @ .., b'=', delimiter] if name.eq_ignore_ascii_case(b"sep") => Some(*delimiter),
+            // The tab was trimmed.
+            [name @ .., b'='] if name.eq_ignore_ascii_case(b"sep") => Some(b'\t'),
+            _ => None,
+        };
+        if stated.is_some() {
+            self.rows.next_is_first();
+        }
+        Ok(stated.filter(|delimiter| !delimiter.is_ascii_alphanumeric() && *delimiter != b'"'))
+    }
+
+    fn next_row(&mut self, delimiter: u8) -> Result<Option<Row>, InputError> {
+        self.rows
+            .next(delimiter)
+            .map_err(|error| InputError::from_io(&self.name, error))
+    }
+
+    /// Divides a row into its values.
+    fn parse(&mut self, row: Range<usize>, delimiter: u8) -> Result<(), InputError> {
+        let bytes = self.rows.bytes(row);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .buffer_capacity(bytes.len().clamp(1, 1 << 16))
+            .from_reader(bytes);
+        match reader.read_byte_record(&mut self.record) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(InputError::from_io(&self.name, io::Error::other(error))),
+        }
+    }
+
+    fn too_long(&self, name: &str) -> InputError {
+        InputError::LongRecord {
             name: printable(name),
             limit_mib: MAX_RECORD >> 20,
-            rest: true,
-        },
-        csv::ErrorKind::Io(error) => InputError::from_io(file, error),
-        _ => InputError::NotCsv {
-            name: printable(name),
-            reason,
-        },
+            rest: self.rows.given_up,
+        }
+    }
+
+    /// A record with an error that ends the file.
+    fn last(&mut self, error: InputError) -> Option<Option<Record>> {
+        self.ended = true;
+        Some(Some(Record::failed(self.name.clone(), error)))
     }
 }
 
@@ -281,39 +398,59 @@ impl<R: Read> Records for CsvRecords<R> {
         if self.ended {
             return None;
         }
-        let (text, id) = match self.places {
-            Some(places) => places,
-            None => match self.places() {
-                Ok(places) => *self.places.insert(places),
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Some(Record::failed(self.name.clone(), error)));
-                }
+        let header = match self.header {
+            Some(header) => header,
+            None => match self.read_header() {
+                Ok(header) => *self.header.insert(header),
+                Err(error) => return self.last(error),
             },
         };
-        self.row += 1;
-        let name = format!("{}:{}", self.name, self.row);
-        // The library has read ahead. Those bytes count for the row before, so a row may exceed the limit by one
-        // buffer.
-        self.meter.set((0, 0));
-        match self.reader.read_byte_record(&mut self.record) {
-            Ok(false) => return None,
-            Ok(true) if !wanted => return Some(None),
-            Ok(true) => {}
-            Err(error) => {
-                self.ended = true;
-                let error = csv_error(&self.name, &name, error);
-                return Some(Some(Record::failed(name, error)));
+        loop {
+            let row = match self.next_row(self.delimiter) {
+                Ok(row) => row?,
+                Err(error) => return self.last(error),
+            };
+            let is_open = matches!(row, Row::Open(_));
+            let (Row::Whole(range) | Row::Open(range)) = row else {
+                self.row += 1;
+                self.is_broken = false;
+                let name = format!("{}:{}", self.name, self.row);
+                let error = self.too_long(&name);
+                return Some(wanted.then(|| Record::failed(name, error)));
+            };
+            if (wanted || self.is_broken)
+                && let Err(error) = self.parse(range, self.delimiter)
+            {
+                return self.last(error);
             }
+            // After a quotation mark left open, a line that is no row of this file belongs to the value that it opens.
+            if self.is_broken && self.record.len() != header.columns {
+                continue;
+            }
+            self.is_broken = is_open;
+            self.row += 1;
+            return Some(wanted.then(|| self.record(header, is_open)));
         }
-        let id = id.and_then(|id| self.record.get(id));
+    }
+}
+
+impl<R: Read> CsvRecords<R> {
+    /// The record of the row that was parsed last.
+    fn record(&self, header: Header, is_open: bool) -> Record {
+        let name = format!("{}:{}", self.name, self.row);
+        // Of the value that is left open only the beginning is known.
+        let known = self.record.len() - usize::from(is_open).min(self.record.len());
+        let id = header.id.filter(|&id| id < known).and_then(|id| self.record.get(id));
         let id = id.map(|id| String::from_utf8_lossy(id).into_owned());
-        let text = self.record.get(text).ok_or_else(|| InputError::NoText {
-            name: printable(&name),
-            column: printable(&self.columns.text),
-        });
-        let document = text.and_then(|text| Document::from_bytes(&name, text));
-        Some(Some(Record::named(name, id, document)))
+        let text = match self.record.get(header.text) {
+            _ if is_open => Err(InputError::OpenQuote { name: printable(&name) }),
+            Some(text) => Ok(text),
+            None => Err(InputError::NoText {
+                name: printable(&name),
+                column: printable(&self.columns.text),
+            }),
+        };
+        Record::new(name, id, text)
     }
 }
 
@@ -375,11 +512,11 @@ mod tests {
             (&Some("b".to_owned()), &Ok("two".to_owned()))
         );
         assert_eq!(found[2].1.as_deref(), Some("c"));
-        // The last of these has half of an emoji and nothing else, and the half is dropped.
-        for (i, said) in [(2, "`text`"), (3, "JSON"), (4, "empty"), (5, "binary"), (6, "empty")] {
+        for (i, said) in [(2, "`text`"), (3, "JSON"), (4, "empty"), (5, "binary")] {
             let sentence = found[i].2.as_ref().unwrap_err();
             assert!(sentence.contains(said) && sentence.contains("f.jsonl:"), "{sentence}");
         }
+        assert_eq!(found[6].2, Ok("\u{fffd}".to_owned()));
         assert_eq!(found[7].2, Ok("last".to_owned()));
     }
 
@@ -411,7 +548,7 @@ mod tests {
         );
         let found = all(JsonRecords::new("f", lines.as_bytes(), columns(Some("id"))));
         let texts: Vec<&str> = found.iter().map(|(_, _, text)| text.as_deref().unwrap()).collect();
-        assert_eq!(texts, ["one", "two", "three", "four "]);
+        assert_eq!(texts, ["one", "two", "three", "four \u{fffd}"]);
         let ids: Vec<Option<&str>> = found.iter().map(|(_, id, _)| id.as_deref()).collect();
         assert_eq!(ids, [Some("1"), None, Some("3"), Some("4")]);
     }
@@ -435,6 +572,46 @@ mod tests {
         assert!(found[3].2.as_ref().unwrap_err().contains("trailing characters"));
         assert!(found[4].2.as_ref().unwrap_err().contains("an array"));
         assert_eq!(found[5].2, Ok("named in code".to_owned()));
+    }
+
+    #[test]
+    fn an_object_without_a_text_says_what_it_has_instead() {
+        for (object, said) in [
+            (r#"{"text": null}"#, "no text in `text`"),
+            (r#"{}"#, "no text in `text`"),
+            (r#"{"text": ["a", "b"]}"#, "holds an array in `text`, not text"),
+            (r#"{"text": {"text": "inner"}}"#, "holds an object in `text`, not text"),
+            (r#"{"text": false}"#, "holds a truth value in `text`"),
+            (r#"{"text": -3}"#, "holds a number in `text`"),
+            (r#"{"body": "a", "key": 1}"#, "has no field `text`, but body, key"),
+            (
+                r#"{"n": 1, "messages": [{"role": "user", "content": "Hi"}]}"#,
+                "`jq -c '.text = .messages[-1].content'`",
+            ),
+            (
+                r#"{"conversations": [{"from": "gpt", "value": "Hi"}]}"#,
+                "`jq -c '.text = .conversations[-1].value'`",
+            ),
+        ] {
+            let found = all(JsonRecords::new("f.jsonl", object.as_bytes(), columns(None)));
+            let sentence = found[0].2.as_ref().unwrap_err();
+            assert!(
+                sentence.contains(said) && sentence.contains("`f.jsonl:1`"),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_array_of_objects_is_many_texts_with_their_numbers() {
+        let array =
+            "[\n {\n  \"id\": 5,\n  \"text\": \"one\"\n },\n {\n  \"text\": null\n },\n {\"text\": \"three\"}\n]\n";
+        let found = all(JsonRecords::new("f.json", array.as_bytes(), columns(Some("id"))));
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["f.json:1", "f.json:2", "f.json:3"]);
+        assert_eq!((found[0].1.as_deref(), &found[0].2), (Some("5"), &Ok("one".to_owned())));
+        assert!(found[1].2.as_ref().unwrap_err().contains("`f.json:2` has no text"));
+        assert_eq!(found[2].2, Ok("three".to_owned()));
     }
 
     #[test]
@@ -486,6 +663,93 @@ mod tests {
         assert_eq!(found[0].2, Ok("fine".to_owned()));
         assert_eq!(found.len(), 2);
         assert!(found[1].2.as_ref().unwrap_err().contains("65 MiB"), "{found:?}");
+    }
+
+    #[test]
+    fn a_quote_left_open_costs_its_row_and_no_other() {
+        let rows = "id,text\n1,\"one\"\n2,\"two, which a curly mark closes.\u{201d}\n3,\"three\nlines\"\n4,four\n\
+                    5,\"a mark\nthat \"nobody\" doubled\nand, so, on\n6,\"six\"\n7,\"the last";
+        let found = all(CsvRecords::new("f.csv", rows.as_bytes(), b',', columns(Some("id"))));
+        let expected = [
+            Some("one"),
+            None,
+            Some("three\nlines"),
+            Some("four"),
+            None,
+            Some("six"),
+            None,
+        ];
+        for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+            assert_eq!(
+                (found.0.as_str(), found.1.as_deref()),
+                (&*format!("f.csv:{}", at + 1), Some(&*(at + 1).to_string()))
+            );
+            assert_eq!(found.2.as_deref().ok(), expected);
+            if let Err(sentence) = &found.2 {
+                assert!(sentence.contains("quotation mark"), "{sentence}");
+            }
+        }
+        assert_eq!(found.len(), expected.len());
+        // All shards count the same rows.
+        let mut records = CsvRecords::new("f.csv", rows.as_bytes(), b',', columns(Some("id")));
+        let counted = std::iter::from_fn(|| records.next(false)).count();
+        assert_eq!(counted, expected.len());
+    }
+
+    #[test]
+    fn the_sign_between_values_is_found_in_the_first_row() {
+        for (sign, before) in [
+            (";", ""),
+            ("\t", ""),
+            ("|", ""),
+            (";", "sep=;\r\n"),
+            (":", "\"SEP=:\"\n"),
+            ("\t", "sep=\t\n"),
+        ] {
+            let rows = format!("{before}\"id\"{sign}text{sign}x,y\r\n1{sign}\"one, {sign} two\"{sign}a\r\n");
+            for delimiter in [b',', b'\t'] {
+                let found = all(CsvRecords::new(
+                    "f.csv",
+                    rows.as_bytes(),
+                    delimiter,
+                    columns(Some("id")),
+                ));
+                assert_eq!(found.len(), 1, "{rows}");
+                assert_eq!(
+                    (found[0].1.as_deref(), &found[0].2),
+                    (Some("1"), &Ok(format!("one, {sign} two"))),
+                    "{rows}"
+                );
+            }
+        }
+        let found = all(CsvRecords::new(
+            "f.csv",
+            "a;body;c\n1;2;3\n".as_bytes(),
+            b',',
+            columns(None),
+        ));
+        assert!(found[0].2.as_ref().unwrap_err().contains("a, body, c"), "{found:?}");
+        let found = all(CsvRecords::new("f.csv", "\n".as_bytes(), b',', columns(None)));
+        assert!(found[0].2.as_ref().unwrap_err().contains("empty"), "{found:?}");
+        let found = all(CsvRecords::new(
+            "f.csv",
+            "text\nsep=;\n".as_bytes(),
+            b',',
+            columns(None),
+        ));
+        assert_eq!(found[0].2, Ok("sep=;".to_owned()));
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_skipped() {
+        let long = format!("text\none\n{}\ntwo\n", "x".repeat(MAX_RECORD as usize + 5));
+        let found = all(CsvRecords::new("f.csv", long.as_bytes(), b',', columns(None)));
+        assert_eq!(found.len(), 3);
+        assert!(found[1].2.as_ref().unwrap_err().contains("65 MiB"));
+        assert_eq!(
+            (&found[0].2, &found[2].2),
+            (&Ok("one".to_owned()), &Ok("two".to_owned()))
+        );
     }
 
     #[test]

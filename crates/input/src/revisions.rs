@@ -6,6 +6,8 @@
 
 use super::corpus::path_of;
 use super::{InputError, MAX_BYTES, printable, read_file};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -16,7 +18,7 @@ pub enum Comparison {
     /// Two revisions in the notation of `git diff` (`main...HEAD`, `A..B`), or one revision and the working tree
     /// (`HEAD`).
     Range(String),
-    /// The last commit and the index.
+    /// The last commit and the index. During a merge, all commits that the merge has as parents and the index.
     Staged,
 }
 
@@ -60,10 +62,13 @@ pub enum RevisionError {
 pub struct Change {
     /// Its path from the top of the repository.
     pub path: PathBuf,
-    /// Where its old bytes are. `None` for an added file.
-    pub old: Option<Version>,
+    /// Where its old bytes are. Empty for an added file; in a merge, it can have one version for each parent.
+    pub old: Vec<Version>,
     /// Where its new bytes are. `None` for a deleted file.
     pub new: Option<Version>,
+    /// Whether a parent of the merge has the file as it is now, so that the merge adds nothing to it. Then its bytes are
+    /// among the old ones, and there are no new ones.
+    pub is_merged: bool,
     /// Whether it is or was a link or a submodule, which has no text of its own.
     pub is_link: bool,
 }
@@ -119,6 +124,43 @@ impl Repository {
     /// # Errors
     /// When git does not know these revisions.
     pub fn changes(&self, comparison: &Comparison, paths: &[PathBuf]) -> Result<Vec<Change>, RevisionError> {
+        match comparison {
+            Comparison::Range(range) if range.starts_with('-') || range.trim().is_empty() => {
+                Err(RevisionError::NoRange(printable(range)))
+            }
+            Comparison::Range(range) => self.diff(&[range], range, paths),
+            Comparison::Staged => {
+                let first = self.diff(&["--cached"], "the last commit", paths)?;
+                let heads = self.merge_heads()?;
+                let others = heads.iter().map(|head| self.diff(&["--cached", head], head, paths));
+                let others = others.collect::<Result<Vec<_>, _>>()?;
+                Ok(if others.is_empty() {
+                    first
+                } else {
+                    against_all(others.into_iter().chain([first]).collect())
+                })
+            }
+        }
+    }
+
+    /// The commits that are being merged into the last one. Empty outside of a merge.
+    fn merge_heads(&self) -> Result<Vec<String>, RevisionError> {
+        let mut command = git(&self.top);
+        let output = command.args(["rev-parse", "--git-path", "MERGE_HEAD"]).output();
+        let mut line = output.map_err(RevisionError::NoGit)?.stdout;
+        line.pop_if(|last| *last == b'\n');
+        match std::fs::read_to_string(self.top.join(path_of(line))) {
+            Ok(heads) => {
+                let is_name = |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+                Ok(heads.lines().filter(is_name).map(str::to_owned).collect())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(RevisionError::Broken(format!("MERGE_HEAD: {error}"))),
+        }
+    }
+
+    /// What `git diff` lists with these arguments. `range` is for the message.
+    fn diff(&self, arguments: &[&str], range: &str, paths: &[PathBuf]) -> Result<Vec<Change>, RevisionError> {
         let mut command = git(&self.top);
         command.args([
             "diff",
@@ -129,20 +171,7 @@ impl Repository {
             "--no-ext-diff",
             "--no-textconv",
         ]);
-        command.args(["--ignore-submodules=all", "--no-color"]);
-        let range = match comparison {
-            Comparison::Staged => {
-                command.arg("--cached");
-                "the last commit"
-            }
-            Comparison::Range(range) if range.starts_with('-') || range.trim().is_empty() => {
-                return Err(RevisionError::NoRange(printable(range)));
-            }
-            Comparison::Range(range) => {
-                command.arg(range);
-                range
-            }
-        };
+        command.args(["--ignore-submodules=all", "--no-color"]).args(arguments);
         let output = command.arg("--").args(paths).output().map_err(RevisionError::NoGit)?;
         if !output.status.success() {
             return Err(RevisionError::Range {
@@ -201,6 +230,33 @@ fn said(stderr: &[u8]) -> String {
     printable(line.trim_start_matches("fatal: ").trim())
 }
 
+/// The changes from all parents of a merge, given those from each of them.
+fn against_all(each: Vec<Vec<Change>>) -> Vec<Change> {
+    let parents = each.len();
+    let mut found: BTreeMap<PathBuf, (usize, Change)> = BTreeMap::new();
+    for change in each.into_iter().flatten() {
+        match found.entry(change.path.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert((1, change));
+            }
+            Entry::Occupied(mut entry) => {
+                let (count, known) = entry.get_mut();
+                *count += 1;
+                known.is_link |= change.is_link;
+                known.old.extend(change.old);
+            }
+        }
+    }
+    let changes = found.into_values().map(|(count, mut change)| {
+        change.is_merged = count < parents;
+        if change.is_merged {
+            change.old.extend(change.new.take());
+        }
+        change
+    });
+    changes.collect()
+}
+
 /// Parses the output of `git diff --raw -z`: `:mode mode name name status NUL path NUL` for each file.
 fn parse(listing: &[u8]) -> Option<Vec<Change>> {
     let mut fields = listing.split(|byte| *byte == 0);
@@ -227,11 +283,12 @@ fn parse(listing: &[u8]) -> Option<Vec<Change>> {
         // An unmerged file has no version to judge yet.
         if status != "U" {
             let change = Change {
-                old: is_file(old_mode).then(|| version(old)),
+                old: is_file(old_mode).then(|| version(old)).into_iter().collect(),
                 new: is_file(new_mode).then(|| version(new)),
                 is_link: [old_mode, new_mode]
                     .iter()
                     .any(|mode| !is_file(mode) && *mode != "000000"),
+                is_merged: false,
                 path,
             };
             changes.push(change);
@@ -336,13 +393,12 @@ mod tests {
         let changes = repository.changes(&range, &[]).unwrap();
         let mut texts = Vec::new();
         for change in &changes {
-            let mut text = |version: &Option<Version>| {
-                let bytes = version
-                    .as_ref()
-                    .map(|version| repository.read(&change.path, version).unwrap());
+            let mut text = |version: Option<&Version>| {
+                let bytes = version.map(|version| repository.read(&change.path, version).unwrap());
                 bytes.map(|bytes| String::from_utf8(bytes).unwrap())
             };
-            texts.push((change.path.to_str().unwrap(), text(&change.old), text(&change.new)));
+            let (old, new) = (text(change.old.first()), text(change.new.as_ref()));
+            texts.push((change.path.to_str().unwrap(), old, new));
         }
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(
@@ -374,6 +430,74 @@ mod tests {
         assert_eq!(new(Comparison::Range("HEAD".to_owned())), "lying");
     }
 
+    #[test]
+    fn a_merge_changes_only_what_no_parent_has() {
+        let (folder, mut repository) =
+            repository(&[("a.md", "a"), ("both.md", "both"), ("moved.md", "m\nm\nm\nm\nm\n")]);
+        run(folder.path(), &["checkout", "-q", "-b", "hers"]);
+        run(folder.path(), &["mv", "moved.md", "here.md"]);
+        commit(folder.path(), &[("both.md", "hers"), ("own.md", "own")]);
+        run(folder.path(), &["checkout", "-q", "main"]);
+        commit(
+            folder.path(),
+            &[
+                ("a.md", "theirs"),
+                ("both.md", "theirs too"),
+                ("new.md", "new"),
+                ("moved.md", "m\nm\nm\nm\nm\nmore\n"),
+            ],
+        );
+        run(folder.path(), &["checkout", "-q", "hers"]);
+        let merge = git(folder.path())
+            .args([
+                "-c",
+                "user.name=A",
+                "-c",
+                "user.email=a@example.com",
+                "merge",
+                "-q",
+                "--no-commit",
+                "main",
+            ])
+            .output()
+            .unwrap();
+        assert!(!merge.status.success(), "the merge has a conflict");
+        std::fs::write(folder.path().join("both.md"), "solved").unwrap();
+        run(folder.path(), &["add", "-A"]);
+        let mut found = Vec::new();
+        for change in repository.changes(&Comparison::Staged, &[]).unwrap() {
+            let mut text =
+                |version: &Version| String::from_utf8(repository.read(&change.path, version).unwrap()).unwrap();
+            let mut old: Vec<String> = change.old.iter().map(&mut text).collect();
+            old.sort();
+            let new = change.new.as_ref().map(text);
+            found.push((
+                change.path.to_str().unwrap().to_owned(),
+                old.join("|"),
+                new,
+                change.is_merged,
+            ));
+        }
+        let found: Vec<_> = found
+            .iter()
+            .map(|(path, old, new, merged)| (&**path, &**old, new.as_deref(), *merged))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a.md", "a|theirs", None, true),
+                ("both.md", "hers|theirs too", Some("solved"), false),
+                // git has followed the file to its new name. Both versions of its text are old.
+                ("here.md", "m\nm\nm\nm\nm\n", Some("m\nm\nm\nm\nm\nmore\n"), false),
+                ("moved.md", "m\nm\nm\nm\nm\nmore\n", None, true),
+                ("new.md", "new", None, true),
+                ("own.md", "own", None, true),
+            ]
+        );
+        run(folder.path(), &["commit", "-q", "-m", "m"]);
+        assert!(repository.changes(&Comparison::Staged, &[]).unwrap().is_empty());
+    }
+
     #[cfg(unix)]
     #[test]
     fn links_have_no_bytes_and_no_program_of_a_repository_runs() {
@@ -393,7 +517,7 @@ mod tests {
         run(folder.path(), &["add", "-A"]);
         let _ = std::fs::remove_file(&touched);
         let changes = repository.changes(&Comparison::Staged, &[]).unwrap();
-        let shape = |change: &Change| (change.is_link, change.old.is_some(), change.new.is_some());
+        let shape = |change: &Change| (change.is_link, !change.old.is_empty(), change.new.is_some());
         assert_eq!(
             changes.iter().map(shape).collect::<Vec<_>>(),
             [(false, true, true), (true, false, false)]

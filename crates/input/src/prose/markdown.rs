@@ -5,7 +5,11 @@
 //! is the HTML that [`html`] leaves out. Inline code stays, because a reader reads it as part of the sentence.
 //!
 //! Limits: words between inline tags are read even if the tags hide them, as in `<span hidden>`. So are words between
-//! two blocks of HTML that an empty line separates. The imports and comments of MDX are read as text.
+//! two blocks of HTML that an empty line separates.
+//!
+//! [`dialects`] takes out what MDX, Liquid, Hugo and MkDocs add to Markdown.
+
+mod dialects;
 
 use super::builder::{Builder, Lines};
 use super::{BlockKind, LineUnit, Prose, html};
@@ -24,11 +28,12 @@ pub fn extract(text: &str) -> Prose {
         | Options::ENABLE_MATH
         | Options::ENABLE_DEFINITION_LIST
         | Options::ENABLE_GFM;
-    let begins = front_matter(text);
+    let (front, text) = text.split_at(front_matter(text));
+    // Empty lines stand for the front matter, so that the lines keep their numbers.
+    let text = "\n".repeat(front.matches('\n').count()) + &dialects::plain_markdown(text);
     let mut reader = Reader {
-        text: &text[begins..],
-        begins,
-        lines: Lines::of(text),
+        text: &text,
+        lines: Lines::of(&text),
         builder: Builder::default(),
         kind: BlockKind::Paragraph,
         items: 0,
@@ -37,7 +42,7 @@ pub fn extract(text: &str) -> Prose {
         block: None,
         // Without `[^` there is no footnote, and the file need not be read twice.
         footnotes: if text.contains("[^") {
-            footnotes(&text[begins..], options)
+            footnotes(&text, options)
         } else {
             HashSet::new()
         },
@@ -89,10 +94,8 @@ fn is_yaml_key(line: &str) -> bool {
 }
 
 struct Reader<'a> {
-    /// The file after its front matter.
+    /// The file without its front matter, with the same lines.
     text: &'a str,
-    /// The position of `text` in the file.
-    begins: usize,
     lines: Lines,
     builder: Builder,
     /// The kind of the open block.
@@ -126,8 +129,18 @@ impl Reader<'_> {
         self.builder.begin(kind);
     }
 
+    /// Adds words. Tags of Liquid and Hugo between them were left out.
+    fn add(&mut self, words: &str, line: usize) {
+        for (i, part) in words.split(dialects::LEFT_OUT).enumerate() {
+            if i > 0 {
+                self.builder.left_out();
+            }
+            self.builder.add(part, line);
+        }
+    }
+
     fn take(&mut self, event: Event, span: Range<usize>) {
-        let line = self.lines.at(self.begins + span.start);
+        let line = self.lines.at(span.start);
         match event {
             Event::Start(tag) => self.start(&tag, line),
             Event::End(tag) => self.end(tag),
@@ -137,13 +150,13 @@ impl Reader<'_> {
                     if number > line {
                         self.builder.space();
                     }
-                    self.builder.add(part.trim_start_matches(['>', ' ', '\t']), number);
+                    self.add(part.trim_start_matches(['>', ' ', '\t']), number);
                 }
             }
-            Event::Text(words) | Event::Code(words) if self.hidden == 0 => self.builder.add(&words, line),
+            Event::Text(words) | Event::Code(words) if self.hidden == 0 => self.add(&words, line),
             // The parser takes `$5-$6` for a formula. No letter or digit follows a real formula directly.
             Event::InlineMath(_) if self.hidden == 0 => match self.text[span.end..].chars().next() {
-                Some(next) if next.is_alphanumeric() => self.builder.add(&self.text[span], line),
+                Some(next) if next.is_alphanumeric() => self.add(&self.text[span], line),
                 _ => self.builder.left_out(),
             },
             Event::SoftBreak | Event::HardBreak => self.builder.space(),
@@ -219,7 +232,7 @@ impl Reader<'_> {
             | TagEnd::DefinitionListTitle => self.builder.end(),
             TagEnd::HtmlBlock => {
                 if let Some((html, first)) = self.block.take() {
-                    html::add(&html, first, &mut self.builder);
+                    html::add(&html.replace(dialects::LEFT_OUT, " "), first, &mut self.builder);
                 }
             }
             _ => {}
@@ -299,6 +312,54 @@ mod tests {
         assert_eq!(
             shown(&prose),
             ["Paragraph 1: One.", "Paragraph 3: Seen.", "Paragraph 8: Two."]
+        );
+    }
+
+    #[test]
+    fn code_and_tags_of_page_generators_are_no_prose_and_text_in_components_is() {
+        let mdx = extract(
+            "---\ntitle: no\n---\nimport { A } from '@no/no'\nexport const no = {\n  no: 'no'\n}\n\n# Use <Badge text=\"no\" /> it\n\n\
+             <Tabs items={['no', 'no > no']}>\n  <Tab title=\"no\">\n\n    Some *prose*\n    is here.\n\n    ```js\n    no()\n    ```\n\n    \
+             - An item\n\n  </Tab>\n</Tabs>\n\n{/* no\n\nno */}\n\nThe <Em>end</Em>.\n\n    no()\n",
+        );
+        assert_eq!(
+            shown(&mdx),
+            [
+                "Heading 9: Use it",
+                "Paragraph 14-15: Some prose is here.",
+                "Item 21: An item",
+                "Paragraph 30: The end.",
+            ]
+        );
+        let liquid = extract(
+            "{% include no.html content=\"no no\" %}\n\nSince {{ site.no }}, the [hen]({{ site.no }}/no \"no\") `{{ stays }}`.\n\
+             {% if no %}\nIt *is*.\n{% endif %}\n\n{{< figure src=\"no\"\n caption=\"no\" >}}\n\n{{% notice no %}}\nA note.\n\
+             {{% /notice %}}\n\n{% highlight no %}\nno no\n{% endhighlight %}\n\n<p>{{ no }} In HTML.</p>\n\n<img src=\"{{ no }}\">\n\nLast.\n\
+             {: .no }\n\n[no]: https://no.no \"no no\"\n",
+        );
+        assert_eq!(
+            shown(&liquid),
+            [
+                "Paragraph 3: Since, the hen {{ stays }}.",
+                "Paragraph 5: It is.",
+                "Paragraph 12: A note.",
+                "Paragraph 19: In HTML.",
+                "Paragraph 23: Last.",
+            ]
+        );
+        let marks = extract(
+            "!!! note \"A title\"\n    In *it*.\n\n> [!TIP] Another\n> In that.\n\n:::warning\nIn this.\n:::\n\nAfter !!! all ::: that.\n",
+        );
+        assert_eq!(
+            shown(&marks),
+            [
+                "Heading 1: A title",
+                "Paragraph 2: In it.",
+                "Heading 4: Another",
+                "Paragraph 5: In that.",
+                "Paragraph 8: In this.",
+                "Paragraph 11: After !!! all ::: that.",
+            ]
         );
     }
 
@@ -418,6 +479,25 @@ mod tests {
             "1. ",
             "a\n---\n",
             "<!-- whowrote: ignore -->\n\n",
+            "{{",
+            "{{ a }}",
+            "{%",
+            "{% comment %}",
+            "{/*",
+            "<A>",
+            "<A>\n",
+            "</A>",
+            "<A {",
+            "<A b=\"",
+            "<A\n",
+            "import {\n\n",
+            "export const a = `\n\n",
+            "!!! a\n    ",
+            ":::a\n",
+            "> [!a] ",
+            "    <A>\n",
+            "\\`",
+            "a` ",
         ] {
             let begin = std::time::Instant::now();
             extract(&sign.repeat((1 << 20) / sign.len()));
@@ -438,7 +518,9 @@ mod tests {
         fn numbered_words_are_found_once_and_on_their_lines(
             parts in prop::collection::vec(prop::sample::select(vec![
                 " ", "\n", "\n\n", "\n\n- ", "\n  ", "\n> ", "\n\n> ", "\n\n# ", "\n\n1. ", " *", "* ", " **", " [", "](x 't') ", " `", "` ", "  \n", "\\\n",
-                "\n\n<p>", "</p>\n", "<br>", "<!-- a\n -->", "&amp; ", "\n\n***\n\n", "\n\n| a |\n|---|\n| ", "\n\n<div>\n", "\n</div>\n\n", "\n===\n", "\n---\n",
+                "\n\n<p>", "</p>\n", "<br>", "<!-- a\n -->", "&amp; ", "\n\n***\n\n", "\n\n| a |\n|---|\n| ", "\n\n<A>\n\n    ", "\n</A>\n\n",
+                " {{ a }} ", "\n{% a\n b %}\n", "\n\n!!! a\n    ", "\n    ", "\n\n::: a\n", "\n\nimport 'a'\n\n", "{/* a\n */}", "\n```\n",
+                "\n\n<div>\n", "\n</div>\n\n", "\n===\n", "\n---\n",
             ]), 1..40),
         ) {
             // Each word has a number, so that it can be found again.
