@@ -6,9 +6,9 @@ use std::path::Path;
 use whowrote::gate::{Before, passages};
 use whowrote_input::prose::{Markup, of_file};
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 23] = [
     "x.md", "x.rst", "x.html", "x.tex", "x.txt", "x.docx", "x.odt", "x.rs", "x.py", "x.js", "x.ts", "x.tsx", "x.c",
-    "x.cpp", "x.java", "x.go", "x.cs", "x.sh", "x.rb", "x.php",
+    "x.cpp", "x.java", "x.go", "x.cs", "x.sh", "x.rb", "x.php", "x.eml", "x.mbox", "x.vtt",
 ];
 
 fuzz_target!(|bytes: &[u8]| {
