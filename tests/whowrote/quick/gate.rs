@@ -131,27 +131,52 @@ fn changed(policy: &str) -> Repository {
 
 #[test]
 fn a_merge_is_judged_by_what_no_parent_has() {
-    let repository = Repository::of(&[("whowrote.toml", &strict()), ("page.md", "# Page\n"), ("old.md", &fresh("bridge"))]);
+    let repository = Repository::of(&[
+        ("whowrote.toml", &strict()),
+        ("page.md", "# Page\n"),
+        ("old.md", &fresh("bridge")),
+    ]);
     repository.git(&["checkout", "-q", "-b", "hers"]);
     repository.git(&["mv", "old.md", "new.md"]);
     repository.commit(&[("hers.md", &fresh("orchard"))]);
     repository.git(&["checkout", "-q", "main"]);
     let policy = strict() + "\n# Edited.\n";
     let old = format!("{}\n{}", fresh("bridge"), fresh("lighthouse"));
-    repository.commit(&[("page.md", &fresh("railway")), ("old.md", &old), ("whowrote.toml", &policy)]);
+    repository.commit(&[
+        ("page.md", &fresh("railway")),
+        ("old.md", &old),
+        ("whowrote.toml", &policy),
+    ]);
     repository.git(&["checkout", "-q", "hers"]);
-    repository.git(&["-c", "merge.renames=true", "merge", "-q", "--no-commit", "--no-ff", "main"]);
+    repository.git(&[
+        "-c",
+        "merge.renames=true",
+        "merge",
+        "-q",
+        "--no-commit",
+        "--no-ff",
+        "main",
+    ]);
     let staged = String::from_utf8(repository.git(&["diff", "--cached", "HEAD"]).stdout).unwrap();
-    assert!(staged.contains("+The railway") && staged.contains("+The lighthouse"), "{staged}");
+    assert!(
+        staged.contains("+The railway") && staged.contains("+The lighthouse"),
+        "{staged}"
+    );
     let report = json(&said(&mut repository.gate(&["--staged", "--format", "json"]), 0).0);
-    assert_eq!((report["texts"].as_array().unwrap().len(), &report["passed"]), (0, &true.into()));
+    assert_eq!(
+        (report["texts"].as_array().unwrap().len(), &report["passed"]),
+        (0, &true.into())
+    );
     assert_eq!(report["notes"].as_array().unwrap().len(), 0, "{report}");
     // What is written during the merge is judged.
     repository.write(&[("page.md", &format!("{}\n{}", fresh("railway"), fresh("mill")))]);
     repository.git(&["add", "-A"]);
     let report = json(&said(&mut repository.gate(&["--staged", "--format", "json"]), 1).0);
     let texts = report["texts"].as_array().unwrap();
-    assert_eq!((texts.len(), &texts[0]["path"], &texts[0]["lines"]), (1, &"page.md".into(), &serde_json::json!([[6, 9]])));
+    assert_eq!(
+        (texts.len(), &texts[0]["path"], &texts[0]["lines"]),
+        (1, &"page.md".into(), &serde_json::json!([[6, 9]]))
+    );
 }
 
 /// A report for reading as one line.
