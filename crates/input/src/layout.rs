@@ -79,6 +79,10 @@ fn block_without_layout(text: &str) -> Option<WithoutLayout> {
     let is_chat = leave_out_chat_heads(&mut lines);
     let furnished = leave_out_page_edges(&mut lines);
     lines.retain(|line| line.is_kept);
+    // A text that is layout alone stays as it is.
+    if lines.iter().all(Line::is_blank) {
+        return None;
+    }
     let wrapping = Wrapping::of(&lines);
     let wrapping = wrapping.map(|wrapping| Wrapping {
         is_dense: is_dense(&lines),
@@ -631,6 +635,7 @@ mod tests {
         assert_eq!(plain(reply), "Shall we meet?\nOn Monday?\n\nYes, gladly.\n");
         // One such line is no quotation.
         assert_eq!(without_layout("We found that\n> 5 of them\nwere late."), None);
+        assert_eq!(without_layout("> \n>\n\u{c}12\n"), None);
     }
 
     #[test]
