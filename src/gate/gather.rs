@@ -33,7 +33,7 @@ impl GatheredText<'_> {
     /// The text, named after its file and its first line.
     pub fn document(&self) -> Document {
         let first = self.passage.lines.first().map_or(1, |lines| *lines.start());
-        Document::from_text(format!("{}:{first}", self.path), self.passage.text.clone())
+        Document::from_passage(format!("{}:{first}", self.path), self.passage.text.clone())
     }
 
     /// Whether it can fail by the evidence.

@@ -2,6 +2,7 @@
 
 use super::chat::read_if_there;
 use super::error::Refusal;
+use super::shards::NumberedFile;
 use std::path::Path;
 use whowrote_input::printable;
 
@@ -87,10 +88,7 @@ pub(super) fn part_of_gguf(path: &Path, kind: Option<&str>, parts: Option<usize>
 
 /// The name of the first part of a split GGUF file: `m-00001-of-00003.gguf` for `m-00002-of-00003.gguf`.
 fn first_part(name: &str) -> Option<String> {
-    let (stem, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (stem, number) = stem.rsplit_once('-')?;
-    let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
-    (digits(count) && digits(number)).then(|| format!("{stem}-00001-of-{count}.gguf"))
+    Some(NumberedFile::of(name, ".gguf")?.name(1))
 }
 
 /// Why a file is refused whose name says that it is a piece of a GGUF file, cut at any byte.

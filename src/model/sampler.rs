@@ -51,17 +51,17 @@ impl Sampler {
         let SamplingParams { top_k, top_p, .. } = self.decoding;
         match (top_k.map(|k| k as usize), top_p) {
             (Some(k), p) if k < weights.len() => {
-                sort_likeliest(weights, order, |symbols, _| symbols >= k);
+                sort_likeliest(weights, order, &FLOORS, |symbols, _| symbols >= k);
                 order.truncate(k);
                 let mass = order.iter().map(|&id| f64::from(weights[id as usize])).sum::<f64>();
                 p.inspect(|p| keep_nucleus(weights, order, p * mass));
             }
             (_, Some(p)) => {
                 let needed = p * weights.iter().map(|&w| f64::from(w)).sum::<f64>();
-                sort_likeliest(weights, order, |_, mass| mass >= needed);
+                sort_likeliest(weights, order, &FLOORS, |_, mass| mass >= needed);
                 keep_nucleus(weights, order, needed);
             }
-            (_, None) => sort_likeliest(weights, order, |_, _| false),
+            (_, None) => sort_likeliest(weights, order, &[], |_, _| false),
         }
         if let Some(least) = self.decoding.min_p {
             // The largest weight is 1.
@@ -115,11 +115,13 @@ fn likeliest(logits: &[f32]) -> u32 {
     best as u32
 }
 
+/// The floors of [`sort_likeliest`]. A vocabulary has a quarter of a million symbols, of which a few hundred matter.
+const FLOORS: [f32; 3] = [1e-2, 1e-4, 1e-6];
+
 /// Fills `order` with the likeliest symbols, likeliest first: with all whose weight reaches a floor. The floor falls
-/// until `enough` holds of their number and their mass, and at last to 0. A vocabulary has a quarter of a million symbols,
-/// of which a few hundred matter.
-fn sort_likeliest(weights: &[f32], order: &mut Vec<u32>, enough: impl Fn(usize, f64) -> bool) {
-    for floor in [1e-2, 1e-4, 1e-6, 0.0] {
+/// until `enough` holds of their number and their mass, and at last to 0.
+fn sort_likeliest(weights: &[f32], order: &mut Vec<u32>, floors: &[f32], enough: impl Fn(usize, f64) -> bool) {
+    for &floor in floors.iter().chain(&[0.0]) {
         let reaching = weights.iter().enumerate().filter(|(_, weight)| **weight >= floor);
         order.clear();
         order.extend(reaching.map(|(id, _)| id as u32));

@@ -110,18 +110,35 @@ fn missing(folder: &Path, asks: &str) -> ModelError {
     ModelError::unsupported(folder, reason)
 }
 
-/// The first file that is missing, if the files are numbered like `model-00001-of-00003.safetensors`.
+/// The first file that is missing, if the files are numbered.
 fn missing_number(names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| {
-        let (stem, count) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;
-        let (stem, number) = stem.rsplit_once('-')?;
-        let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
-        if !digits(count) || !digits(number) {
-            return None;
-        }
-        let of = |number: usize| format!("{stem}-{number:05}-of-{count}.safetensors");
-        (1..=count.parse().ok()?)
-            .map(of)
+        let file = NumberedFile::of(name, ".safetensors")?;
+        (1..=file.count.parse().ok()?)
+            .map(|number| file.name(number))
             .find(|wanted| !names.contains(&wanted.as_str()))
     })
+}
+
+/// The name of one of several files that belong together, such as `model-00001-of-00003.safetensors`.
+pub(super) struct NumberedFile<'a> {
+    stem: &'a str,
+    /// The number of files, in five digits.
+    count: &'a str,
+    ending: &'a str,
+}
+
+impl<'a> NumberedFile<'a> {
+    /// None if the name has no number or another ending.
+    pub(super) fn of(name: &'a str, ending: &'a str) -> Option<Self> {
+        let (stem, count) = name.strip_suffix(ending)?.rsplit_once("-of-")?;
+        let (stem, number) = stem.rsplit_once('-')?;
+        let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
+        (digits(count) && digits(number)).then_some(Self { stem, count, ending })
+    }
+
+    /// The name of the file with this number.
+    pub(super) fn name(&self, number: usize) -> String {
+        format!("{}-{number:05}-of-{}{}", self.stem, self.count, self.ending)
+    }
 }

@@ -133,9 +133,7 @@ impl Document {
     /// Reads a file or standard input to its end as it is, whatever its name says. Its layout stays.
     pub fn read_plain(source: &Source) -> Result<Self, InputError> {
         let (name, bytes) = bytes_of(source)?;
-        let text = decoded(&name, &bytes)?;
-        let digest = lower_hex(&Sha256::digest(&bytes));
-        Ok(Self::undisguised(name, text, digest, bytes.len()))
+        Self::as_it_is(&name, &bytes)
     }
 
     /// Reads a document to its end. Reading stops one byte after [`MAX_BYTES`]. If there is a `path`, its ending counts as
@@ -144,8 +142,15 @@ impl Document {
         let bytes = limited(name, reader)?;
         match path {
             Some(path) => Self::by_ending(name, &bytes, path),
-            None => Self::from_bytes(name, &bytes),
+            None => Self::as_it_is(name, &bytes),
         }
+    }
+
+    /// Decodes a document whose layout stays.
+    fn as_it_is(name: &str, bytes: &[u8]) -> Result<Self, InputError> {
+        let text = decoded(name, bytes)?;
+        let digest = lower_hex(&Sha256::digest(bytes));
+        Ok(Self::undisguised(name.to_owned(), text, digest, bytes.len()))
     }
 
     /// Takes the text out of bytes in another format, which the ending of the path or the first bytes tell.
@@ -189,10 +194,16 @@ impl Document {
         Ok(Self::new(name.to_owned(), text, digest, bytes.len()))
     }
 
-    /// Makes a document of a text that is already decoded, such as a passage of a file.
+    /// Makes a document of a text that is already decoded.
     pub fn from_text(name: String, text: String) -> Self {
         let (digest, bytes) = (lower_hex(&Sha256::digest(&text)), text.len());
         Self::new(name, text, digest, bytes)
+    }
+
+    /// Makes a document of a passage of [`Prose`](prose::Prose), whose layout is off already.
+    pub fn from_passage(name: String, text: String) -> Self {
+        let (digest, bytes) = (lower_hex(&Sha256::digest(&text)), text.len());
+        Self::undisguised(name, text, digest, bytes)
     }
 
     /// Takes the layout and the disguises off a decoded text. `sha256` and `bytes` describe the input before decoding.
@@ -369,6 +380,15 @@ mod tests {
         let read = |path| Document::from_reader("x.txt", b"%PDF-1.7\n".as_slice(), path).unwrap_err();
         assert!(matches!(read(Some(Path::new("x.txt"))), InputError::Pdf(_)));
         assert!(matches!(read(None), InputError::Wrapped { .. }));
+    }
+
+    #[test]
+    fn layout_is_taken_off_once_and_stays_where_a_file_is_read_as_it_is() {
+        let text = "> The keeper of the lighthouse had not\n> spoken to anybody for a week, and when\n> the boat came at last he made some tea.\n";
+        let read = |path| Document::from_reader("x.txt", text.as_bytes(), path).unwrap().text;
+        assert!(read(Some(Path::new("x.txt"))).starts_with("The keeper of the lighthouse had not spoken to"));
+        assert_eq!(read(None), text);
+        assert_eq!(Document::from_passage(String::new(), text.to_owned()).text, text);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn first_block(text: &str) -> &str {
     if text.len() <= BLOCK {
         return text;
     }
-    let most = &text[..(0..=BLOCK).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)];
+    let most = &text[..text.floor_char_boundary(BLOCK)];
     let end = most.rfind("\n\n").map(|at| at + 2);
     let end = end.or_else(|| most.rfind(['\n', '\u{c}']).map(|at| at + 1));
     &most[..end.unwrap_or(most.len())]
@@ -84,11 +84,7 @@ fn block_without_layout(text: &str) -> Option<WithoutLayout> {
         return None;
     }
     let wrapping = Wrapping::of(&lines);
-    let wrapping = wrapping.map(|wrapping| Wrapping {
-        is_dense: is_dense(&lines),
-        ..wrapping
-    });
-    (wrapping.is_some() || quoted || is_chat || furnished).then(|| Writer::new(text, wrapping).write(&lines))
+    (wrapping.is_some() || quoted || is_chat || furnished).then(|| Writer::new(text, wrapping, &lines).write(&lines))
 }
 
 /// A line of the text.
@@ -137,11 +133,12 @@ impl Line<'_> {
     fn begins_anew(&self) -> bool {
         let content = self.content;
         let (head, rest) = content.split_once([' ', '\t']).unwrap_or((content, ""));
-        let is_bullet = matches!(
-            head,
-            "-" | "*" | "+" | "•" | "–" | "—" | "◦" | "▪" | "‣" | "●" | "○" | "■"
-        ) && !rest.trim_start().starts_with(char::is_lowercase)
-            || matches!(head, "*" | "+" | "•" | "◦" | "▪" | "‣" | "●" | "○" | "■");
+        let is_bullet = match head {
+            "*" | "+" | "•" | "◦" | "▪" | "‣" | "●" | "○" | "■" => true,
+            // Within a sentence it is a dash.
+            "-" | "–" | "—" => !rest.trim_start().starts_with(char::is_lowercase),
+            _ => false,
+        };
         let number = head
             .strip_suffix(['.', ')'])
             .map(|number| number.trim_start_matches('('));
@@ -338,22 +335,19 @@ struct Wrapping {
     is_exact: bool,
     /// Whether a blank line stands between all lines.
     is_double_spaced: bool,
-    /// Whether no blank line stands between paragraphs.
-    is_dense: bool,
 }
 
 impl Wrapping {
     /// None if no program has broken the lines.
     fn of(lines: &[Line]) -> Option<Self> {
-        if let Some(found) = Self::of_pairs(&pairs(lines), false) {
+        let all = pairs(lines);
+        if let Some(found) = Self::of_pairs(&all, false) {
             return Some(found);
         }
         // Between verse or short lines some paragraphs may be broken all the same: the longest lines tell.
         let longest = lines.iter().map(Line::width).max().unwrap_or(0);
-        let long: Vec<_> = pairs(lines)
-            .into_iter()
-            .filter(|(line, _)| 4 * line.width() >= 3 * longest)
-            .collect();
+        let is_long = |(line, _): &&(Line, Line)| 4 * line.width() >= 3 * longest;
+        let long: Vec<_> = all.iter().filter(is_long).copied().collect();
         if long.len() > LEAST_BREAKS
             && let Some(found) = Self::of_pairs(&long, false).filter(|found| found.is_exact)
             && lines.iter().all(|line| line.width() <= found.width)
@@ -362,7 +356,7 @@ impl Wrapping {
         }
         // With double spacing, every line stands between blank lines.
         let with_text: Vec<Line> = lines.iter().copied().filter(|line| !line.is_blank()).collect();
-        let is_double_spaced = with_text.len() > 4 && pairs(lines).is_empty();
+        let is_double_spaced = with_text.len() > 4 && all.is_empty();
         is_double_spaced
             .then(|| Self::of_pairs(&pairs(&with_text), true))
             .flatten()
@@ -390,7 +384,6 @@ impl Wrapping {
             width,
             is_exact,
             is_double_spaced,
-            is_dense: false,
         })
     }
 
@@ -410,10 +403,7 @@ impl Wrapping {
 
 /// The lines that stand directly below each other, in pairs, where the second may go on with the first.
 fn pairs<'a>(lines: &[Line<'a>]) -> Vec<(Line<'a>, Line<'a>)> {
-    let pairs = lines.windows(2).filter_map(|pair| match *pair {
-        [line, next] => Some((line, next)),
-        _ => None,
-    });
+    let pairs = lines.windows(2).map(|pair| (pair[0], pair[1]));
     pairs
         .filter(|(line, next)| !line.is_blank() && !next.is_blank() && line.page == next.page)
         .filter(|(line, next)| line.depth == next.depth && !next.begins_anew() && !line.is_mark())
@@ -441,15 +431,18 @@ enum Between {
 struct Writer<'a> {
     original: &'a str,
     wrapping: Option<Wrapping>,
+    /// Whether no blank line stands between paragraphs.
+    is_dense: bool,
     text: String,
     map: OffsetMap,
 }
 
 impl<'a> Writer<'a> {
-    fn new(original: &'a str, wrapping: Option<Wrapping>) -> Self {
+    fn new(original: &'a str, wrapping: Option<Wrapping>, lines: &[Line]) -> Self {
         Self {
             original,
             wrapping,
+            is_dense: is_dense(lines),
             text: String::with_capacity(original.len()),
             map: OffsetMap::default(),
         }
@@ -533,7 +526,7 @@ impl<'a> Writer<'a> {
         } else if is_next && blanks == 0 && line.depth == above.depth {
             // A paragraph that begins set in has no blank line before it, and some programs write none anywhere.
             let is_paragraph =
-                line.indent >= above.indent + 2 || wrapping.is_dense && !wrapping.is_exact && above.ends_sentence();
+                line.indent >= above.indent + 2 || self.is_dense && !wrapping.is_exact && above.ends_sentence();
             Between::Feeds(if are_flowing && is_paragraph && !line.begins_anew() {
                 2
             } else {

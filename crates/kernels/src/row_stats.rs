@@ -205,6 +205,26 @@ fn scan(logits: &[f32], seen: f32) -> (f32, u32) {
     )
 }
 
+/// Takes the logits of a block lane by lane, each with its 1 for a symbol that begins with a space. The caller is compiled
+/// for several instruction sets, and this must become part of it.
+#[inline(always)]
+pub(crate) fn in_lanes(logits: &[f32], space: &[f32], mut take: impl FnMut(&[f32; LANES], &[f32; LANES])) {
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let (space_chunks, space_rest) = space.as_chunks::<LANES>();
+    for (logits, space) in chunks.iter().zip(space_chunks) {
+        take(logits, space);
+    }
+    if !rest.is_empty() {
+        // A logit far below all others adds only the weight of the floors.
+        let (mut logits, mut mask) = ([f32::NEG_INFINITY; LANES], [0f32; LANES]);
+        logits[..rest.len()].copy_from_slice(rest);
+        for (to, from) in mask.iter_mut().zip(space_rest) {
+            *to = *from;
+        }
+        take(&logits, &mask);
+    }
+}
+
 /// The weight, first and second moment, space mass and tilted sums of one block.
 #[multiversion(targets(
     "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
@@ -215,7 +235,7 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, beta: f32) -> [f32; 4 + T
     let mut sums = [[0f32; LANES]; 4 + TILT_COUNT];
     let scale = beta / 128.0;
     let floor = EXPONENT_FLOOR / beta;
-    let mut take = |logits: &[f32; LANES], space: &[f32; LANES]| {
+    in_lanes(logits, space, |logits: &[f32; LANES], space: &[f32; LANES]| {
         let mut x = [0f32; LANES];
         let mut r = [0f32; LANES];
         for lane in 0..LANES {
@@ -266,26 +286,8 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, beta: f32) -> [f32; 4 + T
                 sum[lane] += term;
             }
         }
-    };
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    let (space_chunks, space_rest) = space.as_chunks::<LANES>();
-    for (logits, space) in chunks.iter().zip(space_chunks) {
-        take(logits, space);
-    }
-    if !rest.is_empty() {
-        // A logit far below all others adds only the weight of the floors.
-        let (mut logits, mut mask) = ([f32::NEG_INFINITY; LANES], [0f32; LANES]);
-        logits[..rest.len()].copy_from_slice(rest);
-        for (to, from) in mask.iter_mut().zip(space_rest) {
-            *to = *from;
-        }
-        take(&logits, &mask);
-    }
-    let mut out = [0f32; 4 + TILT_COUNT];
-    for (total, lanes) in out.iter_mut().zip(&sums) {
-        *total = lanes.iter().sum();
-    }
-    out
+    });
+    sums.map(|lanes| lanes.iter().sum())
 }
 
 #[cfg(test)]

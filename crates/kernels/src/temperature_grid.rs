@@ -4,7 +4,7 @@
 //! and the vocabulary is never sorted.
 
 use crate::exp;
-use crate::row_stats::{BLOCK, EXPONENT_FLOOR, LANES, R32_FLOOR, R64_FLOOR};
+use crate::row_stats::{BLOCK, EXPONENT_FLOOR, LANES, R32_FLOOR, R64_FLOOR, in_lanes};
 use multiversion::multiversion;
 use whowrote_stats::token_stats::{ABOVE, DecodingStats, SPACE, TEMPERATURE_GRID, TOP};
 
@@ -140,7 +140,7 @@ fn any_above(chunk: &[f32], floor: f32) -> bool {
 ))]
 fn block_sums(logits: &[f32], space: &[f32], max: f32, seen_logit: f32) -> [f32; SUMS] {
     let mut sums = [[0f32; LANES]; SUMS];
-    let mut take = |logits: &[f32; LANES], space: &[f32; LANES]| {
+    in_lanes(logits, space, |logits: &[f32; LANES], space: &[f32; LANES]| {
         let mut r8 = [0f32; LANES];
         let mut above = [0f32; LANES];
         for lane in 0..LANES {
@@ -190,24 +190,6 @@ fn block_sums(logits: &[f32], space: &[f32], max: f32, seen_logit: f32) -> [f32;
                 sum[lane] += term;
             }
         }
-    };
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    let (space_chunks, space_rest) = space.as_chunks::<LANES>();
-    for (logits, space) in chunks.iter().zip(space_chunks) {
-        take(logits, space);
-    }
-    if !rest.is_empty() {
-        // A logit far below all others adds only the weight of the floors.
-        let (mut logits, mut mask) = ([f32::NEG_INFINITY; LANES], [0f32; LANES]);
-        logits[..rest.len()].copy_from_slice(rest);
-        for (to, from) in mask.iter_mut().zip(space_rest) {
-            *to = *from;
-        }
-        take(&logits, &mask);
-    }
-    let mut out = [0f32; SUMS];
-    for (total, lanes) in out.iter_mut().zip(&sums) {
-        *total = lanes.iter().sum();
-    }
-    out
+    });
+    sums.map(|lanes| lanes.iter().sum())
 }

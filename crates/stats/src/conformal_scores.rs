@@ -122,10 +122,7 @@ const BEGINNING_BYTES: usize = 4096;
 /// The part of a text that is judged if its prompt is unknown: the first 150 words (the last of [`LENGTHS`]), at most
 /// 4,096 bytes.
 pub fn beginning(text: &str) -> &str {
-    let cut = (0..=BEGINNING_BYTES.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at));
-    let text = &text[..cut.unwrap_or(0)];
+    let text = &text[..text.floor_char_boundary(BEGINNING_BYTES)];
     let ends = word_ends(text);
     let end = ends.get(LENGTHS[LENGTHS.len() - 1] - 1).or(ends.last());
     &text[..end.copied().unwrap_or(0)]

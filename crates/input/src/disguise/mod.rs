@@ -142,7 +142,7 @@ fn first_block(text: &str) -> &str {
     if text.len() <= BLOCK {
         return text;
     }
-    let most = &text[..(0..=BLOCK).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)];
+    let most = &text[..text.floor_char_boundary(BLOCK)];
     let behind = |at: usize| at + most[at..].chars().next().map_or(0, char::len_utf8);
     let end = most
         .rfind(ends_line)

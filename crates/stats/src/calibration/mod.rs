@@ -295,15 +295,21 @@ fn by_fixed_scores(group: &[Vec<TextFeatures>], text: &[TextFeatures], own: Opti
 }
 
 impl Group {
+    /// The texts that reach a length, each with its place.
+    fn texts_reaching(&self, class: usize) -> impl Iterator<Item = (usize, &KnownText)> {
+        let texts = self.texts.iter().enumerate();
+        texts.filter(move |(_, text)| text.features.len() > class)
+    }
+
     /// The number of texts that reach a length.
     pub fn reaching(&self, class: usize) -> usize {
-        self.texts.iter().filter(|text| text.features.len() > class).count()
+        self.texts_reaching(class).count()
     }
 
     /// The number of documents with texts that reach a length.
     pub fn documents(&self, class: usize) -> usize {
-        let reaching = self.texts.iter().filter(|text| text.features.len() > class);
-        reaching.map(|text| text.document).collect::<HashSet<_>>().len()
+        let documents = self.texts_reaching(class).map(|(_, text)| text.document);
+        documents.collect::<HashSet<_>>().len()
     }
 
     /// The features, under the models in `columns`, of one text of each document among the texts that reach a length.
@@ -311,32 +317,27 @@ impl Group {
     /// The text at hand is one text of its document, whose others nobody knows. So of each document one text is
     /// compared, drawn at random. The draw is the same in every run, and looks at nothing but the place of the text.
     fn sample(&self, class: usize, columns: &[usize]) -> Vec<Vec<TextFeatures>> {
-        let reaching = self
-            .texts
-            .iter()
-            .enumerate()
-            .filter(|(_, text)| text.features.len() > class);
         let mut drawn: BTreeMap<usize, (u64, usize)> = BTreeMap::new();
-        for (at, text) in reaching {
+        for (at, text) in self.texts_reaching(class) {
             let ticket = (random(at as u64), at);
             let best = drawn.entry(text.document).or_insert(ticket);
             *best = ticket.min(*best);
         }
-        let of = |at: usize| {
-            columns
-                .iter()
-                .map(|&column| self.texts[at].features[class][column])
-                .collect()
-        };
-        drawn.values().map(|&(_, at)| of(at)).collect()
+        let texts = drawn.values().map(|&(_, at)| &self.texts[at]);
+        texts.map(|text| text.at(class, columns)).collect()
     }
 
     /// The features, under the models in `columns`, of the texts that reach a length.
     fn at(&self, class: usize, columns: &[usize]) -> Vec<Vec<TextFeatures>> {
-        let reaching = self.texts.iter().filter_map(|text| text.features.get(class));
-        reaching
-            .map(|models| columns.iter().map(|&column| models[column]).collect())
-            .collect()
+        let texts = self.texts_reaching(class);
+        texts.map(|(_, text)| text.at(class, columns)).collect()
+    }
+}
+
+impl KnownText {
+    /// The features of a length that the text reaches, under the models in `columns`.
+    fn at(&self, class: usize, columns: &[usize]) -> Vec<TextFeatures> {
+        columns.iter().map(|&column| self.features[class][column]).collect()
     }
 }
 

@@ -84,14 +84,15 @@ impl<'a> Observation<'a> {
                 }
             }
         }
+        let repeated: Vec<Vec<bool>> = scores.values().map(|scores| repeated(&scores.ids)).collect();
         Self {
             words: word_ends(text).len(),
             scored_tokens: scores.values().map(TextScores::scored).max().unwrap_or(0),
             outside,
             readers: unprompted.models,
             features,
-            memorised: memorised(scores),
-            repeats: scores.values().any(repeats),
+            memorised: memorised(scores, &repeated),
+            repeats: repeated.iter().any(|repeated| repeats(repeated)),
             prompted: (settings.prompt == PromptKnowledge::Known).then_some(Prompted { text, scores }),
         }
     }
@@ -154,17 +155,16 @@ fn repeated(ids: &[u32]) -> Vec<bool> {
 }
 
 /// Whether most of a text repeats what stood in it before, and what is left is too little to be judged.
-fn repeats(scores: &TextScores) -> bool {
-    let repeated = repeated(&scores.ids).into_iter().filter(|repeated| *repeated).count();
-    scores.ids.len() - repeated < KNOWN_STRETCH && repeated > scores.ids.len() / 2
+fn repeats(repeated: &[bool]) -> bool {
+    let count = repeated.iter().filter(|repeated| **repeated).count();
+    repeated.len() - count < KNOWN_STRETCH && count > repeated.len() / 2
 }
 
 /// The models that predict a stretch of the text as well as one that they have memorised. What the text repeats is not
-/// looked at: every model predicts it.
-fn memorised(scores: &BTreeMap<String, TextScores>) -> Vec<String> {
-    let is_known = |scores: &TextScores| -> Option<bool> {
+/// looked at: every model predicts it. `repeated` says for each model which tokens that are.
+fn memorised(scores: &BTreeMap<String, TextScores>, repeated: &[Vec<bool>]) -> Vec<String> {
+    let is_known = |scores: &TextScores, repeated: &[bool]| -> Option<bool> {
         let stats = scores.at(scores.beta_index(1.0)?);
-        let repeated = repeated(&scores.ids);
         let new: Vec<(f64, f64)> = stats
             .zip(repeated.iter().skip(scores.first_scored))
             .filter(|(_, repeated)| !**repeated)
@@ -177,8 +177,9 @@ fn memorised(scores: &BTreeMap<String, TextScores>) -> Vec<String> {
         let (surprisal, entropy) = new.iter().fold((0.0, 0.0), |sum, new| (sum.0 + new.0, sum.1 + new.1));
         Some(least < KNOWN_BELOW * KNOWN_STRETCH as f64 && surprisal > KNOWN_ABOVE * entropy)
     };
-    let known = scores.iter().filter(|(_, scores)| is_known(scores) == Some(true));
-    known.map(|(model, _)| model.clone()).collect()
+    let texts = scores.iter().zip(repeated);
+    let known = texts.filter(|((_, scores), repeated)| is_known(scores, repeated) == Some(true));
+    known.map(|((model, _), _)| model.clone()).collect()
 }
 
 #[cfg(test)]
@@ -211,6 +212,14 @@ mod tests {
             cross: Vec::new(),
         };
         BTreeMap::from([("toy".to_owned(), scores)])
+    }
+
+    fn memorised(scores: &BTreeMap<String, TextScores>) -> Vec<String> {
+        super::memorised(scores, &[repeated(&scores["toy"].ids)])
+    }
+
+    fn repeats(scores: &TextScores) -> bool {
+        super::repeats(&repeated(&scores.ids))
     }
 
     #[test]
