@@ -20,7 +20,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use whowrote_input::disguise::undisguise;
 use whowrote_input::{Document, JsonLine, JsonLines, Source, printable, with_line_feeds};
-use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, least_documents};
+use whowrote_stats::calibration::{
+    Calibration, Group, HUMAN, KnownText, LEAST_DOCUMENTS, least_documents, least_p_value,
+};
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures, beginning, text_features, word_ends};
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::truncated_likelihood::{LnLikelihoods, members};
@@ -141,8 +143,8 @@ struct CalibrationText {
     /// The share of it that is copied from its prompt.
     copied: f64,
     id: String,
-    /// The document it is from, or the prompt it answers; none if it shares them with no other text.
-    document: Option<String>,
+    /// The name of the document it is from, or of the prompt it answers; its own if it shares them with no other text.
+    document: String,
     text: String,
     group: String,
     source: String,
@@ -247,19 +249,10 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     })?;
     progress.finish_and_clear();
     let mut groups: Vec<Group> = Vec::new();
-    let mut documents: HashMap<(String, String), usize> = HashMap::new();
     for (known_text, text) in known_texts.into_iter().zip(by_text) {
-        let next = groups
-            .iter()
-            .find(|group| group.name == known_text.group)
-            .map_or(0, |group| group.texts.len());
-        let document = match known_text.document {
-            Some(document) => *documents.entry((known_text.group.clone(), document)).or_insert(next),
-            None => next,
-        };
         let text = KnownText {
             id: known_text.id,
-            document,
+            document: known_text.document,
             features: text,
         };
         match groups.iter_mut().find(|group| group.name == known_text.group) {
@@ -303,14 +296,13 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
     };
     let least = least_documents(level);
     for group in &calibration.groups {
-        let documents = |class: usize| group.documents(class);
-        let longest = (0..LENGTHS.len()).rev().find(|&class| documents(class) >= least);
+        let longest = (0..LENGTHS.len()).rev().find(|&class| group.documents(class) >= least);
         let use_ = match longest {
             Some(class) => format!(
                 "{} of at least {} words, from {} documents or prompts",
                 group.reaching(class),
                 LENGTHS[class],
-                documents(class)
+                group.documents(class)
             ),
             None => format!(
                 "too few: to exclude the author at level {level}, a group needs texts from {least} documents or \
@@ -319,8 +311,28 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
         };
         let _ = writeln!(out, "{}: {} texts, {use_}", printable(&group.name), group.texts.len());
     }
-    if let Some(class) = calibration.length_class(LENGTHS.len(), level) {
-        let _ = writeln!(out, "only the first {} words of a text are judged", LENGTHS[class]);
+    let mut lengths = (0..LENGTHS.len()).rev();
+    let Some(class) = lengths.find(|&class| calibration.fewest(class) >= LEAST_DOCUMENTS) else {
+        return;
+    };
+    let words = LENGTHS[class];
+    let (documents, compared) = (calibration.fewest(class), calibration.fewest_compared(class));
+    let (ranked, score) = if compared >= least {
+        (compared, "a score that is fitted to the other documents")
+    } else {
+        (
+            documents,
+            "scores that are not fitted: for a fitted score, there are too few documents",
+        )
+    };
+    let _ = writeln!(
+        out,
+        "at {words} words, a text is ranked among {ranked} documents of the smallest group, by {score}; no p-value is \
+         below {:.2}",
+        least_p_value(ranked)
+    );
+    if class + 1 < LENGTHS.len() {
+        let _ = writeln!(out, "only the first {words} words of a text are judged");
     }
 }
 
@@ -352,6 +364,11 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
     Ok((known_texts, left_out))
 }
 
+/// A document's name that no text before has: of the next text, which is a document by itself.
+fn alone(id: &str, before: &[CalibrationText]) -> String {
+    format!("{}: {id}", before.len() + 1)
+}
+
 fn read_path(
     config: &CalibrateConfig,
     path: &Path,
@@ -376,12 +393,13 @@ fn read_path(
     }
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         let document = Document::read(&Source::File(path.to_owned()))?;
+        let id = path
+            .file_name()
+            .map_or(name, |name| name.to_string_lossy().into_owned());
         known_texts.push(CalibrationText {
             copied: 0.0,
-            id: path
-                .file_name()
-                .map_or(name, |name| name.to_string_lossy().into_owned()),
-            document: None,
+            document: alone(&id, known_texts),
+            id,
             text: document.text,
             group: group.to_owned(),
             source: args.source.clone(),
@@ -397,13 +415,14 @@ fn read_path(
             continue;
         }
         let text = field("text").with_context(|| format!("`{name}`, line {number} has no \"text\""))?;
+        let id = field("id").map_or_else(|| format!("line {number}"), str::to_owned);
         let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
         known_texts.push(CalibrationText {
             copied: object.get("copied").and_then(Value::as_f64).unwrap_or(0.0),
-            id: field("id").map_or_else(|| format!("line {number}"), str::to_owned),
             document: field("document")
                 .or_else(|| object.get("prompt")?.get("id")?.as_str())
-                .map(str::to_owned),
+                .map_or_else(|| alone(&id, known_texts), str::to_owned),
+            id,
             text: undisguise(&with_line_feeds(text.into())).text,
             group: or(&config.group, group),
             source: or("source", &args.source),

@@ -87,7 +87,7 @@ impl Judge {
                 PromptChoice::Unknown => PromptKnowledge::Unknown,
                 PromptChoice::None | PromptChoice::Given { .. } => PromptKnowledge::Known,
             },
-            calibrations: calibrations(&settings, &own)?,
+            calibrations: calibrations(&settings, &own)?.into(),
         };
         Ok(Self {
             settings,

@@ -169,26 +169,36 @@ pub fn typicality(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
     (0..models).map(of_model).collect()
 }
 
-/// Five features per model. Three are in standard deviations of the text's surprisal: how much likelier the text is
-/// than the model expects of its own untruncated writing, first as deployed and then untruncated; and how much better
-/// the model explains the text than the best other model does. The fourth is the entropy, nats. The fifth is the
-/// logarithm of that standard deviation.
+/// The figures that a fitted score looks at: five for each model, and three for each two neighbouring models.
 ///
-/// Texts are compared at one length, so sums over their tokens serve as averages. With one model the lead is 0.
-pub fn feature_vector(text: &[TextFeatures]) -> Vec<f64> {
-    let of_model = |(model, own): (usize, &TextFeatures)| {
-        let others = text.iter().enumerate().filter(|(i, _)| *i != model);
-        let best = others.map(|(_, other)| other.untruncated).max_by(f64::total_cmp);
+/// Of a model: how much likelier the text is than the model expects of its own untruncated writing, first as deployed and
+/// then untruncated, both in standard deviations of the text's surprisal; the entropy, nats; the logarithm of that
+/// standard deviation; and how much likelier the text is as deployed than untruncated, nats. Of two models: the differences
+/// of their log-likelihoods, untruncated and as deployed, and of their entropies, nats.
+///
+/// Texts are compared at one length, so sums over their tokens serve as averages.
+pub fn figures(text: &[TextFeatures]) -> Vec<f64> {
+    let of_model = |own: &TextFeatures| {
         let deviation = own.deviation();
         [
             (own.deployed + own.entropy) / deviation,
             (own.untruncated + own.entropy) / deviation,
-            best.map_or(0.0, |best| (own.untruncated - best) / deviation),
             own.entropy,
             deviation.ln(),
+            own.deployed - own.untruncated,
         ]
     };
-    text.iter().enumerate().flat_map(of_model).collect()
+    let of_two = |two: &[TextFeatures]| {
+        [
+            two[0].untruncated - two[1].untruncated,
+            two[0].entropy - two[1].entropy,
+            two[0].deployed - two[1].deployed,
+        ]
+    };
+    text.iter()
+        .flat_map(of_model)
+        .chain(text.windows(2).flat_map(of_two))
+        .collect()
 }
 
 /// The scores for "model `author` wrote it", each with one value per text, in standard deviations of the text's
@@ -263,18 +273,19 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_five_figures_a_model() {
-        let text = models(&[[-10.0, -12.0, 9.0, 4.0], [-15.0, -11.0, 9.0, 25.0]]);
-        let expected = [-0.5, -1.5, -0.5, 9.0, 2f64.ln(), -1.2, -0.4, 0.2, 9.0, 5f64.ln()];
-        let found = feature_vector(&text);
+    fn a_text_has_five_figures_a_model_and_three_for_two_models() {
+        let text = models(&[[-10.0, -12.0, 9.0, 4.0], [-15.0, -11.0, 7.0, 25.0]]);
+        let of_models = [-0.5, -1.5, 9.0, 2f64.ln(), 2.0, -1.6, -0.8, 7.0, 5f64.ln(), -4.0];
+        let expected = [&of_models[..], &[-1.0, 2.0, 5.0]].concat();
+        let found = figures(&text);
+        assert_eq!(found.len(), expected.len());
         assert!(
             found
                 .iter()
                 .zip(expected)
                 .all(|(found, expected)| (found - expected).abs() < 1e-12)
         );
-        assert_eq!(found.len(), expected.len());
-        assert_eq!(feature_vector(&text[..1])[2], 0.0);
+        assert_eq!(figures(&text[..1]).len(), 5);
     }
 
     #[test]

@@ -24,8 +24,8 @@
 //!   grid. Never below any of them by more than rounding.
 //! - [`conformal_scores`]: four numbers per model for the beginning of a text, and scores computed from them. No
 //!   guarantee without [`conformal`].
-//! - [`discriminant`]: how much likelier one author's figures are than those of others, as normal densities. No
-//!   guarantee without [`conformal`].
+//! - [`logistic_regression`]: how much likelier one author's figures are than those of others. No guarantee without
+//!   [`conformal`].
 //! - [`conformal`]: ranks a score among the scores of texts by known authors. Exact for exchangeable texts.
 //! - [`e_value`]: averages, unions and p-values of e-values, in logarithms (Ville, Markov).
 //! - [`e_bh`](mod@e_bh): many hypotheses in one run, with a bounded false discovery rate.
@@ -59,13 +59,13 @@ pub mod composite_likelihood_ratio;
 pub mod conformal;
 pub mod conformal_scores;
 pub mod cross_entropy;
-pub mod discriminant;
 pub mod e_bh;
 pub mod e_value;
 pub mod entropy_gap;
 pub mod interval;
 pub mod likelihood_ratio;
 mod linear_algebra;
+pub mod logistic_regression;
 pub mod max_likelihood;
 pub mod mixture;
 pub mod sampling_params;

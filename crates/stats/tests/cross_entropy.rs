@@ -51,7 +51,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
         alpha_together: None,
         tests: vec![Test::EntropyGap, Test::CrossEntropy],
         prompt: PromptKnowledge::Known,
-        calibrations: Vec::new(),
+        calibrations: Vec::new().into(),
     };
     let unread = BTreeMap::new();
     let unprompted = Unprompted {

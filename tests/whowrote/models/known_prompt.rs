@@ -224,7 +224,7 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
         alpha_together: None,
         tests: vec![Test::EntropyGap, Test::LikelihoodRatio],
         prompt: PromptKnowledge::Known,
-        calibrations: Vec::new(),
+        calibrations: Vec::new().into(),
     };
     let unread = BTreeMap::new();
     let unprompted = Unprompted {

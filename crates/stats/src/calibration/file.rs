@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The version of the file format.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// A longer file is not a calibration.
 const MAX_BYTES: u64 = 256 << 20;
 /// Units per nat.
@@ -66,9 +66,8 @@ struct GroupForm {
     date: String,
     /// The name of each text.
     ids: Vec<String>,
-    /// The number of each text's document or prompt. If absent, each text has its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    documents: Vec<usize>,
+    /// The name of each text's document or prompt.
+    documents: Vec<String>,
     /// One list per text. For each length that it reaches and each model, it has the log-likelihoods `deployed` and
     /// `untruncated` and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
     texts: Vec<Vec<i64>>,
@@ -153,17 +152,10 @@ impl Calibration {
             if form.ids.len() != form.texts.len() {
                 return Err(malformed("a group has more or fewer names than texts".to_owned()));
             }
-            let documents = if form.documents.is_empty() {
-                (0..form.ids.len()).collect()
-            } else {
-                form.documents
-            };
-            if documents.len() != form.ids.len() {
-                return Err(malformed(
-                    "a group has more or fewer document numbers than texts".to_owned(),
-                ));
+            if form.documents.len() != form.texts.len() {
+                return Err(malformed("a group has more or fewer documents than texts".to_owned()));
             }
-            let texts = form.ids.into_iter().zip(documents).zip(form.texts);
+            let texts = form.ids.into_iter().zip(form.documents).zip(form.texts);
             Ok(Group {
                 name: form.name,
                 source: form.source,
@@ -195,14 +187,6 @@ impl Calibration {
             let numbers = features.flat_map(|a| [a.deployed, a.untruncated, a.entropy, a.varentropy]);
             numbers.map(|figure| (figure * SCALE).round() as i64).collect()
         };
-        let documents = |group: &Group| -> Vec<usize> {
-            let numbers = group.texts.iter().map(|text| text.document);
-            if numbers.clone().eq(0..group.texts.len()) {
-                Vec::new()
-            } else {
-                numbers.collect()
-            }
-        };
         let form = FileForm {
             schema: SCHEMA,
             author: self.author.clone(),
@@ -222,7 +206,7 @@ impl Calibration {
                     licence: group.licence.clone(),
                     date: group.date.clone(),
                     ids: group.texts.iter().map(|text| text.id.clone()).collect(),
-                    documents: documents(group),
+                    documents: group.texts.iter().map(|text| text.document.clone()).collect(),
                     texts: group.texts.iter().map(text).collect(),
                 };
                 serde_json::to_string(&form).unwrap_or_default()
@@ -265,7 +249,7 @@ mod tests {
         (1usize..3).prop_flat_map(move |n| {
             let text = (
                 "[a-z/ü\"]{0,8}",
-                0usize..3,
+                "[a-c]",
                 prop::collection::vec(prop::collection::vec(features(), n), 0..LENGTHS.len()),
             );
             let texts = prop::collection::vec(
@@ -315,20 +299,19 @@ mod tests {
             format!(
                 r#"{{"schema":{schema},"author":"human","family":"deployed","lengths":{LENGTHS:?},
                 "passed_over":{skipped_words},"models":[{{"name":"m","sha256":""}}],
-                "groups":[{{"name":"","source":"","licence":"","date":"","ids":{ids},"texts":{texts}}}]}}"#
+                "groups":[{{"name":"","source":"","licence":"","date":"","ids":{ids},"documents":{ids},"texts":{texts}}}]}}"#
             )
         };
         let error = |json: String| Calibration::from_json(&json, "it").unwrap_err().to_string();
         assert!(Calibration::from_json(&json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, "[[1,2,3,4]]"), "it").is_ok());
-        let documents = |numbers: &str| {
+        let documents = |names: &str| {
             let text = json(SCHEMA, SKIPPED_WORDS, r#"["a"]"#, "[[1,2,3,4]]");
-            text.replace(r#""texts""#, &format!(r#""documents":{numbers},"texts""#))
+            text.replace(r#""documents":["a"]"#, &format!(r#""documents":{names}"#))
         };
-        assert_eq!(
-            Calibration::from_json(&documents("[7]"), "it").unwrap().groups[0].texts[0].document,
-            7
-        );
-        assert!(error(documents("[7,8]")).contains("fewer document numbers than texts"));
+        let read = Calibration::from_json(&documents(r#"["b"]"#), "it").unwrap();
+        assert_eq!(read.groups[0].texts[0].document, "b");
+        assert!(error(documents(r#"["a","b"]"#)).contains("fewer documents than texts"));
+        assert!(error(documents("[1]")).contains("make it again"));
         assert!(error(json(1, SKIPPED_WORDS, "[]", "[]")).contains("its schema is 1"));
         assert!(error(json(SCHEMA, 9, "[]", "[]")).contains("other lengths of text"));
         assert!(error(json(SCHEMA, SKIPPED_WORDS, "[]", "[[1,2,3,4]]")).contains("fewer names than texts"));

@@ -3,53 +3,112 @@
 use super::caveats::Outside;
 use super::decide::{DecisionContext, TestedHypothesis};
 use super::hypothesis::{Basis, CalibrationFigures, Candidate, Evidence, Test};
-use crate::calibration::{CalibratedModel, Calibration, HUMAN, OtherAuthor, least_documents, least_p_value};
-use crate::conformal_scores::TextFeatures;
+use crate::calibration::{Calibration, Comparison, HUMAN, Member, least_documents, least_p_value};
+use crate::conformal_scores::{LENGTHS, TextFeatures};
 use crate::sampling_params::SamplingFamily;
 
-/// A calibration, and the readers of the text that it also has.
+/// An author's calibration, and the readers of the text that it also has.
 struct Calibrated<'a> {
     calibration: &'a Calibration,
-    /// The index of each among the readers, and among the calibration's models.
-    shared: Vec<(usize, usize)>,
+    /// The calibration, with the readers that it has.
+    member: Member,
+    /// The index of each of them among the readers.
+    readers: Vec<usize>,
+    /// All other authors, as these readers read their texts; none if one of them has no such calibration.
+    others: Vec<Member>,
 }
 
 impl Calibrated<'_> {
     /// The index of a reader among the shared readers.
     fn place(&self, reader: usize) -> Option<usize> {
-        self.shared.iter().position(|(known, _)| *known == reader)
-    }
-
-    /// The index of a reader among the calibration's models.
-    fn column(&self, reader: usize) -> Option<usize> {
-        self.place(reader).map(|place| self.shared[place].1)
+        self.readers.iter().position(|known| *known == reader)
     }
 }
 
 impl<'a> DecisionContext<'a> {
-    /// The calibrations for this family: first those of the first name, then those of the next.
-    fn calibrations(&self, names: &[&str], family: &str) -> Vec<&'a Calibration> {
-        let calibrations: &'a [Calibration] = &self.settings.calibrations;
-        let of = |name: &str| {
-            let fits = move |calibration: &&Calibration| calibration.author == name && calibration.family == family;
-            calibrations.iter().filter(fits).collect::<Vec<_>>()
+    /// The indices of the calibrations for this family: first those of the first name, then those of the next.
+    fn calibrations(&self, names: &[&str], family: &str) -> impl Iterator<Item = usize> {
+        let known = self.settings.calibrations.iter().enumerate();
+        let fitting: Vec<(usize, &str)> = known
+            .filter(|(_, calibration)| calibration.family == family)
+            .map(|(i, calibration)| (i, calibration.author.as_str()))
+            .collect();
+        let of = |name: &&str| {
+            fitting
+                .iter()
+                .filter(|(_, author)| author == name)
+                .map(|(i, _)| *i)
+                .collect::<Vec<_>>()
         };
-        names.iter().flat_map(|name| of(name)).collect()
+        names.iter().flat_map(of).collect::<Vec<_>>().into_iter()
     }
 
     /// The first calibration for one of these names and this family that has the author's own model (`own`), or any
     /// reader if `own` is none. Readers that it does not have are left out of the scores. Which ones these are does not
     /// depend on the text.
     fn calibration(&self, names: &[&str], family: &SamplingFamily, own: Option<usize>) -> Option<Calibrated<'a>> {
-        let fitting = self.calibrations(names, &family.to_string()).into_iter();
-        let mut with_models = fitting.map(|calibration| Calibrated {
-            calibration,
-            shared: calibration.shared(self.observation.readers),
+        let known: &'a [Calibration] = &self.settings.calibrations;
+        let family = family.to_string();
+        let with_models = self.calibrations(names, &family).map(|index| {
+            let (readers, columns) = known[index].shared(self.observation.readers).into_iter().unzip();
+            Calibrated {
+                calibration: &known[index],
+                member: Member {
+                    calibration: index,
+                    columns,
+                },
+                readers,
+                others: Vec::new(),
+            }
         });
-        with_models.find(|found| match own {
+        let mut fitting = with_models.filter(|found| match own {
             Some(own) => found.place(own).is_some(),
-            None => !found.shared.is_empty(),
-        })
+            None => !found.readers.is_empty(),
+        });
+        let found = fitting.next()?;
+        let others = self.others_known(&found, &family).unwrap_or_default();
+        Some(Calibrated { others, ..found })
+    }
+
+    /// All authors except the author of this calibration, as read by the models that the calibration and this text
+    /// share. None if an author has no calibration that covers all of these models under the same family.
+    fn others_known(&self, of: &Calibrated, family: &str) -> Option<Vec<Member>> {
+        let known = |names: &[&str]| {
+            self.calibrations(names, family).find_map(|index| {
+                let models = &self.settings.calibrations[index].models;
+                let column = |reader: &usize| {
+                    models
+                        .iter()
+                        .position(|known| *known == self.observation.readers[*reader])
+                };
+                let columns = of.readers.iter().map(column).collect::<Option<Vec<_>>>()?;
+                Some(Member {
+                    calibration: index,
+                    columns,
+                })
+            })
+        };
+        let of_models = self.candidates.iter().map(|candidate| known(&candidate.names()));
+        let mut others: Vec<Member> = Vec::new();
+        for other in of_models.chain([known(&[HUMAN])]) {
+            let other = other?;
+            // Authors of one model may share a calibration.
+            if others
+                .iter()
+                .chain([&of.member])
+                .all(|member| member.calibration != other.calibration)
+            {
+                others.push(other);
+            }
+        }
+        Some(others)
+    }
+
+    /// How a text that reaches this many lengths is compared with an author's texts.
+    fn comparison(&self, author: &str, found: &Calibrated, reached: usize) -> Option<Comparison> {
+        let (level, of_length) = (self.settings.level(author), self.settings.level_of_length(author));
+        let calibrations = &self.settings.calibrations;
+        calibrations.comparison(&found.member, &found.others, reached, level, of_length)
     }
 
     /// The index of a candidate's model among the readers.
@@ -60,7 +119,6 @@ impl<'a> DecisionContext<'a> {
     /// Why the text lies outside the range of all calibrations together: it is easier, or harder, to predict for one of
     /// the models than all of their texts. Among n + 1 exchangeable texts, at most two are.
     pub(super) fn out_of_range(&self) -> Option<Outside> {
-        let settings = self.settings;
         let of_models = self
             .candidates
             .iter()
@@ -69,8 +127,8 @@ impl<'a> DecisionContext<'a> {
         let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
         let text = self.observation.features_under(&SamplingFamily::Deployed);
         let of_length = |found: &Calibrated| {
-            let level = settings.level_of_length(&found.calibration.author);
-            found.calibration.length_class(text.len(), level)
+            let comparison = self.comparison(&found.calibration.author, found, text.len());
+            comparison.map(|comparison| comparison.class)
         };
         let classes = found.iter().map(of_length);
         let class = classes.min()??;
@@ -79,7 +137,7 @@ impl<'a> DecisionContext<'a> {
             let own = own.untruncated;
             let columns = found
                 .iter()
-                .filter_map(|found| Some((found.calibration, found.column(reader)?)));
+                .filter_map(|found| Some((found.calibration, found.member.columns[found.place(reader)?])));
             let others: Vec<f64> = columns
                 .flat_map(|(calibration, column)| {
                     let features = calibration.features_at(class);
@@ -116,70 +174,46 @@ impl<'a> DecisionContext<'a> {
         if self.outside.is_some() {
             return;
         }
-        let columns: Vec<usize> = found.shared.iter().map(|(_, column)| *column).collect();
-        let text: Vec<Vec<TextFeatures>> = self
-            .observation
-            .features_under(family)
-            .iter()
-            .map(|models| found.shared.iter().map(|(model, _)| models[*model]).collect())
-            .collect();
-        let others = self.others_known(&found).unwrap_or_default();
-        let own = own.and_then(|own| found.place(own));
-        let level = self.settings.level(&tested.hypothesis.author);
-        let of_length = self.settings.level_of_length(&tested.hypothesis.author);
-        let Some(found) = found.calibration.judge(&columns, &text, own, &others, level, of_length) else {
+        let author = tested.hypothesis.author.as_str();
+        let text = self.observation.features_under(family);
+        let level = self.settings.level(author);
+        let Some(comparison) = self.comparison(author, &found, text.len()) else {
             // If the text has fewer words than any calibration text, another caveat says that it is too short.
             tested.fewest_documents = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
             return;
         };
-        tested.fewest_documents = Some(found.fewest).filter(|&fewest| fewest < least_documents(level));
-        let against = if found.compared { others.as_slice() } else { &[] };
+        let text: Vec<TextFeatures> = found
+            .readers
+            .iter()
+            .map(|reader| text[comparison.class][*reader])
+            .collect();
+        let own = own.and_then(|own| found.place(own));
+        let (calibrations, others) = (&self.settings.calibrations, &found.others);
+        let Some(judged) = calibrations.judge(&found.member, others, comparison, &text, own, level) else {
+            return;
+        };
+        tested.fewest_documents = Some(comparison.documents).filter(|&fewest| fewest < least_documents(level));
+        let against = if comparison.fitted { others.as_slice() } else { &[] };
+        let against = against
+            .iter()
+            .map(|other| calibrations[other.calibration].author.clone());
         let hypothesis = &mut tested.hypothesis;
         hypothesis.basis = Basis::Calibration;
-        hypothesis.p_value = Some(found.p_value);
-        hypothesis.retained = found.p_value > level;
+        hypothesis.p_value = Some(judged.p_value);
+        hypothesis.retained = judged.p_value > level;
         hypothesis.evidence.push(Evidence {
             test: Test::Conformal,
             ln_e_value: f64::NEG_INFINITY,
-            statistic: found.score,
-            threshold: found.threshold,
+            statistic: judged.score,
+            threshold: judged.threshold,
             closed_form_threshold: None,
-            against: against.iter().map(|other| other.calibration.author.clone()).collect(),
+            against: against.collect(),
             calibration: Some(CalibrationFigures {
-                texts: found.texts,
-                least_p_value: least_p_value(found.fewest),
-                words: found.words,
-                group: found.group,
+                texts: judged.texts,
+                least_p_value: least_p_value(comparison.documents),
+                words: LENGTHS[comparison.class],
+                group: judged.group,
             }),
         });
-    }
-
-    /// All authors except the author of this calibration, as read by the models that the calibration and this text
-    /// share. None if an author has no calibration that covers all of these models under the same family.
-    fn others_known(&self, of: &Calibrated) -> Option<Vec<OtherAuthor<'a>>> {
-        let models: Vec<&CalibratedModel> = of
-            .shared
-            .iter()
-            .map(|(model, _)| &self.observation.readers[*model])
-            .collect();
-        let known = |names: &[&str]| {
-            let fitting = self.calibrations(names, &of.calibration.family);
-            fitting.into_iter().find_map(|calibration| {
-                let column = |model: &&CalibratedModel| calibration.models.iter().position(|known| known == *model);
-                let columns = models.iter().map(column).collect::<Option<Vec<_>>>()?;
-                Some(OtherAuthor { calibration, columns })
-            })
-        };
-        let of_models = self.candidates.iter().map(|candidate| known(&candidate.names()));
-        let mut others: Vec<OtherAuthor> = Vec::new();
-        for other in of_models.chain([known(&[HUMAN])]) {
-            let other = other?;
-            let taken = others.iter().map(|known| known.calibration).chain([of.calibration]);
-            // Authors of one model may share a calibration.
-            if taken.into_iter().all(|known| !std::ptr::eq(known, other.calibration)) {
-                others.push(other);
-            }
-        }
-        Some(others)
     }
 }

@@ -1,7 +1,7 @@
 //! How verdicts are reached: the levels, the tests, and the texts of known authors.
 
 use super::hypothesis::Test;
-use crate::calibration::{Calibration, HUMAN};
+use crate::calibration::{Calibrations, HUMAN};
 
 /// The level at which models are excluded, unless the user says otherwise.
 pub const ALPHA: f64 = 0.05;
@@ -34,7 +34,7 @@ pub struct DecisionSettings {
     pub prompt: PromptKnowledge,
     /// Calibrations, from texts by known authors. If one author has several, the first that has a loaded model is used;
     /// the author's own come before its model's.
-    pub calibrations: Vec<Calibration>,
+    pub calibrations: Calibrations,
 }
 
 impl DecisionSettings {

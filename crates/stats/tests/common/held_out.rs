@@ -51,7 +51,7 @@ impl Defaults {
                 alpha_together: None,
                 tests: Vec::new(),
                 prompt: PromptKnowledge::Unknown,
-                calibrations,
+                calibrations: calibrations.into(),
             },
         }
     }
