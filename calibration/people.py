@@ -37,6 +37,7 @@ import zipfile
 
 SEED = "whowrote-people-1"
 LENGTHS = [(90, 0.45), (160, 0.35), (250, 0.20)]  # words, share
+LONG = 160  # a document of the calibration gets a piece of so many words, if it has one
 SHORTEST = 45  # a document shorter than 90 words is used whole from here on
 GENRE_CAP = 250  # at most so many pieces of one genre,
 CORE_CAP = 320  # of those that people bring most often
@@ -737,7 +738,11 @@ def looks_english(text):
 
 
 def pieces_of(document):
-    """Up to document.pieces pieces, spread evenly, that do not overlap."""
+    """Up to document.pieces pieces, spread evenly, that do not overlap.
+
+    With each comes the piece of LONG words that begins in its place, if there
+    are as many words.
+    """
     maps = [starts(run) for run in document.runs]
     total = sum(words for _, _, words in maps)
     if total < SHORTEST:
@@ -772,7 +777,8 @@ def pieces_of(document):
             continue
         _, r, start, length = best
         taken.append((r, start, start + length))
-        yield i, cut(document.runs[r], start, length)
+        room = maps[r][2] - start
+        yield i, cut(document.runs[r], start, length), cut(document.runs[r], start, LONG) if room >= LONG else None
 
 
 def shingles(text, length=8):
@@ -784,7 +790,7 @@ def collect(documents):
     """Pieces by genre, less the unclean ones and those that repeat another."""
     genres, seen, said = collections.defaultdict(list), set(), set()
     for document in documents:
-        for index, text in pieces_of(document):
+        for index, text, longer in pieces_of(document):
             key = fingerprint(text)
             if key in seen or not looks_clean(text) or not looks_english(text):
                 continue
@@ -805,6 +811,7 @@ def collect(documents):
                 # Texts that no calibration sees are kept for tests.
                 "part": "test" if draw("part", document.name) < 0.4 else "calibrate",
                 "text": text,
+                "longer": longer if longer and looks_clean(longer) and looks_english(longer) else None,
             })
     return genres
 
@@ -834,6 +841,21 @@ def mixed(genres):
         for rank, piece in enumerate(pieces):
             placed.append(((rank + draw("place", piece["id"])) / len(pieces), piece["id"], piece))
     return [piece for _, _, piece in sorted(placed, key=lambda p: p[:2])]
+
+
+def lengthened(pieces):
+    """Give each document of the calibration a piece of LONG words, if it has one.
+
+    At 150 words, few documents would have a text otherwise, and documents are
+    what counts. The first piece that can be made longer is.
+    """
+    long = {p["document"] for p in pieces if len(p["text"].split()) >= LONG}
+    for piece in pieces:
+        longer = piece.pop("longer")
+        if longer and piece["part"] == "calibrate" and piece["document"] not in long:
+            piece["text"] = longer
+            long.add(piece["document"])
+    return pieces
 
 
 # What a reader of long texts gets: words of a piece, pieces of a genre, and genres whose documents are long enough.
@@ -883,7 +905,7 @@ def main():
     if args.long:
         with open(args.long, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(piece, ensure_ascii=False) + "\n" for piece in long_pieces(documents))
-    pieces = mixed(collect(documents))
+    pieces = lengthened(mixed(collect(documents)))
     with open(args.out, "w", encoding="utf-8") as file:
         for piece in pieces:
             named = {**piece, "id": f"{piece['genre']}/{piece['id']}"}

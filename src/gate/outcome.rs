@@ -1,8 +1,8 @@
 //! Which texts of a run fail.
 //!
 //! A text fails if every author that may write it is excluded. Its p-value for "one of the allowed authors wrote it" is
-//! the greatest p-value of the allowed authors. [`e_bh`] gives all texts of the run one error: if allowed authors wrote
-//! all texts of a run, the run fails with probability at most alpha (docs/THEORY.md 14.1).
+//! the greatest p-value of the allowed authors. [`benjamini_hochberg`] or [`e_bh`] gives all texts of the run one error:
+//! if allowed authors wrote all texts of a run, the run fails with probability at most alpha (docs/THEORY.md 14.1).
 //!
 //! If a model may write a file, a later piece of a passage in it does not fail by the evidence. Calibrations of models
 //! hold the beginnings of texts, and they exclude the model's later pieces more often than promised (docs/VALIDITY.md,
@@ -15,10 +15,11 @@
 use super::policy::{Rule, Undecided, allows};
 use crate::report::{ProvenanceReport, Warning};
 use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use whowrote_input::prose::LineUnit;
 use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
-use whowrote_stats::{ROUNDING, e_bh, least_rejections};
+use whowrote_stats::{ROUNDING, benjamini_hochberg, e_bh, least_rejections};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
 const GATE_SCHEMA: u32 = 1;
@@ -162,6 +163,16 @@ pub struct Skipped {
     pub excepted: usize,
 }
 
+/// The correction for judging several texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Correction {
+    /// Benjamini and Hochberg's. It finds more, and needs texts of different files and fitted scores.
+    Bh,
+    /// Benjamini and Hochberg's with e-values, for any dependence between the texts.
+    EBh,
+}
+
 /// The outcome of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct GateReport {
@@ -176,7 +187,7 @@ pub struct GateReport {
     /// Whether that bound holds. It does not if the policy fails texts whose evidence is inconclusive.
     pub promised: bool,
     /// The correction for judging several texts.
-    pub correction: &'static str,
+    pub correction: Correction,
     /// The texts, in the order of files and lines.
     pub texts: Vec<GateText>,
     /// What was not judged.
@@ -197,12 +208,9 @@ pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
         .enumerate()
         .filter(|(_, text)| text.rule.1.can_fail(text.is_later));
     let can_fail: Vec<usize> = can_fail.map(|(i, _)| i).collect();
-    let evidence: Vec<Against> = texts.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
-    let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value()).collect();
-    let mut rejected = vec![false; texts.len()];
-    for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
-        rejected[i] = is_rejected;
-    }
+    let mut evidence: Vec<Against> = texts.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
+    let correction = correction(&texts, &can_fail);
+    let rejected = rejected(&mut evidence, &can_fail, correction, alpha);
     let texts = texts
         .into_iter()
         .zip(evidence)
@@ -248,7 +256,7 @@ pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
         policy: None,
         alpha,
         promised,
-        correction: "e-bh",
+        correction,
         texts,
         skipped: Skipped::default(),
         notes: Vec::new(),
@@ -265,11 +273,63 @@ fn ruled_out_corrected(report: &ProvenanceReport, allows: impl Fn(&Hypothesis) -
     })
 }
 
+/// The correction that the texts allow. What they say does not decide it.
+fn correction(texts: &[JudgedText], can_fail: &[usize]) -> Correction {
+    let files: HashSet<&str> = can_fail.iter().map(|&i| texts[i].path.as_str()).collect();
+    let is_fitted = |text: &JudgedText| {
+        let allowed = text
+            .report
+            .hypotheses
+            .iter()
+            .filter(|h| text.rule.1.allows(&h.author, h.set));
+        let mut calibrated = allowed
+            .flat_map(|h| &h.evidence)
+            .filter(|evidence| evidence.calibration.is_some());
+        calibrated.all(|evidence| !evidence.against.is_empty())
+    };
+    if files.len() == can_fail.len() && can_fail.iter().all(|&i| is_fitted(&texts[i])) {
+        Correction::Bh
+    } else {
+        Correction::EBh
+    }
+}
+
+/// Which texts have no allowed author left at the level of the run.
+fn rejected(evidence: &mut [Against], can_fail: &[usize], correction: Correction, alpha: f64) -> Vec<bool> {
+    let mut rejected = vec![false; evidence.len()];
+    if correction == Correction::EBh {
+        let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value()).collect();
+        for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
+            rejected[i] = is_rejected;
+        }
+        return rejected;
+    }
+    let single = alpha / can_fail.len().max(1) as f64;
+    let mut families: BTreeMap<Vec<(String, usize)>, Vec<usize>> = BTreeMap::new();
+    for &i in can_fail {
+        families.entry(evidence[i].lengths.clone()).or_default().push(i);
+    }
+    for family in families.values() {
+        let p_values: Vec<f64> = family.iter().map(|&i| evidence[i].p_value.unwrap_or(1.0)).collect();
+        let found = benjamini_hochberg(&p_values, single);
+        let together = found.iter().filter(|found| **found).count();
+        for (&i, is_rejected) in family.iter().zip(found) {
+            rejected[i] = is_rejected;
+            // The more texts are found, the weaker the evidence that suffices for each.
+            evidence[i].level = evidence[i].level.max(single * together as f64);
+        }
+    }
+    rejected
+}
+
 /// The evidence against all allowed authors of a text.
 struct Against {
     p_value: Option<f64>,
     level: f64,
     together: usize,
+    /// For each allowed author with a calibration, the number of words at which the text is compared. Texts that agree in
+    /// all of them are ranked among the same texts.
+    lengths: Vec<(String, usize)>,
 }
 
 impl Against {
@@ -305,6 +365,15 @@ fn against(text: &JudgedText, of: usize, alpha: f64) -> Against {
         p_value: tested.then(|| greatest(&mut allowed.iter().filter_map(|h| h.p_value))),
         level: single * together as f64,
         together,
+        lengths: allowed
+            .iter()
+            .filter_map(|h| {
+                Some((
+                    h.author.clone(),
+                    h.evidence.iter().find_map(|e| e.calibration.as_ref())?.words,
+                ))
+            })
+            .collect(),
     }
 }
 
@@ -352,6 +421,66 @@ mod tests {
         }
     }
 
+    /// Texts of different files by fitted scores, with these p-values of both allowed authors, each compared at so many
+    /// words.
+    fn of_different_files(texts: &[(f64, usize)], least: f64) -> GateReport {
+        let policy = GatePolicy::parse(TEMPLATE, None, Path::new("/")).unwrap();
+        let p_values: Vec<_> = texts.iter().map(|(p, _)| [Some(*p), Some(0.9), Some(*p)]).collect();
+        let mut judged = judged(&policy, &p_values, least, 0);
+        for (i, (text, (_, words))) in judged.iter_mut().zip(texts).enumerate() {
+            text.path = format!("{i}.md");
+            for evidence in text.report.hypotheses.iter_mut().flat_map(|h| &mut h.evidence) {
+                evidence.against = vec!["other".to_owned()];
+                evidence.calibration.as_mut().unwrap().words = *words;
+            }
+        }
+        apply_rules(judged, policy.alpha)
+    }
+
+    #[test]
+    fn texts_of_different_files_support_each_other_in_a_family() {
+        let found = |report: &GateReport| report.texts.iter().map(|text| text.ruled_out).collect::<Vec<_>>();
+        let texts = [(0.012, 80), (0.025, 80), (0.9, 80), (0.9, 80)];
+        let report = of_different_files(&texts, 0.001);
+        assert_eq!(
+            (report.correction, found(&report)),
+            (Correction::Bh, vec![true, true, false, false])
+        );
+        // Two texts are found, so each is held to twice the level of one.
+        assert!(report.texts.iter().all(|text| (text.level - 0.025).abs() < 1e-12));
+        // Texts that are compared at another length do not support them.
+        let report = of_different_files(&[(0.013, 80), (0.012, 150), (0.025, 80), (0.9, 80)], 0.001);
+        assert_eq!(found(&report), [false, true, false, false]);
+        // e-BH holds texts of one file to the level of one.
+        let p_values = texts.map(|(p, _)| [Some(p), Some(0.9), Some(p)]);
+        let report = decided(TEMPLATE, &p_values, 0.001);
+        assert_eq!(
+            (report.correction, found(&report)),
+            (Correction::EBh, vec![true, false, false, false])
+        );
+    }
+
+    #[test]
+    fn texts_of_one_file_or_without_a_fitted_score_are_judged_by_e_bh() {
+        let policy = GatePolicy::parse(TEMPLATE, None, Path::new("/")).unwrap();
+        let correction = |same_file: bool, fitted: bool| {
+            let mut texts = judged(&policy, &[[Some(0.5); 3]; 2], 0.001, 0);
+            for (i, text) in texts.iter_mut().enumerate() {
+                text.path = if same_file {
+                    "a.md".to_owned()
+                } else {
+                    format!("{i}.md")
+                };
+                for evidence in text.report.hypotheses.iter_mut().flat_map(|h| &mut h.evidence) {
+                    evidence.against = fitted.then(|| "other".to_owned()).into_iter().collect();
+                }
+            }
+            apply_rules(texts, policy.alpha).correction
+        };
+        assert_eq!(correction(false, true), Correction::Bh);
+        assert_eq!([correction(true, true), correction(false, false)], [Correction::EBh; 2]);
+    }
+
     /// The report on texts with these p-values of the in-house model, the other model and a person.
     fn decided(policy: &str, p_values: &[[Option<f64>; 3]], least: f64) -> GateReport {
         decided_of_pieces(policy, p_values, least, 0)
@@ -360,6 +489,15 @@ mod tests {
     /// The same, with the last `later` texts as later pieces.
     fn decided_of_pieces(policy: &str, p_values: &[[Option<f64>; 3]], least: f64, later: usize) -> GateReport {
         let policy = GatePolicy::parse(policy, None, Path::new("/")).unwrap();
+        apply_rules(judged(&policy, p_values, least, later), policy.alpha)
+    }
+
+    fn judged<'a>(
+        policy: &'a GatePolicy,
+        p_values: &[[Option<f64>; 3]],
+        least: f64,
+        later: usize,
+    ) -> Vec<JudgedText<'a>> {
         let judged = p_values.iter().enumerate().map(|(i, &[own, other, person])| {
             let mut report = ProvenanceReport::unreadable(String::new(), None, (0.05, 0.01), String::new());
             report.verdict = Verdict::Undecided;
@@ -379,7 +517,7 @@ mod tests {
                 report,
             }
         });
-        apply_rules(judged.collect(), policy.alpha)
+        judged.collect()
     }
 
     #[test]

@@ -165,8 +165,15 @@ struct Problem {
     authors: Vec<usize>,
     counts: Vec<f64>,
     root: Square,
-    /// The last point that was asked for, with its value and its gradient. Both are found in one pass.
-    last: RefCell<Option<(Vec<f64>, f64, Vec<f64>)>>,
+    /// The last point that was asked for. Its value and its gradient are found in one pass.
+    last: RefCell<Option<Point>>,
+}
+
+/// A point with its value and its gradient.
+struct Point {
+    parameters: Vec<f64>,
+    cost: f64,
+    gradient: Vec<f64>,
 }
 
 impl Problem {
@@ -237,14 +244,18 @@ impl Problem {
         (cost, rotated.collect())
     }
 
-    fn remembered(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
+    /// Something of the point with these parameters.
+    fn of_point<T>(&self, parameters: &[f64], take: impl Fn(&Point) -> T) -> T {
         let mut last = self.last.borrow_mut();
-        if !last.as_ref().is_some_and(|(known, ..)| known == parameters) {
-            let (cost, gradient) = self.at(parameters);
-            *last = Some((parameters.to_vec(), cost, gradient));
+        if let Some(point) = last.as_ref().filter(|point| point.parameters == parameters) {
+            return take(point);
         }
-        last.as_ref()
-            .map_or((f64::NAN, Vec::new()), |(_, cost, gradient)| (*cost, gradient.clone()))
+        let (cost, gradient) = self.at(parameters);
+        take(last.insert(Point {
+            parameters: parameters.to_vec(),
+            cost,
+            gradient,
+        }))
     }
 }
 
@@ -253,7 +264,7 @@ impl CostFunction for &Problem {
     type Output = f64;
 
     fn cost(&self, parameters: &Vec<f64>) -> Result<f64, Error> {
-        Ok(self.remembered(parameters).0)
+        Ok(self.of_point(parameters, |point| point.cost))
     }
 }
 
@@ -262,7 +273,7 @@ impl Gradient for &Problem {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, parameters: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        Ok(self.remembered(parameters).1)
+        Ok(self.of_point(parameters, |point| point.gradient.clone()))
     }
 }
 

@@ -42,8 +42,8 @@ fn report(decision: Decision) -> ProvenanceReport {
 
 /// The gate's decision on these texts under the default policy.
 fn gated<'a>(policy: &GatePolicy, texts: impl IntoIterator<Item = &'a ProvenanceReport>) -> GateReport {
-    let judged = texts.into_iter().map(|report| JudgedText {
-        path: String::new(),
+    let judged = texts.into_iter().enumerate().map(|(file, report)| JudgedText {
+        path: format!("{file}.md"),
         unit: LineUnit::Line,
         lines: Vec::new(),
         words: 150,

@@ -13,8 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct Calibrations {
     known: Vec<Calibration>,
-    fits: Mutex<HashMap<(Vec<Member>, usize), Option<Arc<Fit>>>>,
+    fits: Mutex<HashMap<FitKey, Option<Arc<Fit>>>>,
 }
+
+/// The authors of a fit, in their order, and the index of the length in [`LENGTHS`].
+type FitKey = (Vec<Member>, usize);
 
 /// An author in a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

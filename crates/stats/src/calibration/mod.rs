@@ -125,9 +125,10 @@ impl Calibration {
         documents.min().unwrap_or(0)
     }
 
-    /// The features of all texts of a length, in all groups.
-    pub fn features_at(&self, class: usize) -> impl Iterator<Item = &Vec<TextFeatures>> {
+    /// The features of all texts of a length, in all groups; or of those that are part of the fit.
+    pub fn features_at(&self, class: usize, of_fit: bool) -> impl Iterator<Item = &Vec<TextFeatures>> {
         let texts = self.groups.iter().flat_map(|group| &group.texts);
+        let texts = texts.filter(move |text| !of_fit || is_for_fit(&text.document));
         texts.filter_map(move |text| text.features.get(class))
     }
 }

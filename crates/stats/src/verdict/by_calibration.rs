@@ -126,12 +126,13 @@ impl<'a> DecisionContext<'a> {
         let of_people = self.calibration(&[HUMAN], &SamplingFamily::Deployed, None);
         let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
         let text = self.observation.features_under(&SamplingFamily::Deployed);
-        let of_length = |found: &Calibrated| {
-            let comparison = self.comparison(&found.calibration.author, found, text.len());
-            comparison.map(|comparison| comparison.class)
-        };
-        let classes = found.iter().map(of_length);
-        let class = classes.min()??;
+        let comparisons = found
+            .iter()
+            .map(|found| self.comparison(&found.calibration.author, found, text.len()));
+        let comparisons = comparisons.collect::<Option<Vec<Comparison>>>()?;
+        let class = comparisons.iter().map(|comparison| comparison.class).min()?;
+        // What a text is ranked among must not decide whether it is ranked (docs/THEORY.md 14.1).
+        let fitted = comparisons.iter().all(|comparison| comparison.fitted);
         let readers = text[class].iter().zip(self.observation.readers).enumerate();
         for (reader, (own, known)) in readers {
             let own = own.untruncated;
@@ -140,7 +141,7 @@ impl<'a> DecisionContext<'a> {
                 .filter_map(|found| Some((found.calibration, found.member.columns[found.place(reader)?])));
             let others: Vec<f64> = columns
                 .flat_map(|(calibration, column)| {
-                    let features = calibration.features_at(class);
+                    let features = calibration.features_at(class, fitted);
                     features.map(move |features| features[column].untruncated)
                 })
                 .collect();
