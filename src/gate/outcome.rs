@@ -449,7 +449,7 @@ mod tests {
         // Two texts are found, so each is held to twice the level of one.
         assert!(report.texts.iter().all(|text| (text.level - 0.025).abs() < 1e-12));
         // Texts that are compared at another length do not support them.
-        let report = of_different_files(&[(0.013, 80), (0.012, 150), (0.025, 80), (0.9, 80)], 0.001);
+        let report = of_different_files(&[(0.013, 80), (0.012, 150), (0.026, 80), (0.9, 80)], 0.001);
         assert_eq!(found(&report), [false, true, false, false]);
         // e-BH holds texts of one file to the level of one.
         let p_values = texts.map(|(p, _)| [Some(p), Some(0.9), Some(p)]);
