@@ -25,7 +25,7 @@ use argmin::solver::quasinewton::LBFGS;
 use std::cell::RefCell;
 
 /// The weight of the penalty. Chosen by measured power on texts of the calibrations (docs/VALIDITY.md).
-const RIDGE: f64 = 3e-4;
+const RIDGE: f64 = 1e-3;
 
 /// How far from the mean a figure counts, in standard deviations. Beyond it, a product of two figures would say more
 /// about their odd text than about an author.
