@@ -167,7 +167,7 @@ impl KnownText {
 
 /// Of how many documents one is part of the fit of a score. The others are what the score of a text is compared with.
 /// Chosen by measured power on texts of the calibrations (docs/VALIDITY.md).
-const ONE_IN: u64 = 4;
+const ONE_IN: u64 = 3;
 
 /// Whether the texts of this document are part of the fit of a score, whoever wrote them. Nothing but the name decides.
 fn is_for_fit(document: &str) -> bool {
