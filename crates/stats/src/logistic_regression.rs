@@ -1,14 +1,14 @@
 //! Multinomial logistic regression on figures and on all products of two of them: how much likelier one author's
 //! figures are than those of all others.
 //!
-//! Every figure is put on one scale (mean 0, variance 1, at most [`FARTHEST`] from 0). The terms are the figures, their
+//! Every figure is put on one scale (mean 0, variance 1, at most 6 from 0). The terms are the figures, their
 //! squares and their products, put on one scale again. With the terms z, author a is taken to have the probability
 //!
 //! ```text
 //! p_a(z) = exp(b_a + w_a'z)/sum_c exp(b_c + w_c'z)
 //! ```
 //!
-//! The weights w and the constants b minimise the mean of -ln p over the known texts, plus half of [`RIDGE`] times the
+//! The weights w and the constants b minimise the mean of -ln p over the known texts, plus half a penalty times the
 //! sum of all squared weights (ridge regression: S. le Cessie and J. C. van Houwelingen, *Ridge estimators in logistic
 //! regression*, Appl. Statist. 41, 1992). The boundary between two authors is a quadric, as between two normal
 //! densities, but nothing is assumed of the densities.

@@ -233,13 +233,14 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
     }
     let folder = tempfile::tempdir().unwrap();
     let texts = folder.path().join("people.jsonl");
-    let lines: Vec<String> = (0..19)
-        .map(|i| serde_json::json!({ "text": SHORT, "id": i.to_string() }).to_string())
-        .collect();
-    std::fs::write(&texts, lines.join("\n")).unwrap();
     let calibration = folder.path().join("people.json");
-    // The user's own goes before the built-in one, though that may know more of the models.
-    for models in [&[][..], &["--model", WRITER]] {
+    // The user's own goes before the built-in one, though that may know more of the models. Too few texts for a fitted
+    // score are all compared.
+    for (count, models) in [(50, &[][..]), (50, &["--model", WRITER]), (19, &[])] {
+        let lines: Vec<String> = (0..count)
+            .map(|i| serde_json::json!({ "text": SHORT, "id": i.to_string() }).to_string())
+            .collect();
+        std::fs::write(&texts, lines.join("\n")).unwrap();
         let mut command = Command::cargo_bin("whowrote").unwrap();
         command
             .args(["calibrate", "--author", "human", "-o"])
@@ -256,9 +257,15 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
             calibration,
         ]);
         assert_eq!(person["p_value"], 1.0, "{person}");
-        assert_eq!(person["evidence"][0]["calibration"]["texts"], 19);
-        assert_eq!(person["evidence"][0]["calibration"]["group"], "texts");
-        assert_eq!(person["evidence"][0]["against"], serde_json::json!(NAMES));
+        let evidence = &person["evidence"][0];
+        assert_eq!(evidence["calibration"]["group"], "texts");
+        let compared = evidence["calibration"]["texts"].as_u64().unwrap();
+        if count == 19 {
+            assert_eq!((compared, &evidence["against"]), (19, &serde_json::json!([])));
+        } else {
+            assert!((19..50).contains(&compared), "{compared}");
+            assert_eq!(evidence["against"], serde_json::json!(NAMES));
+        }
     }
 }
 
