@@ -129,7 +129,8 @@ mod tests {
     }
 
     /// One calibration of an author that may write, in two groups, and one of another that may; texts by both, and
-    /// foreign ones. All texts of a run are ranked in these calibrations, so their p-values depend on each other.
+    /// foreign ones. All texts of a run are ranked in these calibrations, so their p-values depend on each other. The two
+    /// groups, and the authors, answer the same prompts, which make up half of the variance.
     #[test]
     fn texts_ranked_in_one_calibration_are_wrongly_found_at_most_alpha_of_the_time() {
         use crate::conformal::{largest_p_value, p_of_low};
@@ -150,21 +151,29 @@ mod tests {
         ] {
             let (mut wrong, mut failed, mut found) = (0.0, 0, 0);
             for _ in 0..RUNS {
-                let score = |author: usize, group: usize, rng: &mut StdRng| -> f64 {
-                    let deviate: f64 = rng.sample(StandardNormal);
+                let score_in = |common: f64, author: usize, group: usize, rng: &mut StdRng| -> f64 {
+                    let deviate = (common + rng.sample::<f64, _>(StandardNormal)) / f64::sqrt(2.0);
                     match (author, group) {
                         (0, 0) => deviate,
                         (0, _) => 2.0 + deviate * 0.5,
                         _ => deviate.exp(),
                     }
                 };
+                let score = |author: usize, group: usize, rng: &mut StdRng| {
+                    let common = rng.sample(StandardNormal);
+                    score_in(common, author, group, rng)
+                };
+                let prompts: Vec<f64> = (0..documents).map(|_| rng.sample(StandardNormal)).collect();
                 // The scores of each author's own texts, by group, for "this author wrote it".
                 let known: Vec<Vec<Vec<f64>>> = [2, 1]
                     .iter()
                     .enumerate()
                     .map(|(author, &groups)| {
                         let group = |group: usize, rng: &mut StdRng| {
-                            (0..documents).map(|_| score(author, group, rng)).collect()
+                            prompts
+                                .iter()
+                                .map(|&common| score_in(common, author, group, rng))
+                                .collect()
                         };
                         (0..groups).map(|of| group(of, &mut rng)).collect()
                     })
