@@ -261,7 +261,7 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
         assert_eq!(evidence["calibration"]["group"], "texts");
         let compared = evidence["calibration"]["texts"].as_u64().unwrap();
         if count == 19 {
-            assert_eq!((compared, &evidence["against"]), (19, &serde_json::json!([])));
+            assert!(compared == 19 && evidence["against"].is_null(), "{evidence}");
         } else {
             assert!((19..50).contains(&compared), "{compared}");
             assert_eq!(evidence["against"], serde_json::json!(NAMES));
