@@ -209,7 +209,7 @@ pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
         .filter(|(_, text)| text.rule.1.can_fail(text.is_later));
     let can_fail: Vec<usize> = can_fail.map(|(i, _)| i).collect();
     let mut evidence: Vec<Against> = texts.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
-    let correction = correction(&texts, &can_fail);
+    let correction = correction(&texts, &evidence, &can_fail);
     let rejected = rejected(&mut evidence, &can_fail, correction, alpha);
     let texts = texts
         .into_iter()
@@ -273,21 +273,10 @@ fn ruled_out_corrected(report: &ProvenanceReport, allows: impl Fn(&Hypothesis) -
     })
 }
 
-/// The correction that the texts allow. What they say does not decide it.
-fn correction(texts: &[JudgedText], can_fail: &[usize]) -> Correction {
+/// The correction that the texts allow.
+fn correction(texts: &[JudgedText], evidence: &[Against], can_fail: &[usize]) -> Correction {
     let files: HashSet<&str> = can_fail.iter().map(|&i| texts[i].path.as_str()).collect();
-    let is_fitted = |text: &JudgedText| {
-        let allowed = text
-            .report
-            .hypotheses
-            .iter()
-            .filter(|h| text.rule.1.allows(&h.author, h.set));
-        let mut calibrated = allowed
-            .flat_map(|h| &h.evidence)
-            .filter(|evidence| evidence.calibration.is_some());
-        calibrated.all(|evidence| !evidence.against.is_empty())
-    };
-    if files.len() == can_fail.len() && can_fail.iter().all(|&i| is_fitted(&texts[i])) {
+    if files.len() == can_fail.len() && can_fail.iter().all(|&i| evidence[i].is_fitted) {
         Correction::Bh
     } else {
         Correction::EBh
@@ -330,6 +319,8 @@ struct Against {
     /// For each allowed author with a calibration, the number of words at which the text is compared. Texts that agree in
     /// all of them are ranked among the same texts.
     lengths: Vec<(String, usize)>,
+    /// Whether all of these comparisons are by fitted scores.
+    is_fitted: bool,
 }
 
 impl Against {
@@ -361,19 +352,21 @@ fn against(text: &JudgedText, of: usize, alpha: f64) -> Against {
     };
     let single = alpha / of.max(1) as f64;
     let together = least_rejections(least, single);
+    let evidence = allowed
+        .iter()
+        .flat_map(|h| h.evidence.iter().map(move |evidence| (h, evidence)));
+    let compared: Vec<_> = evidence
+        .filter_map(|(h, e)| Some((h, e, e.calibration.as_ref()?)))
+        .collect();
     Against {
         p_value: tested.then(|| greatest(&mut allowed.iter().filter_map(|h| h.p_value))),
         level: single * together as f64,
         together,
-        lengths: allowed
+        lengths: compared
             .iter()
-            .filter_map(|h| {
-                Some((
-                    h.author.clone(),
-                    h.evidence.iter().find_map(|e| e.calibration.as_ref())?.words,
-                ))
-            })
+            .map(|(h, _, known)| (h.author.clone(), known.words))
             .collect(),
+        is_fitted: compared.iter().all(|(_, evidence, _)| !evidence.against.is_empty()),
     }
 }
 

@@ -7,12 +7,14 @@ use crate::e_bh::least_rejections;
 use crate::logistic_regression::{Example, LogisticRegression};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The calibrations of a run, and the scores that have been fitted to them. Each score is fitted once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Calibrations {
     known: Vec<Calibration>,
+    /// For each calibration and length. Every text that is judged asks for some, and counting documents takes time.
+    counts: Vec<[OnceLock<Counts>; LENGTHS.len()]>,
     fits: Mutex<HashMap<FitKey, Option<Arc<Fit>>>>,
 }
 
@@ -38,6 +40,17 @@ pub struct Comparison {
     pub fitted: bool,
     /// The number of documents (or prompts) that are compared, in the smallest group.
     pub documents: usize,
+}
+
+/// How many documents of a calibration have texts of a length.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    /// In the smallest group.
+    documents: usize,
+    /// Of them, those that are not part of the fit; in the group that has fewest.
+    compared: usize,
+    /// Whether any document of any group is part of the fit.
+    has_fit: bool,
 }
 
 /// What a calibration says about one text.
@@ -74,6 +87,7 @@ impl Clone for Calibrations {
 impl From<Vec<Calibration>> for Calibrations {
     fn from(known: Vec<Calibration>) -> Self {
         Self {
+            counts: known.iter().map(|_| Default::default()).collect(),
             known,
             fits: Mutex::default(),
         }
@@ -103,35 +117,34 @@ impl Calibrations {
         level: f64,
         of_length: f64,
     ) -> Option<Comparison> {
-        let own = &self.known[author.calibration];
         let at = |class: usize| {
-            let compared = own.fewest_compared(class);
+            let Counts {
+                documents, compared, ..
+            } = self.counts(author, class);
             let mut authors = others.iter().chain([author]);
             let fitted = !others.is_empty()
                 && compared >= least_documents(level)
-                && authors.all(|member| self.known[member.calibration].has_texts_for_fit(class));
+                && authors.all(|member| self.counts(member, class).has_fit);
             Comparison {
                 class,
                 fitted,
-                documents: if fitted { compared } else { own.fewest(class) },
+                documents: if fitted { compared } else { documents },
             }
         };
-        let mut nearest: Option<(usize, Comparison)> = None;
-        for class in (0..reached.min(LENGTHS.len())).rev() {
-            let comparison = at(class);
-            if comparison.documents < LEAST_DOCUMENTS {
-                continue;
-            }
-            let needed = least_rejections(least_p_value(comparison.documents), of_length);
-            if nearest.is_none_or(|(least, _)| needed < least) {
-                nearest = Some((needed, comparison));
-            }
-            // Every text that is judged comes here, and counting documents takes time. No other length is nearer.
-            if needed == 1 {
-                break;
-            }
-        }
-        nearest.map(|(_, comparison)| comparison)
+        let lengths = (0..reached.min(LENGTHS.len())).rev().map(at);
+        // Of several minima the first is taken, which is the longest.
+        lengths
+            .filter(|comparison| comparison.documents >= LEAST_DOCUMENTS)
+            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))
+    }
+
+    fn counts(&self, member: &Member, class: usize) -> Counts {
+        let calibration = &self.known[member.calibration];
+        *self.counts[member.calibration][class].get_or_init(|| Counts {
+            documents: calibration.fewest(class),
+            compared: calibration.fewest_compared(class),
+            has_fit: calibration.has_texts_for_fit(class),
+        })
     }
 
     /// The conformal p-value of a text, given its features at the length of the comparison under the models of `author`.
@@ -148,28 +161,27 @@ impl Calibrations {
     ) -> Option<Conformal> {
         let calibration = &self.known[author.calibration];
         let class = comparison.class;
-        let (scores, p_values): (Vec<Ranked>, Vec<f64>) = if comparison.fitted {
+        let ranked: Vec<Ranked> = if comparison.fitted {
             let (fit, place) = self.fit(author, others, class)?;
             let score = fit.regression.ln_odds(place, &figures(text));
-            let ranked = fit.scores[place].iter().map(|known| {
-                let p_value = conformal::p_of_low(known, score);
-                (Ranked::of(known, score, level), p_value)
-            });
-            ranked.unzip()
+            let scores = fit.scores[place].iter();
+            scores
+                .map(|known| Ranked::new(known, score, conformal::p_of_low(known, score), level))
+                .collect()
         } else {
-            let ranked = calibration.groups.iter().map(|group| {
-                let known = group.drawn(class, |_| true);
-                by_fixed_scores(&known, &author.columns, class, text, own, level)
-            });
-            ranked.unzip()
+            let groups = calibration.groups.iter().map(|group| group.drawn(class, |_| true));
+            groups
+                .map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level))
+                .collect()
         };
+        let p_values: Vec<f64> = ranked.iter().map(|ranked| ranked.p_value).collect();
         let (p_value, nearest) = conformal::largest_p_value(&p_values);
         let nearest = nearest?;
         Some(Conformal {
             p_value,
-            score: scores[nearest].score,
-            threshold: scores[nearest].threshold,
-            texts: scores.iter().map(|ranked| ranked.among).sum(),
+            score: ranked[nearest].score,
+            threshold: ranked[nearest].threshold,
+            texts: ranked.iter().map(|ranked| ranked.among).sum(),
             group: calibration.groups[nearest].name.clone(),
         })
     }
@@ -224,8 +236,8 @@ impl Fit {
 
 impl Calibration {
     fn has_texts_for_fit(&self, class: usize) -> bool {
-        let texts = self.groups.iter().flat_map(|group| group.texts_reaching(class));
-        texts.into_iter().any(|(_, text)| is_for_fit(&text.document))
+        let mut texts = self.groups.iter().flat_map(|group| group.texts_reaching(class));
+        texts.any(|(_, text)| is_for_fit(&text.document))
     }
 }
 
@@ -262,16 +274,18 @@ impl Group {
     }
 }
 
-/// A score, and what it is ranked among.
+/// A score, and where it ranks in a group.
 struct Ranked {
+    p_value: f64,
     score: f64,
     threshold: f64,
     among: usize,
 }
 
 impl Ranked {
-    fn of(known: &[f64], score: f64, level: f64) -> Self {
+    fn new(known: &[f64], score: f64, p_value: f64, level: f64) -> Self {
         Self {
+            p_value,
             score,
             threshold: conformal::threshold_of_low(known, level),
             among: known.len(),
@@ -279,7 +293,7 @@ impl Ranked {
     }
 }
 
-/// The rank and the p-value by scores that need no texts by other authors.
+/// The rank by scores that need no texts by other authors.
 fn by_fixed_scores(
     known: &[&KnownText],
     columns: &[usize],
@@ -287,7 +301,7 @@ fn by_fixed_scores(
     text: &[TextFeatures],
     own: Option<usize>,
     level: f64,
-) -> (Ranked, f64) {
+) -> Ranked {
     let mut texts: Vec<Vec<TextFeatures>> = known.iter().map(|known| known.at(class, columns)).collect();
     texts.push(text.to_vec());
     let scores = match own {
@@ -295,11 +309,10 @@ fn by_fixed_scores(
         None => human_scores(&texts),
     };
     let p_value = conformal::p_of_low_jointly(&scores);
-    let ranked = match scores.first().and_then(|first| first.split_last()) {
-        Some((score, known)) => Ranked::of(known, *score, level),
-        None => Ranked::of(&[], f64::NAN, level),
-    };
-    (ranked, p_value)
+    match scores.first().and_then(|first| first.split_last()) {
+        Some((score, known)) => Ranked::new(known, *score, p_value, level),
+        None => Ranked::new(&[], f64::NAN, p_value, level),
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use crate::conformal_scores::{LENGTHS, TextFeatures};
 use crate::sampling_params::SamplingFamily;
 
 /// An author's calibration, and the readers of the text that it also has.
-struct Calibrated<'a> {
-    calibration: &'a Calibration,
+struct Calibrated {
     /// The calibration, with the readers that it has.
     member: Member,
     /// The index of each of them among the readers.
@@ -18,74 +17,60 @@ struct Calibrated<'a> {
     others: Vec<Member>,
 }
 
-impl Calibrated<'_> {
+impl Calibrated {
     /// The index of a reader among the shared readers.
     fn place(&self, reader: usize) -> Option<usize> {
         self.readers.iter().position(|known| *known == reader)
     }
 }
 
-impl<'a> DecisionContext<'a> {
+impl DecisionContext<'_> {
     /// The indices of the calibrations for this family: first those of the first name, then those of the next.
-    fn calibrations(&self, names: &[&str], family: &str) -> impl Iterator<Item = usize> {
-        let known = self.settings.calibrations.iter().enumerate();
-        let fitting: Vec<(usize, &str)> = known
-            .filter(|(_, calibration)| calibration.family == family)
-            .map(|(i, calibration)| (i, calibration.author.as_str()))
-            .collect();
-        let of = |name: &&str| {
-            fitting
-                .iter()
-                .filter(|(_, author)| author == name)
-                .map(|(i, _)| *i)
-                .collect::<Vec<_>>()
+    fn calibrations(&self, names: &[&str], family: &str) -> Vec<usize> {
+        let known = &self.settings.calibrations;
+        let of = |name: &str| {
+            let fits = |&index: &usize| known[index].author == name && known[index].family == family;
+            (0..known.len()).filter(fits).collect::<Vec<_>>()
         };
-        names.iter().flat_map(of).collect::<Vec<_>>().into_iter()
+        names.iter().flat_map(|name| of(name)).collect()
     }
 
     /// The first calibration for one of these names and this family that has the author's own model (`own`), or any
     /// reader if `own` is none. Readers that it does not have are left out of the scores. Which ones these are does not
     /// depend on the text.
-    fn calibration(&self, names: &[&str], family: &SamplingFamily, own: Option<usize>) -> Option<Calibrated<'a>> {
-        let known: &'a [Calibration] = &self.settings.calibrations;
+    fn calibration(&self, names: &[&str], family: &SamplingFamily, own: Option<usize>) -> Option<Calibrated> {
         let family = family.to_string();
-        let with_models = self.calibrations(names, &family).map(|index| {
-            let (readers, columns) = known[index].shared(self.observation.readers).into_iter().unzip();
-            Calibrated {
-                calibration: &known[index],
-                member: Member {
-                    calibration: index,
-                    columns,
-                },
-                readers,
-                others: Vec::new(),
-            }
-        });
-        let mut fitting = with_models.filter(|found| match own {
-            Some(own) => found.place(own).is_some(),
-            None => !found.readers.is_empty(),
-        });
-        let found = fitting.next()?;
-        let others = self.others_known(&found, &family).unwrap_or_default();
-        Some(Calibrated { others, ..found })
+        let mut known = self.calibrations(names, &family).into_iter();
+        let (member, readers) = known.find_map(|calibration| {
+            let shared = self.settings.calibrations[calibration].shared(self.observation.readers);
+            let (readers, columns): (Vec<usize>, Vec<usize>) = shared.into_iter().unzip();
+            let fits = match own {
+                Some(own) => readers.contains(&own),
+                None => !readers.is_empty(),
+            };
+            fits.then_some((Member { calibration, columns }, readers))
+        })?;
+        let others = self.others_known(&member, &readers, &family).unwrap_or_default();
+        Some(Calibrated {
+            member,
+            readers,
+            others,
+        })
     }
 
     /// All authors except the author of this calibration, as read by the models that the calibration and this text
     /// share. None if an author has no calibration that covers all of these models under the same family.
-    fn others_known(&self, of: &Calibrated, family: &str) -> Option<Vec<Member>> {
+    fn others_known(&self, of: &Member, readers: &[usize], family: &str) -> Option<Vec<Member>> {
         let known = |names: &[&str]| {
-            self.calibrations(names, family).find_map(|index| {
-                let models = &self.settings.calibrations[index].models;
+            self.calibrations(names, family).into_iter().find_map(|calibration| {
+                let models = &self.settings.calibrations[calibration].models;
                 let column = |reader: &usize| {
                     models
                         .iter()
                         .position(|known| *known == self.observation.readers[*reader])
                 };
-                let columns = of.readers.iter().map(column).collect::<Option<Vec<_>>>()?;
-                Some(Member {
-                    calibration: index,
-                    columns,
-                })
+                let columns = readers.iter().map(column).collect::<Option<Vec<_>>>()?;
+                Some(Member { calibration, columns })
             })
         };
         let of_models = self.candidates.iter().map(|candidate| known(&candidate.names()));
@@ -95,13 +80,17 @@ impl<'a> DecisionContext<'a> {
             // Authors of one model may share a calibration.
             if others
                 .iter()
-                .chain([&of.member])
+                .chain([of])
                 .all(|member| member.calibration != other.calibration)
             {
                 others.push(other);
             }
         }
         Some(others)
+    }
+
+    fn known(&self, found: &Calibrated) -> &Calibration {
+        &self.settings.calibrations[found.member.calibration]
     }
 
     /// How a text that reaches this many lengths is compared with an author's texts.
@@ -128,7 +117,7 @@ impl<'a> DecisionContext<'a> {
         let text = self.observation.features_under(&SamplingFamily::Deployed);
         let comparisons = found
             .iter()
-            .map(|found| self.comparison(&found.calibration.author, found, text.len()));
+            .map(|found| self.comparison(&self.known(found).author, found, text.len()));
         let comparisons = comparisons.collect::<Option<Vec<Comparison>>>()?;
         let class = comparisons.iter().map(|comparison| comparison.class).min()?;
         // What a text is ranked among must not decide whether it is ranked (docs/THEORY.md 14.1).
@@ -138,7 +127,7 @@ impl<'a> DecisionContext<'a> {
             let own = own.untruncated;
             let columns = found
                 .iter()
-                .filter_map(|found| Some((found.calibration, found.member.columns[found.place(reader)?])));
+                .filter_map(|found| Some((self.known(found), found.member.columns[found.place(reader)?])));
             let others: Vec<f64> = columns
                 .flat_map(|(calibration, column)| {
                     let features = calibration.features_at(class, fitted);
@@ -180,7 +169,7 @@ impl<'a> DecisionContext<'a> {
         let level = self.settings.level(author);
         let Some(comparison) = self.comparison(author, &found, text.len()) else {
             // If the text has fewer words than any calibration text, another caveat says that it is too short.
-            tested.fewest_documents = text.len().checked_sub(1).map(|class| found.calibration.fewest(class));
+            tested.fewest_documents = text.len().checked_sub(1).map(|class| self.known(&found).fewest(class));
             return;
         };
         let text: Vec<TextFeatures> = found
