@@ -167,7 +167,8 @@ pub struct Skipped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Correction {
-    /// Benjamini and Hochberg's. It finds more, and needs texts of different files and fitted scores.
+    /// Benjamini and Hochberg's. It finds more, and needs texts of different files and fitted scores. That the files are
+    /// independent, and that the calibrations' groups share no prompts, is supposed and not checked.
     Bh,
     /// Benjamini and Hochberg's with e-values, for any dependence between the texts.
     EBh,

@@ -21,7 +21,7 @@ pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
 /// as 1.
 ///
 /// If p-values of the run are judged in several families, each by this function and with the same `single`, the false
-/// discovery rate of the run is at most alpha.
+/// discovery rate of the run is at most alpha, on the conditions of docs/THEORY.md 14.1, Theorem 15.
 pub fn benjamini_hochberg(p_values: &[f64], single: f64) -> Vec<bool> {
     // BH is e-BH with the inverses, which are not e-values.
     let inverses: Vec<f64> = p_values.iter().map(|p| 1.0 / p).collect();
