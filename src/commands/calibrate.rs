@@ -14,11 +14,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use whowrote_input::disguise::undisguise;
-use whowrote_input::{Document, JsonLine, JsonLines, Source, printable, with_line_feeds};
+use whowrote_input::{Document, JsonLine, JsonLines, Source, lower_hex, printable, with_line_feeds};
 use whowrote_stats::calibration::{
     Calibration, Group, HUMAN, KnownText, LEAST_DOCUMENTS, least_documents, least_p_value,
 };
@@ -363,6 +364,15 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
     Ok((known_texts, left_out))
 }
 
+/// The name of a prompt: its `id`, or a digest of the whole, as a calibration holds no text.
+fn prompt_name(prompt: &Value) -> Option<String> {
+    if prompt.is_null() {
+        return None;
+    }
+    let id = prompt.get("id").and_then(Value::as_str).map(str::to_owned);
+    Some(id.unwrap_or_else(|| format!("prompt {:.16}", lower_hex(&Sha256::digest(prompt.to_string())))))
+}
+
 /// A document's name that no text before has: of the next text, which is a document by itself.
 fn alone(id: &str, before: &[CalibrationText]) -> String {
     format!("{}: {id}", before.len() + 1)
@@ -419,8 +429,9 @@ fn read_path(
         known_texts.push(CalibrationText {
             copied: object.get("copied").and_then(Value::as_f64).unwrap_or(0.0),
             document: field("document")
-                .or_else(|| object.get("prompt")?.get("id")?.as_str())
-                .map_or_else(|| alone(&id, known_texts), str::to_owned),
+                .map(str::to_owned)
+                .or_else(|| prompt_name(object.get("prompt")?))
+                .unwrap_or_else(|| alone(&id, known_texts)),
             id,
             text: undisguise(&with_line_feeds(text.into())).text,
             group: or(&config.group, group),
@@ -430,4 +441,22 @@ fn read_path(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn equal_prompts_have_one_name_and_none_of_their_words() {
+        let name = |prompt: Value| prompt_name(&prompt);
+        assert_eq!(name(json!({"id": "essay-01", "text": "Write."})).unwrap(), "essay-01");
+        let of_words = name(json!("Write about snow.")).unwrap();
+        assert_eq!(name(json!("Write about snow.")).unwrap(), of_words);
+        assert_ne!(name(json!("Write about rain.")).unwrap(), of_words);
+        assert!(!of_words.contains("snow"));
+        assert_ne!(name(json!({"opening": "It was"})), name(json!({"opening": "It is"})));
+        assert_eq!(name(Value::Null), None);
+    }
 }

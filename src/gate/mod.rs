@@ -9,6 +9,6 @@ mod passages;
 mod policy;
 
 pub use gather::{Gathered, GatheredText, Submission, shown};
-pub use outcome::{Correction, GateReport, GateText, JudgedText, Note, NoteLevel, Skipped, TextOutcome, apply_rules};
+pub use outcome::{GateReport, GateText, JudgedText, Note, NoteLevel, Skipped, TextOutcome, apply_rules};
 pub use passages::{Before, Passage, Passages, passages};
 pub use policy::{Excepted, Exception, GatePolicy, POLICY_FILE, PolicyError, Rule, TEMPLATE, Undecided};

@@ -1,25 +1,26 @@
 //! Which texts of a run fail.
 //!
 //! A text fails if every author that may write it is excluded. Its p-value for "one of the allowed authors wrote it" is
-//! the greatest p-value of the allowed authors. [`benjamini_hochberg`] or [`e_bh`] gives all texts of the run one error:
-//! if allowed authors wrote all texts of a run, the run fails with probability at most alpha (docs/THEORY.md 14.1).
+//! the greatest p-value of the allowed authors. [`e_bh`] gives all texts of the run one error: if allowed authors wrote
+//! all texts of a run, the run fails with probability at most alpha (docs/THEORY.md 14.1).
 //!
 //! If a model may write a file, a later piece of a passage in it does not fail by the evidence. Calibrations of models
 //! hold the beginnings of texts, and they exclude the model's later pieces more often than promised (docs/VALIDITY.md,
 //! "Pieces of long texts"). The report shows such a piece.
 //!
-//! A conformal p-value among n calibration texts is at least 1/(n + 1). So a calibration may be too small for a single
-//! text of the run to fail. Then several texts must be as unlike the allowed authors as the calibration can show. Their
-//! number depends only on the number and the lengths of the texts.
+//! For each text it is fixed before its p-value is known how many texts must fail together. The more they are, the weaker
+//! the evidence that suffices for each. A conformal p-value among n calibration texts is at least 1/(n + 1), so a
+//! calibration may be too small for a single text of the run to fail. And if texts in other files look foreign, more of
+//! them are expected to fail.
 
 use super::policy::{Rule, Undecided, allows};
 use crate::report::{ProvenanceReport, Warning};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use whowrote_input::prose::LineUnit;
-use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
-use whowrote_stats::{ROUNDING, benjamini_hochberg, e_bh, least_rejections};
+use whowrote_stats::verdict::{CalibrationFigures, Caveat, Hypothesis, Verdict};
+use whowrote_stats::{ROUNDING, e_bh, expected_rejections, least_rejections};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
 const GATE_SCHEMA: u32 = 1;
@@ -93,8 +94,9 @@ pub struct GateText {
     pub p_value: Option<f64>,
     /// The text counts against the run if its p-value is at most this.
     pub level: f64,
-    /// The number of texts that must count for this one to fail. It exceeds the number of texts in the run if the
-    /// calibration is too small for any of them to fail.
+    /// The number of texts that must count for this one to fail: more than one if the calibration is too small for one to
+    /// fail, or if texts of other files look foreign. It exceeds the number of texts in the run if the calibration is too
+    /// small for any of them to fail.
     pub together: usize,
     /// The verdict on the text by itself.
     pub report: ProvenanceReport,
@@ -163,17 +165,6 @@ pub struct Skipped {
     pub excepted: usize,
 }
 
-/// The correction for judging several texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Correction {
-    /// Benjamini and Hochberg's. It finds more, and needs texts of different files and fitted scores. That the files are
-    /// independent, and that the calibrations' groups share no prompts, is supposed and not checked.
-    Bh,
-    /// Benjamini and Hochberg's with e-values, for any dependence between the texts.
-    EBh,
-}
-
 /// The outcome of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct GateReport {
@@ -187,8 +178,6 @@ pub struct GateReport {
     pub alpha: f64,
     /// Whether that bound holds. It does not if the policy fails texts whose evidence is inconclusive.
     pub promised: bool,
-    /// The correction for judging several texts.
-    pub correction: Correction,
     /// The texts, in the order of files and lines.
     pub texts: Vec<GateText>,
     /// What was not judged.
@@ -209,9 +198,14 @@ pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
         .enumerate()
         .filter(|(_, text)| text.rule.1.can_fail(text.is_later));
     let can_fail: Vec<usize> = can_fail.map(|(i, _)| i).collect();
-    let mut evidence: Vec<Against> = texts.iter().map(|text| against(text, can_fail.len(), alpha)).collect();
-    let correction = correction(&texts, &evidence, &can_fail);
-    let rejected = rejected(&mut evidence, &can_fail, correction, alpha);
+    let single = alpha / can_fail.len().max(1) as f64;
+    let mut evidence: Vec<Against> = texts.iter().map(|text| Against::new(text, single)).collect();
+    expect(&mut evidence, &texts, &can_fail, single);
+    let mut rejected = vec![false; texts.len()];
+    let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value(single)).collect();
+    for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
+        rejected[i] = is_rejected;
+    }
     let texts = texts
         .into_iter()
         .zip(evidence)
@@ -245,7 +239,7 @@ pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
                 ruled_out_alone,
                 undecided,
                 p_value: found.p_value,
-                level: found.level,
+                level: found.level(single),
                 together: found.together,
                 report: text.report,
             }
@@ -257,7 +251,6 @@ pub fn apply_rules(texts: Vec<JudgedText>, alpha: f64) -> GateReport {
         policy: None,
         alpha,
         promised,
-        correction,
         texts,
         skipped: Skipped::default(),
         notes: Vec::new(),
@@ -274,110 +267,102 @@ fn ruled_out_corrected(report: &ProvenanceReport, allows: impl Fn(&Hypothesis) -
     })
 }
 
-/// The correction that the texts allow.
-fn correction(texts: &[JudgedText], evidence: &[Against], can_fail: &[usize]) -> Correction {
-    let files: HashSet<&str> = can_fail.iter().map(|&i| texts[i].path.as_str()).collect();
-    if files.len() == can_fail.len() && can_fail.iter().all(|&i| evidence[i].is_fitted) {
-        Correction::Bh
-    } else {
-        Correction::EBh
-    }
-}
-
-/// Which texts have no allowed author left at the level of the run.
-fn rejected(evidence: &mut [Against], can_fail: &[usize], correction: Correction, alpha: f64) -> Vec<bool> {
-    let mut rejected = vec![false; evidence.len()];
-    if correction == Correction::EBh {
-        let e_values: Vec<f64> = can_fail.iter().map(|&i| evidence[i].e_value()).collect();
-        for (&i, is_rejected) in can_fail.iter().zip(e_bh(&e_values, alpha)) {
-            rejected[i] = is_rejected;
-        }
-        return rejected;
-    }
-    let single = alpha / can_fail.len().max(1) as f64;
-    let mut families: BTreeMap<Vec<(String, usize)>, Vec<usize>> = BTreeMap::new();
-    for &i in can_fail {
-        families.entry(evidence[i].lengths.clone()).or_default().push(i);
-    }
-    for family in families.values() {
-        let p_values: Vec<f64> = family.iter().map(|&i| evidence[i].p_value.unwrap_or(1.0)).collect();
-        let found = benjamini_hochberg(&p_values, single);
-        let together = found.iter().filter(|found| **found).count();
-        for (&i, is_rejected) in family.iter().zip(found) {
-            rejected[i] = is_rejected;
-            // The more texts are found, the weaker the evidence that suffices for each.
-            evidence[i].level = evidence[i].level.max(single * together as f64);
-        }
-    }
-    rejected
-}
-
 /// The evidence against all allowed authors of a text.
 struct Against {
     p_value: Option<f64>,
-    level: f64,
+    /// How many texts must count for this one to fail.
     together: usize,
-    /// For each allowed author with a calibration, the number of words at which the text is compared. Texts that agree in
-    /// all of them are ranked among the same texts.
-    lengths: Vec<(String, usize)>,
-    /// Whether all of these comparisons are by fitted scores.
-    is_fitted: bool,
+    /// What the p-value will roughly be, by nothing that the p-values of other documents' texts are ranked among.
+    expected: f64,
 }
 
 impl Against {
-    /// An e-value: the inverse of the level if the p-value is at most the level, else 0.
-    fn e_value(&self) -> f64 {
+    /// `single` is the level of a text that fails by itself.
+    fn new(text: &JudgedText, single: f64) -> Self {
+        let (_, rule) = text.rule;
+        let hypotheses = text.report.hypotheses.iter();
+        let allowed: Vec<&Hypothesis> = hypotheses.filter(|h| rule.allows(&h.author, h.set)).collect();
+        // A text that a model knows by heart, or that repeats itself, looks machine-made whoever wrote it.
+        let is_telling =
+            |warning: &Warning| !matches!(warning, Warning::Decision(Caveat::Memorised { .. } | Caveat::Repeats));
+        // If no allowed author was considered, there is no evidence against them.
+        let tested = text.report.warnings.iter().all(is_telling)
+            && !allowed.is_empty()
+            && allowed.iter().all(|h| h.p_value.is_some());
+        let greatest = |of: fn(&Hypothesis) -> f64| allowed.iter().map(|h| of(h)).fold(0.0, f64::max);
+        let or_one = |of: fn(&Hypothesis) -> f64| if tested { greatest(of) } else { 1.0 };
+        Self {
+            p_value: tested.then(|| greatest(|h| h.p_value.unwrap_or(1.0))),
+            together: least_rejections(or_one(least_p_value), single),
+            expected: or_one(expected_p_value),
+        }
+    }
+
+    /// The text counts if its p-value is at most this.
+    fn level(&self, single: f64) -> f64 {
+        single * self.together as f64
+    }
+
+    /// The inverse of the level if the text counts, else 0.
+    fn e_value(&self, single: f64) -> f64 {
+        let level = self.level(single);
         match self.p_value {
-            Some(p) if p <= self.level * (1.0 + ROUNDING) => 1.0 / self.level,
+            Some(p) if p <= level * (1.0 + ROUNDING) => 1.0 / level,
             _ => 0.0,
         }
     }
 }
 
-fn against(text: &JudgedText, of: usize, alpha: f64) -> Against {
-    let (_, rule) = text.rule;
-    let hypotheses = text.report.hypotheses.iter();
-    let allowed: Vec<&Hypothesis> = hypotheses.filter(|h| rule.allows(&h.author, h.set)).collect();
-    // A text that a model knows by heart, or that repeats itself, looks machine-made whoever wrote it.
-    let is_telling =
-        |warning: &Warning| !matches!(warning, Warning::Decision(Caveat::Memorised { .. } | Caveat::Repeats));
-    // If no allowed author was considered, there is no evidence against them.
-    let tested = text.report.warnings.iter().all(is_telling)
-        && !allowed.is_empty()
-        && allowed.iter().all(|h| h.p_value.is_some());
-    let greatest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
-    let least = if tested {
-        greatest(&mut allowed.iter().map(|h| least_p_value(h)))
-    } else {
-        1.0
-    };
-    let single = alpha / of.max(1) as f64;
-    let together = least_rejections(least, single);
-    let evidence = allowed
+/// Raises the number of texts that must count, for each text, to three quarters of the number that is expected to fail if
+/// this text does. Only texts of other files tell what to expect, and a file with a copy of a text is the same file.
+///
+/// Three quarters, because a text fails only if so many really count: it is worse to expect too many than too few
+/// (docs/VALIDITY.md).
+fn expect(evidence: &mut [Against], texts: &[JudgedText], can_fail: &[usize], single: f64) {
+    let mut documents: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut copies: HashMap<&str, Vec<&str>> = HashMap::new();
+    for &i in can_fail {
+        documents.entry(&texts[i].path).or_default().push(i);
+        copies.entry(&texts[i].sha256).or_default().push(&texts[i].path);
+    }
+    let alone: Vec<usize> = can_fail
         .iter()
-        .flat_map(|h| h.evidence.iter().map(move |evidence| (h, evidence)));
-    let compared: Vec<_> = evidence
-        .filter_map(|(h, e)| Some((h, e, e.calibration.as_ref()?)))
+        .map(|&i| least_rejections(evidence[i].expected, single))
         .collect();
-    Against {
-        p_value: tested.then(|| greatest(&mut allowed.iter().filter_map(|h| h.p_value))),
-        level: single * together as f64,
-        together,
-        lengths: compared
+    for (path, of_document) in &documents {
+        let same: Vec<&str> = of_document
             .iter()
-            .map(|(h, _, known)| (h.author.clone(), known.words))
-            .collect(),
-        is_fitted: compared.iter().all(|(_, evidence, _)| !evidence.against.is_empty()),
+            .flat_map(|&i| copies[texts[i].sha256.as_str()].clone())
+            .collect();
+        let others = can_fail.iter().zip(&alone).filter(|(i, _)| {
+            let other = texts[**i].path.as_str();
+            other != *path && !same.contains(&other)
+        });
+        let expected = expected_rejections(others.map(|(_, &alone)| alone));
+        for &i in of_document {
+            evidence[i].together = evidence[i].together.max(expected - expected / 4);
+        }
+    }
+}
+
+/// What the p-value of an author will roughly be, by the documents that its score was fitted to. 1 if the score has no fit.
+fn expected_p_value(hypothesis: &Hypothesis) -> f64 {
+    match places(hypothesis).next() {
+        Some(_) => places(hypothesis)
+            .map(|place| place.by_fit.unwrap_or(1.0))
+            .fold(0.0, f64::max),
+        None => hypothesis.p_value.unwrap_or(1.0),
     }
 }
 
 /// The least p-value that an author can have. A test by theorem has no least p-value.
 fn least_p_value(hypothesis: &Hypothesis) -> f64 {
-    let places = hypothesis
-        .evidence
-        .iter()
-        .filter_map(|evidence| evidence.calibration.as_ref());
-    places.map(|place| place.least_p_value).fold(0.0, f64::max)
+    places(hypothesis).map(|place| place.least_p_value).fold(0.0, f64::max)
+}
+
+fn places(hypothesis: &Hypothesis) -> impl Iterator<Item = &CalibrationFigures> {
+    let evidence = hypothesis.evidence.iter();
+    evidence.filter_map(|evidence| evidence.calibration.as_ref())
 }
 
 #[cfg(test)]
@@ -400,6 +385,7 @@ mod tests {
                 least_p_value: least,
                 words: 150,
                 group: String::new(),
+                by_fit: None,
             }),
         };
         Hypothesis {
@@ -415,64 +401,83 @@ mod tests {
         }
     }
 
-    /// Texts of different files by fitted scores, with these p-values of both allowed authors, each compared at so many
-    /// words.
-    fn of_different_files(texts: &[(f64, usize)], least: f64) -> GateReport {
+    /// The report on texts with this p-value of both allowed authors, by fitted scores. Each text has a path.
+    fn by_fit(texts: &[(f64, &str)], least: f64) -> GateReport {
         let policy = GatePolicy::parse(TEMPLATE, None, Path::new("/")).unwrap();
         let p_values: Vec<_> = texts.iter().map(|(p, _)| [Some(*p), Some(0.9), Some(*p)]).collect();
         let mut judged = judged(&policy, &p_values, least, 0);
-        for (i, (text, (_, words))) in judged.iter_mut().zip(texts).enumerate() {
-            text.path = format!("{i}.md");
+        for (i, (text, (p, path))) in judged.iter_mut().zip(texts).enumerate() {
+            (text.path, text.sha256) = ((*path).to_owned(), i.to_string());
             for evidence in text.report.hypotheses.iter_mut().flat_map(|h| &mut h.evidence) {
-                evidence.against = vec!["other".to_owned()];
-                evidence.calibration.as_mut().unwrap().words = *words;
+                evidence.calibration.as_mut().unwrap().by_fit = Some(*p);
             }
         }
         apply_rules(judged, policy.alpha)
     }
 
-    #[test]
-    fn texts_of_different_files_support_each_other_in_a_family() {
-        let found = |report: &GateReport| report.texts.iter().map(|text| text.ruled_out).collect::<Vec<_>>();
-        let texts = [(0.012, 80), (0.025, 80), (0.9, 80), (0.9, 80)];
-        let report = of_different_files(&texts, 0.001);
-        assert_eq!(
-            (report.correction, found(&report)),
-            (Correction::Bh, vec![true, true, false, false])
-        );
-        // Two texts are found, so each is held to twice the level of one.
-        assert!(report.texts.iter().all(|text| (text.level - 0.025).abs() < 1e-12));
-        // Texts that are compared at another length do not support them.
-        let report = of_different_files(&[(0.013, 80), (0.012, 150), (0.026, 80), (0.9, 80)], 0.001);
-        assert_eq!(found(&report), [false, true, false, false]);
-        // e-BH holds texts of one file to the level of one.
-        let p_values = texts.map(|(p, _)| [Some(p), Some(0.9), Some(p)]);
-        let report = decided(TEMPLATE, &p_values, 0.001);
-        assert_eq!(
-            (report.correction, found(&report)),
-            (Correction::EBh, vec![true, false, false, false])
-        );
+    fn found(report: &GateReport) -> Vec<bool> {
+        report.texts.iter().map(|text| text.ruled_out).collect()
     }
 
     #[test]
-    fn texts_of_one_file_or_without_a_fitted_score_are_judged_by_e_bh() {
+    fn texts_of_other_files_tell_how_many_to_expect() {
+        let texts = [(0.012, "a"), (0.02, "b"), (0.03, "c"), (0.03, "d"), (0.9, "e")];
+        let report = by_fit(&texts, 0.001);
+        // Four are expected to fail with each of the first four, and three must.
+        assert_eq!(found(&report), [true, true, true, true, false]);
+        assert!(
+            report.texts[..4]
+                .iter()
+                .all(|text| text.together == 3 && (text.level - 0.03).abs() < 1e-12)
+        );
+        // If the last one is as strong as can be, the others are expected to fail with it.
+        assert_eq!(report.texts[4].together, 4);
+        // What other files do not tell is not expected.
+        let one_file = texts.map(|(p, _)| (p, "a"));
+        let report = by_fit(&one_file, 0.001);
+        assert!(report.passed && report.texts.iter().all(|text| text.together == 1));
+        let fixed = decided(TEMPLATE, &texts.map(|(p, _)| [Some(p), Some(0.9), Some(p)]), 0.001);
+        assert!(fixed.passed);
+    }
+
+    #[test]
+    fn a_text_that_is_left_alone_has_to_be_found_by_its_own_evidence() {
+        // Its companion is expected to fail, and does not.
         let policy = GatePolicy::parse(TEMPLATE, None, Path::new("/")).unwrap();
-        let correction = |same_file: bool, fitted: bool| {
-            let mut texts = judged(&policy, &[[Some(0.5); 3]; 2], 0.001, 0);
+        let outcome = |of_companion: f64| {
+            let mut texts = judged(
+                &policy,
+                &[[Some(0.02), Some(0.9), Some(0.02)], [Some(0.9); 3]],
+                0.001,
+                0,
+            );
             for (i, text) in texts.iter_mut().enumerate() {
-                text.path = if same_file {
-                    "a.md".to_owned()
-                } else {
-                    format!("{i}.md")
-                };
+                (text.path, text.sha256) = (i.to_string(), i.to_string());
                 for evidence in text.report.hypotheses.iter_mut().flat_map(|h| &mut h.evidence) {
-                    evidence.against = fitted.then(|| "other".to_owned()).into_iter().collect();
+                    evidence.calibration.as_mut().unwrap().by_fit = Some([0.02, of_companion][i]);
                 }
             }
-            apply_rules(texts, policy.alpha).correction
+            found(&apply_rules(texts, policy.alpha))
         };
-        assert_eq!(correction(false, true), Correction::Bh);
-        assert_eq!([correction(true, true), correction(false, false)], [Correction::EBh; 2]);
+        assert_eq!(outcome(0.9), [true, false]);
+        assert_eq!(outcome(0.03), [false, false]);
+    }
+
+    #[test]
+    fn a_copy_tells_nothing_new() {
+        let policy = GatePolicy::parse(TEMPLATE, None, Path::new("/")).unwrap();
+        let together = |copies: bool| {
+            let mut texts = judged(&policy, &[[Some(0.01); 3]; 4], 0.001, 0);
+            for (i, text) in texts.iter_mut().enumerate() {
+                text.path = i.to_string();
+                text.sha256 = if copies { String::new() } else { i.to_string() };
+                for evidence in text.report.hypotheses.iter_mut().flat_map(|h| &mut h.evidence) {
+                    evidence.calibration.as_mut().unwrap().by_fit = Some(0.01);
+                }
+            }
+            apply_rules(texts, policy.alpha).texts[0].together
+        };
+        assert_eq!((together(false), together(true)), (3, 1));
     }
 
     /// The report on texts with these p-values of the in-house model, the other model and a person.

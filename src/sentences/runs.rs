@@ -2,7 +2,7 @@
 
 use super::verdicts::{author_and_set, list, percent, texts};
 use super::warning;
-use crate::gate::{Correction, GateReport, GateText, TextOutcome};
+use crate::gate::{GateReport, GateText, TextOutcome};
 use whowrote_input::printable;
 use whowrote_input::prose::LineUnit;
 use whowrote_stats::verdict::{Hypothesis, Verdict};
@@ -104,13 +104,7 @@ pub fn basis(report: &GateReport, text: &GateText) -> Option<String> {
     };
     let of = match run {
         1 => String::new(),
-        _ => {
-            let correction = match report.correction {
-                Correction::Bh => "Benjamini-Hochberg",
-                Correction::EBh => "e-BH",
-            };
-            format!(" in a run of {} ({correction})", texts(run as u64))
-        }
+        _ => format!(" in a run of {}", texts(run as u64)),
     };
     Some(format!(
         "At most {} of an allowed author's texts give evidence this strong; the limit is {}{of}{together}.",

@@ -623,6 +623,7 @@ pub(crate) mod tests {
                 least_p_value: 1.0 / 101.0,
                 words,
                 group: "news".to_owned(),
+                by_fit: None,
             });
         }
         let said = decoding(&report).unwrap();

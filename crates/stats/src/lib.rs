@@ -28,7 +28,7 @@
 //!   [`conformal`].
 //! - [`conformal`]: ranks a score among the scores of texts by known authors. Exact for exchangeable texts.
 //! - [`e_value`]: averages, unions and p-values of e-values, in logarithms (Ville, Markov).
-//! - [`e_bh`](mod@e_bh): many hypotheses in one run, with a bounded false discovery rate: BH and e-BH.
+//! - [`e_bh`](mod@e_bh): many hypotheses in one run, with a bounded false discovery rate (e-BH).
 //! - [`interval`]: the Clopper-Pearson interval for a rate. The coverage is at least as stated.
 //! - [`verdict`]: from all of this to a confidence set of authors.
 //!
@@ -76,7 +76,7 @@ pub mod verdict;
 pub mod word_boundaries;
 
 pub use cross_entropy::{CrossEvidence, CrossProcess};
-pub use e_bh::{ROUNDING, benjamini_hochberg, e_bh, least_rejections};
+pub use e_bh::{ROUNDING, e_bh, expected_rejections, least_rejections};
 pub use e_value::{ln_average, ln_union, log_sum_exp, p_value, rejects};
 pub use entropy_gap::{GapEvidence, GapProcess};
 pub use interval::clopper_pearson;

@@ -68,14 +68,19 @@ pub struct Conformal {
     pub texts: usize,
     /// The name of the group nearest to the text.
     pub group: String,
+    /// The same rank among the documents of the fit; none without a fit. It tells roughly what the p-value will be and
+    /// depends on no document that the p-value depends on. It is no p-value: these documents made the score.
+    pub by_fit: Option<f64>,
 }
 
-/// A score fitted to texts of several authors, and the scores of the texts that it is ranked among.
+/// A score fitted to texts of several authors, and the scores of one text of each document.
 #[derive(Debug)]
 struct Fit {
     regression: LogisticRegression,
-    /// For each author and group.
-    scores: Vec<Vec<Vec<f64>>>,
+    /// For each author and group, the scores of the texts that a text is ranked among.
+    compared: Vec<Vec<Vec<f64>>>,
+    /// For each author and group, the scores of texts that the score was fitted to.
+    fitted: Vec<Vec<Vec<f64>>>,
 }
 
 impl Clone for Calibrations {
@@ -107,7 +112,7 @@ impl Calibrations {
     /// possible authors. None if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
     ///
     /// At each length, the score is fitted if every author has texts for the fit, and enough other documents are left for
-    /// the author to be excluded at `level`. Among the lengths it is the one whose least p-value comes nearest to the
+    /// the author to be excluded at `level`; unless the fit fails. Among the lengths it is the one whose least p-value comes nearest to the
     /// level `of_length` ([`least_rejections`]), and the longest of several.
     pub fn comparison(
         &self,
@@ -133,9 +138,17 @@ impl Calibrations {
         };
         let lengths = (0..reached.min(LENGTHS.len())).rev().map(at);
         // Of several minima the first is taken, which is the longest.
-        lengths
+        let chosen = lengths
             .filter(|comparison| comparison.documents >= LEAST_DOCUMENTS)
-            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))
+            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))?;
+        if chosen.fitted && self.fit(author, others, chosen.class).is_none() {
+            return Some(Comparison {
+                fitted: false,
+                documents: self.counts(author, chosen.class).documents,
+                ..chosen
+            });
+        }
+        Some(chosen)
     }
 
     fn counts(&self, member: &Member, class: usize) -> Counts {
@@ -161,18 +174,18 @@ impl Calibrations {
     ) -> Option<Conformal> {
         let calibration = &self.known[author.calibration];
         let class = comparison.class;
-        let ranked: Vec<Ranked> = if comparison.fitted {
+        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if comparison.fitted {
             let (fit, place) = self.fit(author, others, class)?;
             let score = fit.regression.ln_odds(place, &figures(text));
-            let scores = fit.scores[place].iter();
-            scores
-                .map(|known| Ranked::new(known, score, conformal::p_of_low(known, score), level))
-                .collect()
+            let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
+            let by_fit = fit.fitted[place].iter().map(rank).fold(0.0, f64::max);
+            let compared = fit.compared[place].iter();
+            let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
+            (ranked.collect(), Some(by_fit))
         } else {
             let groups = calibration.groups.iter().map(|group| group.drawn(class, |_| true));
-            groups
-                .map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level))
-                .collect()
+            let ranked = groups.map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level));
+            (ranked.collect(), None)
         };
         let p_values: Vec<f64> = ranked.iter().map(|ranked| ranked.p_value).collect();
         let (p_value, nearest) = conformal::largest_p_value(&p_values);
@@ -183,6 +196,7 @@ impl Calibrations {
             threshold: ranked[nearest].threshold,
             texts: ranked.iter().map(|ranked| ranked.among).sum(),
             group: calibration.groups[nearest].name.clone(),
+            by_fit,
         })
     }
 
@@ -219,16 +233,23 @@ impl Fit {
             }
         }
         let regression = LogisticRegression::fit(&examples, members.len())?;
-        let scores = members.iter().enumerate().map(|(author, member)| {
-            let of_group = |group: &Group| {
-                let texts = group.drawn(class, |document| !is_for_fit(document)).into_iter();
-                let score = |text: &KnownText| regression.ln_odds(author, &figures(&text.at(class, &member.columns)));
-                texts.map(score).collect()
+        let scores = |of_fit: bool| {
+            let of_author = |(author, member): (usize, &Member)| {
+                let of_group = |group: &Group| {
+                    let texts = group
+                        .drawn(class, |document| is_for_fit(document) == of_fit)
+                        .into_iter();
+                    let score =
+                        |text: &KnownText| regression.ln_odds(author, &figures(&text.at(class, &member.columns)));
+                    texts.map(score).collect()
+                };
+                known[member.calibration].groups.iter().map(of_group).collect()
             };
-            known[member.calibration].groups.iter().map(of_group).collect()
-        });
+            members.iter().enumerate().map(of_author).collect()
+        };
         Some(Self {
-            scores: scores.collect(),
+            compared: scores(false),
+            fitted: scores(true),
             regression,
         })
     }

@@ -120,8 +120,8 @@ impl DecisionContext<'_> {
             .map(|found| self.comparison(&self.known(found).author, found, text.len()));
         let comparisons = comparisons.collect::<Option<Vec<Comparison>>>()?;
         let class = comparisons.iter().map(|comparison| comparison.class).min()?;
-        // What a text is ranked among must not decide whether it is ranked (docs/THEORY.md 14.1).
-        let fitted = comparisons.iter().all(|comparison| comparison.fitted);
+        // In a run of texts, the range must not depend on what fitted scores are ranked among (docs/THEORY.md 14.1).
+        let fitted = comparisons.iter().any(|comparison| comparison.fitted);
         let readers = text[class].iter().zip(self.observation.readers).enumerate();
         for (reader, (own, known)) in readers {
             let own = own.untruncated;
@@ -203,6 +203,7 @@ impl DecisionContext<'_> {
                 least_p_value: least_p_value(comparison.documents),
                 words: LENGTHS[comparison.class],
                 group: judged.group,
+                by_fit: judged.by_fit,
             }),
         });
     }

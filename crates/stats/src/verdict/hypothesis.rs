@@ -149,6 +149,9 @@ pub struct CalibrationFigures {
     pub words: usize,
     /// The group nearest to the text.
     pub group: String,
+    /// What the fit alone tells about the p-value: [`Conformal::by_fit`](crate::calibration::Conformal::by_fit).
+    #[serde(skip)]
+    pub by_fit: Option<f64>,
 }
 
 /// One author, and whether the evidence excludes it.
