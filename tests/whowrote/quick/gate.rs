@@ -217,14 +217,14 @@ fn what_is_new_is_judged_and_fails_on_its_lines() {
         // Each tells texts of the other file that more than one will fail.
         let together = if text["path"] == "docs/page.md" { 2 } else { 3 };
         assert_eq!(text["together"], together);
+        // A third of alpha for each of three.
+        assert!((text["level"].as_f64().unwrap() - f64::from(together) * 0.05 / 3.0).abs() < 1e-12);
         let own = &text["report"]["hypotheses"][0];
         assert_eq!(
             (own["author"].clone(), own["retained"].clone()),
             ("one".into(), false.into())
         );
     }
-    // A third of alpha for each of three.
-    assert!((texts[0]["level"].as_f64().unwrap() - 0.05 / 3.0).abs() < 1e-12);
     assert_eq!(report["skipped"]["unnamed"], 2);
     assert_eq!(report["skipped"]["too_short"], 1);
     assert_eq!(report["skipped"]["short_words"], 3);
