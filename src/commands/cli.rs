@@ -125,6 +125,10 @@ pub struct DetectArgs {
     #[arg(long)]
     pub plain: bool,
 
+    /// How much of a text is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+
     /// How texts are judged.
     #[command(flatten)]
     pub judging: JudgeArgs,
@@ -180,6 +184,17 @@ fn tests() -> impl Iterator<Item = (Test, &'static str, &'static str)> {
     Test::CHOICES
         .into_iter()
         .map(move |test| (test, test.name(), described(test)))
+}
+
+/// How much of a text is read.
+#[derive(Clone, Debug, Args)]
+pub struct ReadingArgs {
+    /// Read only so many words at the beginning of each text
+    ///
+    /// By default all of a text is read, in pieces of about 150 words. If the prompt is given, models read all of it in
+    /// any case.
+    #[arg(long, value_name = "WORDS", help_heading = headings::TEXTS)]
+    pub first: Option<NonZeroUsize>,
 }
 
 /// How texts are judged: the options that all commands with verdicts share.

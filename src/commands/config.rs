@@ -137,6 +137,7 @@ impl DetectConfig {
         }
         let judging = JudgeSettings {
             tokens: args.tokens,
+            first: args.reading.first,
             ..judge_settings(args.judging)?
         };
         Ok(DetectConfig {
@@ -192,6 +193,7 @@ pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradic
         device: args.run.device,
         offline: args.run.offline,
         tokens: false,
+        first: None,
     })
 }
 

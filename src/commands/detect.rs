@@ -230,6 +230,7 @@ mod tests {
             alpha: 0.05,
             alpha_human: 0.01,
             hypotheses: Vec::new(),
+            pieces: Vec::new(),
             models: BTreeMap::new(),
             disguises: None,
             misspellings: None,

@@ -15,11 +15,12 @@
 
 use super::policy::{Rule, Undecided, allows};
 use crate::report::{ProvenanceReport, Warning};
+use petgraph::unionfind::UnionFind;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use whowrote_input::prose::LineUnit;
-use whowrote_stats::verdict::{CalibrationFigures, Caveat, Hypothesis, Verdict};
+use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
 use whowrote_stats::{ROUNDING, e_bh, expected_rejections, least_rejections};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
@@ -274,6 +275,8 @@ struct Against {
     together: usize,
     /// What the p-value will roughly be, by nothing that the p-values of other documents' texts are ranked among.
     expected: f64,
+    /// Whether the p-value itself is ranked among nothing that tells what to expect.
+    is_fitted: bool,
 }
 
 impl Against {
@@ -293,8 +296,12 @@ impl Against {
         let or_one = |of: fn(&Hypothesis) -> f64| if tested { greatest(of) } else { 1.0 };
         Self {
             p_value: tested.then(|| greatest(|h| h.p_value.unwrap_or(1.0))),
-            together: least_rejections(or_one(least_p_value), single),
+            together: least_rejections(or_one(Hypothesis::least_p_value), single),
             expected: or_one(expected_p_value),
+            is_fitted: allowed
+                .iter()
+                .flat_map(|h| h.places())
+                .all(|place| place.by_fit.is_some()),
         }
     }
 
@@ -314,55 +321,45 @@ impl Against {
 }
 
 /// Raises the number of texts that must count, for each text, to three quarters of the number that is expected to fail if
-/// this text does. Only texts of other files tell what to expect, and a file with a copy of a text is the same file.
+/// this text does. Only texts of other files tell what to expect. Files that have a text in common count as one, and so
+/// do files that each have one in common with a third.
 ///
 /// Three quarters, because a text fails only if so many really count: it is worse to expect too many than too few
 /// (docs/VALIDITY.md).
 fn expect(evidence: &mut [Against], texts: &[JudgedText], can_fail: &[usize], single: f64) {
-    let mut documents: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut copies: HashMap<&str, Vec<&str>> = HashMap::new();
-    for &i in can_fail {
-        documents.entry(&texts[i].path).or_default().push(i);
-        copies.entry(&texts[i].sha256).or_default().push(&texts[i].path);
-    }
-    let alone: Vec<usize> = can_fail
-        .iter()
-        .map(|&i| least_rejections(evidence[i].expected, single))
-        .collect();
-    for (path, of_document) in &documents {
-        let same: Vec<&str> = of_document
-            .iter()
-            .flat_map(|&i| copies[texts[i].sha256.as_str()].clone())
-            .collect();
-        let others = can_fail.iter().zip(&alone).filter(|(i, _)| {
-            let other = texts[**i].path.as_str();
-            other != *path && !same.contains(&other)
-        });
-        let expected = expected_rejections(others.map(|(_, &alone)| alone));
-        for &i in of_document {
-            evidence[i].together = evidence[i].together.max(expected - expected / 4);
+    let mut documents = UnionFind::<usize>::new(texts.len());
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for (i, text) in texts.iter().enumerate() {
+        for name in [&text.path, &text.sha256] {
+            documents.union(i, *known.entry(name).or_insert(i));
         }
+    }
+    let documents = documents.into_labeling();
+    let expected_alone = |&i: &usize| (documents[i], least_rejections(evidence[i].expected, single));
+    let alone: Vec<(usize, usize)> = can_fail.iter().map(expected_alone).collect();
+    let mut expected: HashMap<usize, usize> = HashMap::new();
+    for &i in can_fail {
+        if !evidence[i].is_fitted {
+            continue;
+        }
+        let document = documents[i];
+        let others = || alone.iter().filter(|(of, _)| *of != document).map(|(_, alone)| *alone);
+        let expected = *expected
+            .entry(document)
+            .or_insert_with(|| expected_rejections(others()));
+        evidence[i].together = evidence[i].together.max(expected - expected / 4);
     }
 }
 
 /// What the p-value of an author will roughly be, by the documents that its score was fitted to. 1 if the score has no fit.
 fn expected_p_value(hypothesis: &Hypothesis) -> f64 {
-    match places(hypothesis).next() {
-        Some(_) => places(hypothesis)
+    match hypothesis.places().next() {
+        Some(_) => hypothesis
+            .places()
             .map(|place| place.by_fit.unwrap_or(1.0))
             .fold(0.0, f64::max),
         None => hypothesis.p_value.unwrap_or(1.0),
     }
-}
-
-/// The least p-value that an author can have. A test by theorem has no least p-value.
-fn least_p_value(hypothesis: &Hypothesis) -> f64 {
-    places(hypothesis).map(|place| place.least_p_value).fold(0.0, f64::max)
-}
-
-fn places(hypothesis: &Hypothesis) -> impl Iterator<Item = &CalibrationFigures> {
-    let evidence = hypothesis.evidence.iter();
-    evidence.filter_map(|evidence| evidence.calibration.as_ref())
 }
 
 #[cfg(test)]
@@ -397,6 +394,7 @@ mod tests {
             retained: p.is_none_or(|p| p > 0.05),
             p_value: p,
             ln_e_value: None,
+            pieces: 1,
             evidence: vec![evidence],
         }
     }

@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::{Range, RangeInclusive};
 use unicode_segmentation::UnicodeSegmentation;
-use whowrote_input::lower_hex;
 use whowrote_input::prose::{Block, BlockKind, Piece, Prose};
+use whowrote_input::{lower_hex, neighbours};
 use whowrote_stats::conformal_scores::{LENGTHS, word_ends};
 
 /// The number of equal words in a row that make text old. Any two texts on one subject share shorter runs.
 const RUN: usize = 5;
 
 /// Words in a piece: the most that are read of a text whose prompt is not known.
-const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
+pub const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
 
 /// A text to be judged, and its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,11 +171,10 @@ pub fn passages(prose: &Prose, before: &Before, least_words: usize) -> Passages 
         found.too_few = words(&together);
     }
     for run in runs {
-        let pieces = cut(run, least_words);
-        let pieces = pieces.iter().enumerate();
-        found.judged.extend(pieces.map(|(number, piece)| Passage {
-            is_later: number > 0,
-            ..passage(prose, piece)
+        let pieces = neighbours(run.iter().map(|sentence| sentence.words), PIECE, least_words);
+        found.judged.extend(pieces.into_iter().map(|piece| Passage {
+            is_later: piece.start > 0,
+            ..passage(prose, &run[piece])
         }));
     }
     found
@@ -228,25 +227,6 @@ fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sen
         }
     }
     sentences
-}
-
-/// Cuts a passage into pieces of at least [`PIECE`] words, the last of at least `least_words`.
-fn cut(run: Vec<Sentence>, least_words: usize) -> Vec<Vec<Sentence>> {
-    let mut pieces = Vec::new();
-    let mut left: usize = run.iter().map(|sentence| sentence.words).sum();
-    let mut piece = Vec::new();
-    let mut words = 0;
-    for sentence in run {
-        left -= sentence.words;
-        words += sentence.words;
-        piece.push(sentence);
-        if words >= PIECE && left >= least_words {
-            pieces.push(std::mem::take(&mut piece));
-            words = 0;
-        }
-    }
-    pieces.push(piece);
-    pieces
 }
 
 /// Joins sentences into one text.

@@ -23,20 +23,25 @@ pub use settings::{AuthorChoice, JudgeSettings, PromptChoice};
 
 use crate::model::catalogue::ModelEntry;
 use crate::model::store::{FetchProgress, NoProgress};
-use crate::report::{ModelFigures, ProvenanceReport, SCHEMA, Timing, Warning};
+use crate::report::{ModelFigures, PieceReport, ProvenanceReport, SCHEMA, Timing, Warning};
 use calibrations::{calibrations, own_calibrations, unused};
 use model_pairs::ModelPairs;
 use prompt::GivenPrompt;
 use round::{Job, Readers};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use variants::Variants;
-use whowrote_input::{Document, lower_hex};
+use whowrote_input::{Document, lower_hex, pieces};
 use whowrote_stats::calibration::{CalibratedModel, Calibration};
-use whowrote_stats::verdict::{Candidate, DecisionSettings, Observation, PromptKnowledge, Unprompted, decide};
+use whowrote_stats::conformal_scores::{LENGTHS, word_ends};
+use whowrote_stats::verdict::{
+    Candidate, Decision, DecisionSettings, Observation, PromptKnowledge, Unprompted, WholeDecision, decide,
+    decide_whole,
+};
 
 /// The largest number of documents in a round: each model scores all of them before the next model takes its turn. The
 /// figures of a round are kept until its last model has scored.
@@ -45,6 +50,13 @@ const ROUND: usize = 256;
 const ROUND_BYTES: usize = 1 << 20;
 /// The same if the models stay loaded: about one pass, because a longer round would gain nothing.
 const STAYING_BYTES: usize = 4 << 10;
+/// The words of a piece: as many as calibrations are compared at.
+const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
+/// A last piece of fewer words is read with the one before. At this length most texts can be told apart.
+const LEAST_PIECE: usize = 80;
+/// The number of words that show where a piece begins, and the most letters of them.
+const WORDS_SHOWN: usize = 8;
+const LETTERS_SHOWN: usize = 80;
 
 /// Judges documents with the models of its settings.
 pub struct Judge {
@@ -52,6 +64,8 @@ pub struct Judge {
     candidates: Vec<Candidate>,
     models: Vec<ModelEntry>,
     decision: DecisionSettings,
+    /// The same for a piece that continues another: it is read without the prompt.
+    of_later: DecisionSettings,
     /// The prompt that the user gave; the readers take it.
     prompt: Option<GivenPrompt>,
     /// The user's own calibrations, each with the name of its file.
@@ -93,6 +107,10 @@ impl Judge {
             settings,
             candidates,
             models,
+            of_later: DecisionSettings {
+                prompt: PromptKnowledge::Unknown,
+                ..decision.clone()
+            },
             decision,
             prompt,
             own,
@@ -147,12 +165,11 @@ impl Judge {
     ) -> Result<(), E> {
         let mut begin = 0;
         while begin < texts.len() && !self.is_stopped() {
-            let part_read = self.fetch()?.part_read();
-            let round_bytes = self.round_bytes;
+            self.fetch()?;
             let mut bytes = 0;
             let fits = |text: &&Document| {
-                bytes += part_read(&text.text).len();
-                bytes <= round_bytes
+                bytes += self.part_read(&text.text).len();
+                bytes <= self.round_bytes
             };
             let round = texts[begin..].iter().take(ROUND).take_while(fits).count().max(1);
             let reports = self.judge_round(&texts[begin..begin + round])?;
@@ -191,6 +208,7 @@ impl Judge {
             "authors": authors.collect::<Vec<_>>(),
             "tests": self.decision.tests,
             "genre": self.settings.genre,
+            "first": self.settings.first,
             "calibrations": calibrations.collect::<Vec<_>>(),
         });
         let readers = self.fetch()?;
@@ -245,8 +263,10 @@ impl Judge {
     /// Reports on documents, in their order. Each is judged without its disguises and with its own spelling. If
     /// disguises or misspelt words may be meant to mislead, the report also has the verdict on that variant.
     fn judge_round(&mut self, documents: &[Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
-        let part_read = self.fetch()?.part_read();
-        let variants: Vec<Variants> = documents.iter().map(|text| Variants::of(text, part_read)).collect();
+        let variants = documents
+            .iter()
+            .map(|text| Variants::of(text, |text| self.part_read(text)));
+        let variants: Vec<Variants> = variants.collect();
         let all: Vec<&Document> = variants.iter().flat_map(Variants::documents).collect();
         let mut reports = self.judge_as_they_are(&all)?.into_iter();
         Ok(variants
@@ -255,57 +275,150 @@ impl Judge {
             .collect())
     }
 
-    /// Scores the documents with every model, and reports on them in their order.
+    /// Scores the documents with every model, and reports on them in their order. If the judge is stopped, the last
+    /// documents have no report.
     fn judge_as_they_are(&mut self, documents: &[&Document]) -> Result<Vec<ProvenanceReport>, JudgeError> {
-        let readers = self.fetch()?;
-        let mut jobs: Vec<Job> = documents.iter().map(|document| Job::new(&document.text)).collect();
-        let identities = readers.read(&mut jobs)?;
-        let whole = readers.whole;
-        let unused = unused(&self.own, &self.candidates, &identities, self.decision.prompt);
-        let levels = (self.decision.alpha, self.decision.alpha_human);
-        let report = |(document, job): (&&Document, Job)| {
-            let mut report = match &job.refused {
-                Some(why) => ProvenanceReport::unable(document.summary(), levels, Warning::Unscored(why.clone())),
-                None => {
-                    let unprompted = Unprompted {
-                        models: &identities,
-                        scores: job.unprompted(whole),
-                    };
-                    self.report(document, &job, unprompted)
-                }
+        let whole = self.fetch()?.whole;
+        let cuts: Vec<Vec<Range<usize>>> = documents.iter().map(|document| self.cut(&document.text)).collect();
+        let pieces = documents.iter().zip(&cuts).flat_map(|(document, cuts)| {
+            let piece = |(number, cut): (usize, &Range<usize>)| match number {
+                0 if whole => Job::new(&document.text, false),
+                _ => Job::new(&document.text[cut.clone()], number > 0),
             };
-            report.warnings.extend(job.long);
-            report.warnings.extend_from_slice(&unused);
-            report.timing.score_ms = job.elapsed_ms;
-            report
-        };
-        Ok(documents.iter().zip(jobs).map(report).collect())
+            cuts.iter().enumerate().map(piece)
+        });
+        let mut pieces: VecDeque<Job> = pieces.collect();
+        let (mut readings, mut identities) = (Vec::with_capacity(pieces.len()), Vec::new());
+        // Documents that were begun before a stop have no report, but a round was begun for one at least.
+        while !pieces.is_empty() && (readings.is_empty() || !self.is_stopped()) {
+            let mut bytes = 0;
+            let fits = |job: &&Job| {
+                bytes += job.text().len();
+                bytes <= self.round_bytes
+            };
+            let round = pieces.iter().take_while(fits).count().max(1);
+            let mut jobs: Vec<Job> = pieces.drain(..round).collect();
+            identities = self.fetch()?.read(&mut jobs)?;
+            readings.extend(jobs.into_iter().map(|job| self.reading(job, &identities, whole)));
+        }
+        let unused = unused(&self.own, &self.candidates, &identities, self.decision.prompt);
+        let mut readings = readings.into_iter();
+        let reports = documents.iter().zip(cuts).map_while(|(document, cuts)| {
+            let of_document: Vec<Reading> = readings.by_ref().take(cuts.len()).collect();
+            (of_document.len() == cuts.len()).then(|| {
+                let mut report = self.report(document, &cuts, of_document);
+                report.warnings.extend_from_slice(&unused);
+                report
+            })
+        });
+        Ok(reports.collect())
+    }
+
+    /// The pieces in which a text is read without its prompt; at least one.
+    fn cut(&self, text: &str) -> Vec<Range<usize>> {
+        let mut cuts = pieces(self.part_read(text), PIECE, LEAST_PIECE);
+        match cuts.first_mut() {
+            // What stands before the first word was scored with the calibrations' texts as well.
+            Some(first) => first.start = 0,
+            None => cuts.push(0..0),
+        }
+        cuts
+    }
+
+    /// The part of a text that is read without its prompt.
+    fn part_read<'a>(&self, text: &'a str) -> &'a str {
+        let last = self
+            .settings
+            .first
+            .and_then(|words| word_ends(text).get(words.get() - 1).copied());
+        last.map_or(text, |end| &text[..end])
+    }
+
+    /// What is kept of a piece that all models have read.
+    fn reading(&self, job: Job, identities: &[CalibratedModel], whole: bool) -> Reading {
+        let decision = job.refused.is_none().then(|| {
+            let unprompted = Unprompted {
+                models: identities,
+                scores: job.unprompted(whole),
+                is_later: job.is_later,
+            };
+            let settings = if job.is_later { &self.of_later } else { &self.decision };
+            let observation = Observation::new(job.text(), job.reported(), unprompted, &self.candidates, settings);
+            decide(&observation, &self.candidates, settings)
+        });
+        // The figures are those of the reading with the prompt.
+        let of_report = identities.iter().filter(|_| !(whole && job.is_later));
+        let figures = of_report.filter_map(|model| {
+            let as_scored = match self.decision.prompt {
+                PromptKnowledge::Unknown => model.clone(),
+                PromptKnowledge::Known => CalibratedModel {
+                    request: None,
+                    ..model.clone()
+                },
+            };
+            let figures = ModelFigures::new(job.reported().get(&model.name)?, as_scored, self.settings.tokens)?;
+            Some((model.name.clone(), figures))
+        });
+        Reading {
+            words: word_ends(job.text()).len(),
+            decision: decision.ok_or_else(|| job.refused.clone().unwrap_or_default()),
+            figures: figures.collect(),
+            warnings: job.long,
+            elapsed_ms: job.elapsed_ms,
+        }
     }
 
     /// The verdict on a document, with the figures behind it.
-    fn report(&self, document: &Document, job: &Job, unprompted: Unprompted) -> ProvenanceReport {
-        let observation = Observation::new(
-            &document.text,
-            &job.scores,
-            unprompted,
-            &self.candidates,
-            &self.decision,
-        );
-        let decision = decide(&observation, &self.candidates, &self.decision);
-        // The figures are those of the reading with the prompt.
-        let as_scored = unprompted
-            .models
+    fn report(&self, document: &Document, cuts: &[Range<usize>], readings: Vec<Reading>) -> ProvenanceReport {
+        let levels = (self.decision.alpha, self.decision.alpha_human);
+        let mut models: BTreeMap<String, ModelFigures> = BTreeMap::new();
+        let (mut warnings, mut score_ms, mut decisions) = (Vec::new(), 0.0, Vec::new());
+        let (mut words, mut refused) = (Vec::new(), None);
+        for reading in readings {
+            for (name, figures) in reading.figures {
+                match models.get_mut(&name) {
+                    Some(known) => known.add(&figures),
+                    None => {
+                        models.insert(name, figures);
+                    }
+                }
+            }
+            warnings.extend(reading.warnings);
+            score_ms += reading.elapsed_ms;
+            words.push(reading.words);
+            match reading.decision {
+                Ok(decision) => decisions.push(decision),
+                Err(why) => refused = Some(why),
+            }
+        }
+        let timing = Timing { score_ms };
+        if let Some(why) = refused {
+            return ProvenanceReport {
+                timing,
+                ..ProvenanceReport::unable(document.summary(), levels, Warning::Unscored(why))
+            };
+        }
+        let pieces: Vec<(Vec<String>, BTreeMap<String, f64>)> = decisions
             .iter()
-            .cloned()
-            .map(|model| match self.decision.prompt {
-                PromptKnowledge::Unknown => model,
-                PromptKnowledge::Known => CalibratedModel { request: None, ..model },
-            });
-        let figures = as_scored.filter_map(|model| {
-            let name = model.name.clone();
-            let figures = ModelFigures::new(job.scores.get(&name)?, model, self.settings.tokens)?;
-            Some((name, figures))
+            .map(|piece| {
+                let tested = piece.hypotheses.iter();
+                let p_values = tested.filter_map(|h| Some((h.author.clone(), h.p_value?)));
+                (piece.authors.clone(), p_values.collect())
+            })
+            .collect();
+        let WholeDecision { decision, unlike } = decide_whole(decisions, &self.decision);
+        let places = cuts.iter().zip(words).zip(pieces).zip(unlike);
+        let pieces = places.map(|(((cut, words), (authors, p_values)), unlike)| PieceReport {
+            start: cut.start,
+            end: cut.end,
+            words,
+            begins: first_words(&document.text[cut.clone()]),
+            authors,
+            p_values,
+            unlike,
         });
+        let pieces: Vec<PieceReport> = pieces.collect();
+        let caveats = decision.caveats.into_iter().map(Warning::Decision);
         ProvenanceReport {
             schema: SCHEMA,
             input: document.summary(),
@@ -314,11 +427,28 @@ impl Judge {
             alpha: self.decision.alpha,
             alpha_human: self.decision.alpha_human,
             hypotheses: decision.hypotheses,
-            models: figures.collect(),
+            pieces: if pieces.len() > 1 { pieces } else { Vec::new() },
+            models,
             disguises: None,
             misspellings: None,
-            warnings: decision.caveats.into_iter().map(Warning::Decision).collect(),
-            timing: Timing::default(),
+            warnings: caveats.chain(warnings).collect(),
+            timing,
         }
     }
+}
+
+/// What is kept of a piece that all models have read.
+struct Reading {
+    words: usize,
+    /// The decision, or why a model's tokeniser refused the piece.
+    decision: Result<Decision, String>,
+    figures: BTreeMap<String, ModelFigures>,
+    warnings: Vec<Warning>,
+    elapsed_ms: f64,
+}
+
+/// The first words of a piece, by which a reader finds it.
+fn first_words(piece: &str) -> String {
+    let words: Vec<&str> = piece.split_whitespace().take(WORDS_SHOWN).collect();
+    words.join(" ").chars().take(LETTERS_SHOWN).collect()
 }

@@ -93,7 +93,7 @@ impl ModelPairs {
             hidden,
         });
         let pairs = &self.pairs;
-        let scored = |name: &str| jobs.first().is_some_and(|job| job.scores.contains_key(name));
+        let scored = |name: &str| jobs.iter().any(|job| job.scores.contains_key(name));
         self.kept.retain(|kept| {
             let mut comes = pairs.iter().filter(|pair| pair.models[0] == kept.model.name());
             comes.any(|pair| jobs.first().is_some_and(|_| !scored(&pair.models[1])))

@@ -18,10 +18,12 @@ use whowrote_stats::token_stats::{TEMPERATURE_GRID, TextScores};
 use whowrote_stats::truncated_likelihood::members;
 use whowrote_stats::verdict::{Candidate, PromptKnowledge};
 
-/// One text of a round, with its scores so far.
+/// One text of a round, or a piece of one, with its scores so far.
 pub(super) struct Job<'a> {
     /// The text.
     text: &'a str,
+    /// Whether it continues another piece. Such a piece is only read without the prompt.
+    pub(super) is_later: bool,
     /// Each model's scores of the part that is read, after the prompt if it is known.
     pub(super) scores: BTreeMap<String, TextScores>,
     /// Each model's scores of its beginning without the prompt, if that needs another reading.
@@ -35,9 +37,10 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str, is_later: bool) -> Self {
         Self {
             text,
+            is_later,
             scores: BTreeMap::new(),
             unprompted: BTreeMap::new(),
             long: Vec::new(),
@@ -58,6 +61,20 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// The text that is read.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The scores that the figures of the report come from.
+    pub(super) fn reported(&self) -> &BTreeMap<String, TextScores> {
+        if self.scores.is_empty() {
+            &self.unprompted
+        } else {
+            &self.scores
+        }
+    }
+
     /// The scores that calibrations are compared with.
     pub(super) fn unprompted(&self, reads_whole_texts: bool) -> &BTreeMap<String, TextScores> {
         if reads_whole_texts {
@@ -75,23 +92,18 @@ pub(super) struct Readers {
     pub(super) scoring: Scoring,
     pub(super) prompt: Option<GivenPrompt>,
     pub(super) knowledge: PromptKnowledge,
-    /// Whether whole texts are read. Calibrations are about beginnings, so the rest of a text is scored only if its
-    /// figures were requested, or if its prompt is known.
+    /// Whether texts are also read in one go, from beginning to end: if the figures of all tokens were requested, or if
+    /// the prompt is known.
     pub(super) whole: bool,
-    /// For each model, the tokens before a text, and before a beginning that is read without a prompt.
+    /// For each model, the tokens before a text, and before a piece that is read without a prompt.
     pub(super) prefixes: BTreeMap<String, [Prefix; 2]>,
 }
 
 impl Readers {
-    /// The part of a text that is read: its beginning, or all of it.
-    pub(super) fn part_read(&self) -> fn(&str) -> &str {
-        if self.whole { |text| text } else { beginning }
-    }
-
     /// Has every model read all jobs; returns the models as calibrations know them.
     pub(super) fn read(&mut self, jobs: &mut [Job]) -> Result<Vec<CalibratedModel>, JudgeError> {
-        let (whole, part) = (self.whole, self.part_read());
         let Self {
+            whole,
             pool,
             pairs,
             scoring,
@@ -110,9 +122,11 @@ impl Readers {
                 prefixes.insert(name.to_owned(), prefixes_of(model, prompt.as_ref(), *knowledge)?);
             }
             let [prefix, unknown] = &prefixes[name];
-            let keeps = pairs.keeps(model);
+            let keeps = pairs.keeps(model) && jobs.iter().any(|job| !job.is_later);
             let mut hidden: Vec<_> = jobs.iter().map(|_| Default::default()).collect();
-            for (place, read) in read_unrefused(model, prefix, jobs, part, scoring, keeps)? {
+            let is_read = |job: &Job| !*whole || !job.is_later;
+            let part: fn(&str) -> &str = if *whole { |text| text } else { beginning };
+            for (place, read) in read_unrefused(model, prefix, jobs, (is_read, part), scoring, keeps)? {
                 let job = &mut jobs[place];
                 let Some((scores, states)) = job.take(read) else {
                     continue;
@@ -125,8 +139,9 @@ impl Readers {
                 }
                 job.scores.insert(name.to_owned(), scores);
             }
-            if whole {
-                for (place, read) in read_unrefused(model, unknown, jobs, beginning, &unprompted_scoring, false)? {
+            if *whole {
+                let all = (|_: &Job| true, beginning as fn(&str) -> &str);
+                for (place, read) in read_unrefused(model, unknown, jobs, all, &unprompted_scoring, false)? {
                     let job = &mut jobs[place];
                     if let Some((scores, _)) = job.take(read) {
                         job.unprompted.insert(name.to_owned(), scores);
@@ -141,22 +156,26 @@ impl Readers {
     }
 }
 
-/// Reads the jobs that no model has refused. Each reading has the place of its job.
+/// Reads the jobs that no model has refused: those that `is_read` names, and of each the part that `part` returns. Each
+/// reading has the place of its job.
 fn read_unrefused(
     model: &LanguageModel,
     prefix: &Prefix,
     jobs: &[Job],
-    part: fn(&str) -> &str,
+    (is_read, part): (impl Fn(&Job) -> bool, fn(&str) -> &str),
     scoring: &Scoring,
     keep_hidden: bool,
 ) -> Result<Vec<(usize, Read)>, JudgeError> {
-    let unrefused = jobs.iter().enumerate().filter(|(_, job)| job.refused.is_none());
+    let unrefused = jobs
+        .iter()
+        .enumerate()
+        .filter(|(_, job)| job.refused.is_none() && is_read(job));
     let (places, texts): (Vec<usize>, Vec<&str>) = unrefused.map(|(place, job)| (place, part(job.text))).unzip();
     let reads = read(model, prefix, &texts, scoring, keep_hidden)?;
     Ok(places.into_iter().zip(reads).collect())
 }
 
-/// The tokens before a text, and before a beginning that is read without a prompt.
+/// The tokens before a text, and before a piece that is read without a prompt.
 fn prefixes_of(
     model: &LanguageModel,
     prompt: Option<&GivenPrompt>,

@@ -77,6 +77,8 @@ pub struct JudgeSettings {
     pub offline: bool,
     /// Whether reports have the figures of every token.
     pub tokens: bool,
+    /// The number of words that are read at the beginning of a text if its prompt is not known; none for all.
+    pub first: Option<NonZeroUsize>,
 }
 
 impl Default for JudgeSettings {
@@ -98,6 +100,7 @@ impl Default for JudgeSettings {
             device: DeviceChoice::Auto,
             offline: false,
             tokens: false,
+            first: None,
         }
     }
 }

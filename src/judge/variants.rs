@@ -32,7 +32,7 @@ pub(super) struct Variants<'a> {
 
 impl<'a> Variants<'a> {
     /// The variants of a document. `part_read` returns the part of a text that is read.
-    pub(super) fn of(document: &'a Document, part_read: fn(&str) -> &str) -> Self {
+    pub(super) fn of(document: &'a Document, part_read: impl Fn(&str) -> &str) -> Self {
         let disguised = document.disguised.as_ref();
         let words = || document.text.split_whitespace().count();
         let telling = disguised.filter(|disguised| is_telling(&disguised.kinds, words()));
@@ -95,7 +95,7 @@ fn is_telling(kinds: &BTreeMap<DisguiseKind, usize>, words: usize) -> bool {
     })
 }
 
-/// Makes the spans of tokens and words in a report spans of the text as decoded.
+/// Makes the spans of tokens, words and pieces in a report spans of the text as decoded.
 fn place_in_original(report: &mut ProvenanceReport, document: &Document) {
     let per_token = report
         .models
@@ -106,8 +106,10 @@ fn place_in_original(report: &mut ProvenanceReport, document: &Document) {
         .misspellings
         .iter_mut()
         .flat_map(|misspellings| &mut misspellings.first);
+    let pieces = report.pieces.iter_mut().map(|piece| (&mut piece.start, &mut piece.end));
     let mut spans = tokens
         .chain(words.map(|word| (&mut word.start, &mut word.end)))
+        .chain(pieces)
         .peekable();
     if spans.peek().is_some() {
         let original = document.original_offsets();

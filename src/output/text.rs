@@ -25,6 +25,8 @@ const VERDICT: Style = Style::new().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 
+/// The number of pieces that are listed.
+const PIECES_SHOWN: usize = 20;
 /// A table of figures needs at least this width.
 const MIN_WIDTH: usize = 40;
 /// Longer lines of prose are hard to read.
@@ -113,6 +115,26 @@ impl TextWriter {
             rows.try_for_each(|hypothesis| self.author(out, hypothesis))?;
         }
         Ok(())
+    }
+
+    /// The pieces that are unlike a person's writing.
+    fn pieces(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
+        let mut pieces = sentences::unlike_a_person(report).peekable();
+        if pieces.peek().is_some() {
+            self.heading(out, "Pieces unlike a person's writing")?;
+        }
+        for piece in pieces.by_ref().take(PIECES_SHOWN) {
+            self.wrapped(out, 2, Style::new(), &sentences::piece(piece))?;
+        }
+        match pieces.count() {
+            0 => Ok(()),
+            more => self.wrapped(
+                out,
+                2,
+                Style::new(),
+                &format!("and {more} more; --format json lists them"),
+            ),
+        }
     }
 
     /// What the verdict rests on.
@@ -234,6 +256,7 @@ impl ReportWriter for TextWriter {
             return Ok(());
         }
         self.authors(out, report)?;
+        self.pieces(out, report)?;
         self.conditions(out, report)?;
         self.warnings(out, report)?;
         self.figures(out, report)?;

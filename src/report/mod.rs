@@ -29,6 +29,9 @@ pub struct ModelFigures {
     pub mean_log_rank: f64,
     /// Surprisal in bits, divided by the bytes of the scored tokens.
     pub bits_per_byte: f64,
+    /// The bytes of the scored tokens.
+    #[serde(skip)]
+    pub scored_bytes: usize,
     /// The file's SHA-256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -75,11 +78,50 @@ impl ModelFigures {
             varentropy: mean(&|_, stats| stats.varentropy),
             mean_log_rank: mean(&|i, _| f64::from(scores.ranks[i]).ln()),
             bits_per_byte: log_perplexity * n as f64 / std::f64::consts::LN_2 / bytes as f64,
+            scored_bytes: bytes,
             sha256: Some(model.sha256),
             request: model.request,
             per_token: per_token.then(|| (0..scores.ids.len()).map(token).collect()),
         })
     }
+
+    /// Adds the figures of another piece of the text.
+    pub fn add(&mut self, piece: &Self) {
+        let mean = |own: f64, others: f64, own_count: usize, other_count: usize| match (own_count, other_count) {
+            (_, 0) => own,
+            (0, _) => others,
+            (a, b) => (own * a as f64 + others * b as f64) / (a + b) as f64,
+        };
+        let (own, others) = (self.scored_tokens, piece.scored_tokens);
+        self.log_perplexity = mean(self.log_perplexity, piece.log_perplexity, own, others);
+        self.entropy = mean(self.entropy, piece.entropy, own, others);
+        self.varentropy = mean(self.varentropy, piece.varentropy, own, others);
+        self.mean_log_rank = mean(self.mean_log_rank, piece.mean_log_rank, own, others);
+        let (own, others) = (self.scored_bytes, piece.scored_bytes);
+        self.bits_per_byte = mean(self.bits_per_byte, piece.bits_per_byte, own, others);
+        self.tokens += piece.tokens;
+        self.scored_tokens += piece.scored_tokens;
+        self.scored_bytes += piece.scored_bytes;
+    }
+}
+
+/// A piece of a text that is read in several.
+#[derive(Clone, Debug, Serialize)]
+pub struct PieceReport {
+    /// Where it starts, in bytes of the decoded text.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// The number of words.
+    pub words: usize,
+    /// Its first words.
+    pub begins: String,
+    /// The authors that are left if it is judged by itself.
+    pub authors: Vec<String>,
+    /// The p-values of the authors that are tested, if it is judged by itself.
+    pub p_values: BTreeMap<String, f64>,
+    /// The authors whose writing it is unlike, judged together with all other pieces.
+    pub unlike: Vec<String>,
 }
 
 /// One token's figures, at temperature 1.
@@ -300,6 +342,9 @@ pub struct ProvenanceReport {
     pub alpha_human: f64,
     /// Every author that was considered.
     pub hypotheses: Vec<Hypothesis>,
+    /// The pieces in which the text was read without its prompt; empty if it is one piece.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<PieceReport>,
     /// Figures by model name.
     pub models: BTreeMap<String, ModelFigures>,
     /// The disguises of the text.
@@ -338,6 +383,7 @@ impl ProvenanceReport {
             alpha,
             alpha_human,
             hypotheses: Vec::new(),
+            pieces: Vec::new(),
             models: BTreeMap::new(),
             disguises: None,
             misspellings: None,

@@ -1,7 +1,7 @@
 //! A verdict in words.
 
 use super::warning;
-use crate::report::{ProvenanceReport, WarningCode};
+use crate::report::{PieceReport, ProvenanceReport, WarningCode};
 use whowrote_input::printable;
 use whowrote_stats::calibration::HUMAN;
 use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
@@ -61,8 +61,39 @@ pub fn extraction(report: &ProvenanceReport) -> Option<String> {
     Some(format!("Read without its {}; {words}.", extraction.left_out))
 }
 
-/// The verdict in one sentence. It begins with the set if all authors that are left are models of one set.
+/// The verdict in one sentence, or in two if a person may have written the text and some pieces of it are unlike a person's.
 pub fn verdict(report: &ProvenanceReport) -> String {
+    let mut said = authors_left(report);
+    let (foreign, all) = (unlike_a_person(report).count(), report.pieces.len());
+    if foreign > 0 && report.authors.iter().any(|author| author == HUMAN) {
+        let are = if foreign == 1 { "is" } else { "are" };
+        said += &format!(" {foreign} of its {all} pieces {are} unlike a person's writing.");
+    }
+    said
+}
+
+/// The pieces that are unlike a person's writing, judged together with all others: each with the places of its first and its
+/// last word in the text that was read, counted from 1.
+pub fn unlike_a_person(report: &ProvenanceReport) -> impl Iterator<Item = (usize, usize, &PieceReport)> {
+    let places = report.pieces.iter().scan(0, |words, piece| {
+        let before = *words;
+        *words += piece.words;
+        Some((before + 1, *words, piece))
+    });
+    places.filter(|(_, _, piece)| piece.unlike.iter().any(|author| author == HUMAN))
+}
+
+/// A piece by its words: where they stand in the text, and the first of them.
+pub fn piece((first, last, piece): (usize, usize, &PieceReport)) -> String {
+    let (first, last) = (thousands(first as u64), thousands(last as u64));
+    format!(
+        "words {first} to {last}: \u{201c}{} \u{2026}\u{201d}",
+        printable(&piece.begins)
+    )
+}
+
+/// Which authors are left. The sentence begins with the set if all of them are models of one set.
+fn authors_left(report: &ProvenanceReport) -> String {
     let of = |retained: bool| -> Vec<&Hypothesis> {
         let is_it = |h: &&Hypothesis| h.retained == retained;
         report.hypotheses.iter().filter(is_it).collect()
@@ -200,6 +231,9 @@ pub fn strength(hypothesis: &Hypothesis) -> String {
     }
     let share = one_in(p);
     match (hypothesis.basis, hypothesis.set) {
+        _ if hypothesis.pieces > 1 => {
+            format!("at most {share} of the texts that people write throughout is this unusual ({number})")
+        }
         (Basis::Calibration, AuthorSet::Human) => {
             format!("only {share} of the known human-written texts is this unusual for a person ({number})")
         }
@@ -292,9 +326,19 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     };
     let calibrated = report.hypotheses.iter().flat_map(|h| &h.evidence);
     let words = calibrated.filter_map(|e| Some(e.calibration.as_ref()?.words)).max();
+    let all = report.pieces.iter().map(|piece| piece.words as u64).sum();
+    let by_pieces = match report.pieces.len() {
+        0 => None,
+        pieces => Some(format!(
+            " A person is judged by all {} words, in {pieces} pieces",
+            thousands(all)
+        )),
+    };
     // With a known prompt, the models are judged on the whole text.
-    let judged = match words {
-        Some(words) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
+    let judged = match (words, by_pieces) {
+        (_, Some(person)) if rests_on(Basis::Prompt) => format!("{person}."),
+        (Some(words), Some(person)) => format!("{person}; a model by the first {words} words."),
+        (Some(words), None) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
         _ => String::new(),
     };
     Some(format!("Each model is judged {used}{basis}{judged}"))
@@ -308,10 +352,16 @@ pub fn level(report: &ProvenanceReport) -> String {
         .iter()
         .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
     let models = percent(alpha);
+    let parts = match report.pieces.len() {
+        0 => String::new(),
+        _ => format!(
+            " Of the texts that people write throughout, at most {models} have a piece that is unlike a person's writing."
+        ),
+    };
     if person_tested {
         format!(
             "On texts that meet these conditions, the true author is wrongly excluded at most this often: {models} \
-             if it is a model (alpha {alpha}), {} if it is a person (alpha {alpha_human}).",
+             if it is a model (alpha {alpha}), {} if it is a person (alpha {alpha_human}).{parts}",
             percent(alpha_human)
         )
     } else {
@@ -405,6 +455,7 @@ pub(crate) mod tests {
             retained: p > alpha,
             p_value: Some(p),
             ln_e_value: Some(ln_e),
+            pieces: 1,
             evidence: vec![Evidence {
                 test: Test::LikelihoodRatio,
                 ln_e_value: ln_e,
@@ -431,6 +482,7 @@ pub(crate) mod tests {
             retained,
             p_value,
             ln_e_value: None,
+            pieces: 1,
             evidence: vec![],
         }
     }
@@ -442,6 +494,7 @@ pub(crate) mod tests {
             .map(|h| h.author.clone())
             .collect();
         let figures = |tokens, log_perplexity, entropy| ModelFigures {
+            scored_bytes: 0,
             tokens,
             scored_tokens: tokens - 1,
             log_perplexity,
@@ -472,6 +525,7 @@ pub(crate) mod tests {
             alpha: 0.05,
             alpha_human: 0.01,
             hypotheses,
+            pieces: Vec::new(),
             models: BTreeMap::from([
                 (SMOLLM.to_owned(), figures(213, 3.71, 3.69)),
                 (GEMMA.to_owned(), figures(1207, 3.02, 3.517)),

@@ -115,8 +115,8 @@ fn caveat(caveat: &Caveat) -> String {
         ),
         Caveat::Memorised { models } => format!(
             "A part of the text is so predictable to {} that it may be a well-known text. Such a text looks \
-             machine-made to every model that knows it by heart, so a person is not excluded here. Search for it \
-             before you conclude anything.",
+             machine-made to every model that knows it by heart, so it does not exclude a person. Search for it before \
+             you conclude anything.",
             models.join(" and ")
         ),
         Caveat::Repeats => {

@@ -9,7 +9,8 @@
 //! 4. **Extract the prose.** [`prose`] takes the text out of Markdown, HTML, LaTeX, DOCX, PDF, program code and other markup.
 //! 5. **Make a [`Document`]**: the text with its name, size and SHA-256. [`layout`] joins the lines that a program has broken.
 //!    [`disguise`] removes look-alike letters, invisible characters and odd spaces.
-//! 6. **Correct the spelling.** [`spelling`] finds common misspellings, so that a report can say what they change.
+//! 6. **Cut it.** [`pieces`] cuts a long text at the ends of sentences.
+//! 7. **Correct the spelling.** [`spelling`] finds common misspellings, so that a report can say what they change.
 //!
 //! Whatever goes wrong is an [`InputError`], a sentence for the person who named the input.
 
@@ -24,6 +25,7 @@ mod json_lines;
 pub mod layout;
 mod offset_map;
 mod parquet;
+mod pieces;
 mod printable;
 pub mod prose;
 mod records;
@@ -38,6 +40,7 @@ pub use document::{Disguised, Document, Extraction, InputSummary, MAX_BYTES, Sou
 pub use error::InputError;
 pub use json_lines::{JsonLine, JsonLines};
 pub use offset_map::OffsetMap;
+pub use pieces::{neighbours, pieces};
 pub use printable::printable;
 pub use records::{Columns, Record};
 pub use revisions::{Change, Comparison, Repository, RevisionError, Version};

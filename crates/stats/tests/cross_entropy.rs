@@ -57,6 +57,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
     let unprompted = Unprompted {
         models: &[],
         scores: &unread,
+        is_later: false,
     };
     let text = "a".repeat(100);
     let observation = Observation::new(&text, &scores, unprompted, &candidates, &settings);

@@ -8,7 +8,7 @@ pub use run::run;
 use super::choices::choices;
 use super::config::judge_settings;
 use super::help::headings;
-use super::{JudgeArgs, Terminal};
+use super::{JudgeArgs, ReadingArgs, Terminal};
 use crate::judge::JudgeSettings;
 use crate::output::{TableWriter, beside, table_with_ending};
 use anyhow::{Context, bail};
@@ -89,6 +89,10 @@ pub struct BatchArgs {
     /// in full stays packed as in its file, which is slower too.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = headings::MODELS)]
     pub memory: Option<u64>,
+
+    /// How much of a text is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
 
     /// How texts are judged.
     #[command(flatten)]
@@ -285,7 +289,10 @@ impl BatchConfig {
             output,
             overwrite: args.overwrite,
             memory: args.memory,
-            judging: judge_settings(args.judging)?,
+            judging: JudgeSettings {
+                first: args.reading.first,
+                ..judge_settings(args.judging)?
+            },
             quiet: args.quiet,
             watched: terminal.stderr_is_watched,
         })

@@ -3,12 +3,13 @@
 use super::explain::explain;
 use super::{GateConfig, GateTask};
 use crate::commands::{ExitStatus, OutputError, fetch_progress, write_sentence};
-use crate::gate::{GateReport, Gathered, POLICY_FILE, Submission, apply_rules, shown};
+use crate::gate::{GateReport, Gathered, PIECE, POLICY_FILE, Submission, apply_rules, shown};
 use crate::judge::{Judge, JudgeError, JudgeSettings, considered};
 use crate::output::{Detail, Format, Layout, OutFile};
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use whowrote_input::{Document, printable};
 use whowrote_stats::verdict::AuthorSet;
 
@@ -114,6 +115,8 @@ fn judge(config: &GateConfig, gathered: Gathered, err: &mut dyn Write) -> anyhow
         let can_fail = texts.iter().filter(|text| text.can_fail()).count();
         let judging = JudgeSettings {
             alpha_together: Some(config.policy.alpha / can_fail.max(1) as f64),
+            // Passages come in pieces.
+            first: NonZeroUsize::new(PIECE),
             ..config.judging.clone()
         };
         let mut judge = Judge::new(judging)?.with_progress(fetch_progress(config.quiet));

@@ -230,6 +230,7 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
     let unprompted = Unprompted {
         models: &[],
         scores: &unread,
+        is_later: false,
     };
     let mut rows = Rows::new();
     let mut mixtures = Mixtures::new();

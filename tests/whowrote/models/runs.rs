@@ -32,6 +32,7 @@ fn report(decision: Decision) -> ProvenanceReport {
         alpha: ALPHA,
         alpha_human: ALPHA_HUMAN,
         hypotheses: decision.hypotheses,
+        pieces: Vec::new(),
         models: BTreeMap::new(),
         disguises: None,
         misspellings: None,

@@ -36,7 +36,7 @@ pub struct Member {
 pub struct Comparison {
     /// The index into [`LENGTHS`].
     pub class: usize,
-    /// Whether the score is fitted to texts of all authors. If not, it needs no texts by others.
+    /// Whether the score is fitted to texts of all authors. If not, or if the fit fails, it needs no texts by others.
     pub fitted: bool,
     /// The number of documents (or prompts) that are compared, in the smallest group.
     pub documents: usize,
@@ -112,7 +112,7 @@ impl Calibrations {
     /// possible authors. None if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
     ///
     /// At each length, the score is fitted if every author has texts for the fit, and enough other documents are left for
-    /// the author to be excluded at `level`; unless the fit fails. Among the lengths it is the one whose least p-value comes nearest to the
+    /// the author to be excluded at `level`. Among the lengths it is the one whose least p-value comes nearest to the
     /// level `of_length` ([`least_rejections`]), and the longest of several.
     pub fn comparison(
         &self,
@@ -138,17 +138,9 @@ impl Calibrations {
         };
         let lengths = (0..reached.min(LENGTHS.len())).rev().map(at);
         // Of several minima the first is taken, which is the longest.
-        let chosen = lengths
+        lengths
             .filter(|comparison| comparison.documents >= LEAST_DOCUMENTS)
-            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))?;
-        if chosen.fitted && self.fit(author, others, chosen.class).is_none() {
-            return Some(Comparison {
-                fitted: false,
-                documents: self.counts(author, chosen.class).documents,
-                ..chosen
-            });
-        }
-        Some(chosen)
+            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))
     }
 
     fn counts(&self, member: &Member, class: usize) -> Counts {
@@ -174,19 +166,22 @@ impl Calibrations {
     ) -> Option<Conformal> {
         let calibration = &self.known[author.calibration];
         let class = comparison.class;
-        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if comparison.fitted {
-            let (fit, place) = self.fit(author, others, class)?;
-            let score = fit.regression.ln_odds(place, &figures(text));
-            let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
-            let by_fit = fit.fitted[place].iter().map(rank).fold(0.0, f64::max);
-            let compared = fit.compared[place].iter();
-            let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
-            (ranked.collect(), Some(by_fit))
-        } else {
-            let groups = calibration.groups.iter().map(|group| group.drawn(class, |_| true));
-            let ranked = groups.map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level));
-            (ranked.collect(), None)
-        };
+        let fit = Some(comparison.fitted).filter(|fitted| *fitted);
+        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) =
+            if let Some((fit, place)) = fit.and_then(|_| self.fit(author, others, class)) {
+                let score = fit.regression.ln_odds(place, &figures(text));
+                let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
+                let by_fit = fit.fitted[place].iter().map(rank).fold(0.0, f64::max);
+                let compared = fit.compared[place].iter();
+                let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
+                (ranked.collect(), Some(by_fit))
+            } else {
+                // If the fit fails, the documents of the fit have decided it.
+                let meets = |document: &str| !comparison.fitted || !is_for_fit(document);
+                let groups = calibration.groups.iter().map(|group| group.drawn(class, meets));
+                let ranked = groups.map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level));
+                (ranked.collect(), None)
+            };
         let p_values: Vec<f64> = ranked.iter().map(|ranked| ranked.p_value).collect();
         let (p_value, nearest) = conformal::largest_p_value(&p_values);
         let nearest = nearest?;

@@ -183,7 +183,11 @@ impl DecisionContext<'_> {
             return;
         };
         tested.fewest_documents = Some(comparison.documents).filter(|&fewest| fewest < least_documents(level));
-        let against = if comparison.fitted { others.as_slice() } else { &[] };
+        let against = if judged.by_fit.is_some() {
+            others.as_slice()
+        } else {
+            &[]
+        };
         let against = against
             .iter()
             .map(|other| calibrations[other.calibration].author.clone());

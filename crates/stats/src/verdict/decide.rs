@@ -29,7 +29,8 @@ pub struct Decision {
 /// contains it with probability at least one less this level, however many other authors are considered (docs/THEORY.md
 /// 14).
 ///
-/// A candidate whose model did not score the text remains in the set.
+/// A candidate whose model did not score the text remains in the set, and so does every candidate if the text continues
+/// another piece.
 pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &DecisionSettings) -> Decision {
     let mut context = DecisionContext {
         observation,
@@ -46,7 +47,17 @@ pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &De
     human.hypothesis.retained |= !observation.memorised.is_empty();
     let caveats = context.caveats(&models, &human);
     let hypotheses: Vec<Hypothesis> = models.into_iter().chain([human]).map(|j| j.hypothesis).collect();
-    let able = observation.scored_tokens > 0;
+    let (verdict, authors) = answer(&hypotheses, observation.scored_tokens > 0);
+    Decision {
+        verdict,
+        authors,
+        hypotheses,
+        caveats,
+    }
+}
+
+/// The answer, and the authors that remain; none if the text cannot be judged.
+pub(super) fn answer(hypotheses: &[Hypothesis], able: bool) -> (Verdict, Vec<String>) {
     let left = hypotheses.iter().filter(|h| able && h.retained);
     let authors: Vec<String> = left.map(|h| h.author.clone()).collect();
     let verdict = match authors.len() {
@@ -55,12 +66,7 @@ pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &De
         1 => Verdict::Attributed,
         _ => Verdict::Undecided,
     };
-    Decision {
-        verdict,
-        authors,
-        hypotheses,
-        caveats,
-    }
+    (verdict, authors)
 }
 
 /// A hypothesis with what the caveats need.
@@ -105,7 +111,7 @@ impl<'a> DecisionContext<'a> {
         tested.hypothesis.decoding = Some(candidate.decoding.to_string());
         if let Some(prompted) = self.observation.prompted {
             self.by_theorem(prompted, candidate, &mut tested);
-        } else {
+        } else if !self.observation.is_later {
             let reader = self.place(candidate);
             if reader.is_some() {
                 self.by_calibration(&candidate.names(), &candidate.decoding, reader, &mut tested);

@@ -175,8 +175,16 @@ pub struct Hypothesis {
     pub p_value: Option<f64>,
     /// Natural logarithm of the combined evidence; see [`decide`](super::decide).
     pub ln_e_value: Option<f64>,
-    /// Test by test.
+    /// The number of pieces of the text that the p-value rests on.
+    #[serde(skip_serializing_if = "is_one")]
+    pub pieces: usize,
+    /// Test by test; of several pieces, for the one that decides.
     pub evidence: Vec<Evidence>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(pieces: &usize) -> bool {
+    *pieces == 1
 }
 
 impl Hypothesis {
@@ -191,8 +199,21 @@ impl Hypothesis {
             retained: true,
             p_value: None,
             ln_e_value: None,
+            pieces: 1,
             evidence: Vec::new(),
         }
+    }
+
+    /// The least p-value that the author can have, given its calibration. A test by theorem has no least p-value.
+    pub fn least_p_value(&self) -> f64 {
+        self.places().map(|place| place.least_p_value).fold(0.0, f64::max)
+    }
+
+    /// The calibrations that it is compared with.
+    pub fn places(&self) -> impl Iterator<Item = &CalibrationFigures> {
+        self.evidence
+            .iter()
+            .filter_map(|evidence| evidence.calibration.as_ref())
     }
 }
 

@@ -12,6 +12,7 @@ mod domain_check;
 mod hypothesis;
 mod observation;
 mod settings;
+mod whole;
 
 pub use caveats::{Caveat, HumanUntested, Outside, TooShort};
 pub use decide::{Decision, decide};
@@ -19,3 +20,4 @@ pub use domain_check::{DomainCheck, OutsideDomain};
 pub use hypothesis::{AuthorSet, Basis, CalibrationFigures, Candidate, Evidence, Hypothesis, Test, Verdict};
 pub use observation::{Observation, Prompted, Unprompted};
 pub use settings::{ALPHA, DecisionSettings, HUMAN_DIVISOR, PromptKnowledge};
+pub use whole::{WholeDecision, decide_whole};

@@ -28,6 +28,8 @@ pub struct Observation<'a> {
     pub memorised: Vec<String>,
     /// Whether the text repeats itself so much that little else is left of it.
     pub repeats: bool,
+    /// Whether the text continues another piece. Calibrations of models hold beginnings of texts and say nothing of it.
+    pub is_later: bool,
     /// The scores of every token after the known prompt; none if the prompt is unknown.
     pub prompted: Option<Prompted<'a>>,
 }
@@ -48,6 +50,8 @@ pub struct Unprompted<'a> {
     pub models: &'a [CalibratedModel],
     /// Their scores of the text, or of its [`beginning`], at an inverse temperature of 1.
     pub scores: &'a BTreeMap<String, TextScores>,
+    /// Whether the text continues another piece.
+    pub is_later: bool,
 }
 
 impl<'a> Observation<'a> {
@@ -93,6 +97,7 @@ impl<'a> Observation<'a> {
             features,
             memorised: memorised(scores, &repeated),
             repeats: repeated.iter().any(|repeated| repeats(repeated)),
+            is_later: unprompted.is_later,
             prompted: (settings.prompt == PromptKnowledge::Known).then_some(Prompted { text, scores }),
         }
     }
@@ -116,7 +121,7 @@ impl<'a> Observation<'a> {
 
 /// At every length that the beginning reaches, the features under each model; empty if one of them did not score it.
 fn features_under(beginning: &str, unprompted: Unprompted, family: &SamplingFamily) -> Vec<Vec<TextFeatures>> {
-    let Unprompted { models, scores } = unprompted;
+    let Unprompted { models, scores, .. } = unprompted;
     let decodings = members(family);
     let by_model: Option<Vec<Vec<TextFeatures>>> = models
         .iter()

@@ -70,6 +70,7 @@ impl Defaults {
             // The figures do not tell these.
             memorised: Vec::new(),
             repeats: false,
+            is_later: false,
             prompted: None,
         };
         decide(&observation, &self.candidates, &self.settings)

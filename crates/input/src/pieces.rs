@@ -1,0 +1,116 @@
+//! Cuts texts into pieces at the ends of sentences.
+
+use std::ops::Range;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The pieces of a text: stretches of whole sentences, each of at least `words` words between white space, without the
+/// white space around them. Together they have all words of the text. A sentence of more than `words` words is cut after
+/// so many. If fewer than `least` words are left for the last piece, the one before has them too.
+pub fn pieces(text: &str, words: usize, least: usize) -> Vec<Range<usize>> {
+    let sentences = sentences(text, words);
+    let counts = sentences.iter().map(|(_, count)| *count);
+    let span = |piece: Range<usize>| sentences[piece.start].0.start..sentences[piece.end - 1].0.end;
+    neighbours(counts, words, least).into_iter().map(span).collect()
+}
+
+/// The neighbours that make up pieces of at least `words` words, as ranges of places. `counts` has the number of words of
+/// each sentence. If fewer than `least` words are left for the last piece, the one before has them too.
+pub fn neighbours(counts: impl Iterator<Item = usize> + Clone, words: usize, least: usize) -> Vec<Range<usize>> {
+    let mut left: usize = counts.clone().sum();
+    let (mut found, mut start, mut in_piece, mut end) = (Vec::new(), 0, 0, 0);
+    for count in counts {
+        end += 1;
+        left -= count;
+        in_piece += count;
+        if in_piece >= words && left >= least {
+            found.push(start..end);
+            (start, in_piece) = (end, 0);
+        }
+    }
+    if start < end {
+        found.push(start..end);
+    }
+    found
+}
+
+/// Sentences with the number of their words, without the white space around them. A sentence of more than `most` words is
+/// cut.
+fn sentences(text: &str, most: usize) -> Vec<(Range<usize>, usize)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (at, sentence) in text.split_sentence_bound_indices() {
+        let end = at + sentence.len();
+        // A bound within a word is none.
+        if end < text.len() && !sentence.ends_with(char::is_whitespace) {
+            continue;
+        }
+        let mut ends = Vec::new();
+        let mut from = start;
+        for word in text[start..end].split_inclusive(char::is_whitespace) {
+            from += word.len();
+            let word = word.trim_end();
+            if !word.is_empty() {
+                ends.push(from - (text[..from].len() - text[..from].trim_end().len()));
+            }
+        }
+        for part in ends.chunks(most) {
+            let end = part[part.len() - 1];
+            let gap = text[start..end].len() - text[start..end].trim_start().len();
+            found.push((start + gap..end, part.len()));
+            start = end;
+        }
+        start = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(text: &str, words: usize, least: usize) -> Vec<&str> {
+        pieces(text, words, least)
+            .into_iter()
+            .map(|piece| &text[piece])
+            .collect()
+    }
+
+    #[test]
+    fn pieces_end_with_sentences() {
+        let text = "One two. Three four!  Five six?\n\nSeven. Eight nine.";
+        assert_eq!(
+            shown(text, 3, 1),
+            ["One two. Three four!", "Five six?\n\nSeven.", "Eight nine."]
+        );
+        assert_eq!(
+            shown(text, 3, 3),
+            ["One two. Three four!", "Five six?\n\nSeven. Eight nine."]
+        );
+        assert_eq!(shown(text, 100, 1), [text]);
+        assert_eq!(shown("", 3, 1), [""; 0]);
+        assert_eq!(shown("  \n", 3, 1), [""; 0]);
+    }
+
+    #[test]
+    fn a_sentence_without_an_end_is_cut() {
+        assert_eq!(shown("a b c d e f g", 3, 1), ["a b c", "d e f", "g"]);
+        assert_eq!(shown("a b c d e f g", 3, 2), ["a b c", "d e f g"]);
+        // The exclamation mark ends no sentence within a word.
+        assert_eq!(shown("a b!C d", 2, 1), ["a b!C", "d"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_is_lost_and_none_comes_twice(text in "([a-z]{1,4}[.!?]?[ \n\u{a0}]{1,2}){0,60}", words in 1..9usize, least in 1..9usize) {
+            let found = pieces(&text, words, least);
+            let of_pieces: Vec<&str> = found.iter().flat_map(|piece| text[piece.clone()].split_whitespace()).collect();
+            prop_assert_eq!(of_pieces, text.split_whitespace().collect::<Vec<_>>());
+            let counts: Vec<usize> = found.iter().map(|piece| text[piece.clone()].split_whitespace().count()).collect();
+            if let [others @ .., last] = &counts[..] {
+                prop_assert!(others.iter().all(|&count| count >= words));
+                prop_assert!(others.is_empty() || *last >= least);
+            }
+        }
+    }
+}
