@@ -154,7 +154,7 @@ impl DetectConfig {
                 clap::ColorChoice::Always => anstream::ColorChoice::Always,
                 clap::ColorChoice::Never => anstream::ColorChoice::Never,
             },
-            progress: terminal.stderr_is_watched && !args.quiet && sources.len() > 1,
+            progress: terminal.stderr_is_watched && !args.quiet,
             sources,
             judging,
         })
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_shown_only_on_a_terminal_and_for_several_texts() {
+    fn progress_is_shown_only_on_a_terminal() {
         let shown = |arguments: &[&str], stderr_is_watched| {
             let cli = Cli::try_parse_from(["whowrote", "detect"].iter().chain(arguments)).unwrap();
             let Command::Detect(args) = cli.command else {
@@ -356,8 +356,7 @@ mod tests {
             .progress
         };
         assert!(shown(&["a", "b"], true));
-        assert!(!shown(&["a"], true));
-        assert!(!shown(&["a", "b"], false));
-        assert!(!shown(&["a", "b", "-q"], true));
+        assert!(!shown(&["a"], false));
+        assert!(!shown(&["a", "-q"], true));
     }
 }

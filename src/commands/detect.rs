@@ -123,6 +123,12 @@ struct Printer<'a> {
     err: &'a mut dyn Write,
 }
 
+/// Shows how much of a long text has been read, in the line of the progress.
+pub fn show_pieces(read: usize, all: usize, err: &mut dyn Write) {
+    let line = format!("reading piece {} of {all}", read + 1);
+    let _ = write!(err, "{line:78}\r").and_then(|()| err.flush());
+}
+
 impl Printer<'_> {
     /// Prints and flushes the reports up to the first text that still waits for its verdict.
     fn print_what_is_ready(&mut self) -> Result<(), OutputError> {
@@ -455,5 +461,8 @@ mod tests {
         let shown = outcome(&config, &mut Fake::forwards());
         assert!(shown.err.contains("judging text 1 of 2") && shown.err.contains("judging text 2 of 2"));
         assert!(shown.err.ends_with(" \r") && !shown.err.contains('\n'));
+        let mut err = Vec::new();
+        show_pieces(11, 640, &mut err);
+        assert!(String::from_utf8(err).unwrap().starts_with("reading piece 12 of 640  "));
     }
 }

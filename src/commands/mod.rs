@@ -99,6 +99,9 @@ fn detect_on_terminal(config: &DetectConfig) -> anyhow::Result<ExitStatus> {
     }
     let progress = fetch_progress(config.detail == Detail::Quiet);
     let mut judge = Judge::new(config.judging.clone())?.with_progress(progress);
+    if config.progress {
+        judge = judge.watched_by(|read, all| detect::show_pieces(read, all, &mut anstream::stderr()));
+    }
     let (mut styled, mut plain) = (anstream::stdout(), io::stdout());
     let out: &mut dyn Write = if config.format.is_styled {
         &mut styled

@@ -50,6 +50,8 @@ const ROUND: usize = 256;
 const ROUND_BYTES: usize = 1 << 20;
 /// The same if the models stay loaded: about one pass, because a longer round would gain nothing.
 const STAYING_BYTES: usize = 4 << 10;
+/// A longer text is read in rounds of so many bytes, a minute or two each: it shows progress and needs no more memory.
+const LONG_BYTES: usize = 64 << 10;
 /// The words of a piece: as many as calibrations are compared at.
 const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
 /// A last piece of fewer words is read with the one before. At this length most texts can be told apart.
@@ -57,6 +59,9 @@ const LEAST_PIECE: usize = 80;
 /// The number of words that show where a piece begins, and the most letters of them.
 const WORDS_SHOWN: usize = 8;
 const LETTERS_SHOWN: usize = 80;
+
+/// Is told how many pieces have been read, and how many there are.
+type PiecesRead = Box<dyn Fn(usize, usize)>;
 
 /// Judges documents with the models of its settings.
 pub struct Judge {
@@ -75,6 +80,8 @@ pub struct Judge {
     staying: Option<Option<u64>>,
     /// Once it is set, no further round begins.
     stop: Option<Arc<AtomicBool>>,
+    /// Is told how many of the pieces of a round have been read, and how many there are.
+    watch: Option<PiecesRead>,
     /// None before the models are fetched.
     readers: Option<Readers>,
     /// The bytes of text at which a round ends early.
@@ -117,6 +124,7 @@ impl Judge {
             progress: Arc::new(NoProgress),
             staying: None,
             stop: None,
+            watch: None,
             readers: None,
             round_bytes: ROUND_BYTES,
         })
@@ -137,6 +145,12 @@ impl Judge {
     /// Once `stop` is set, no further round begins, and the remaining texts get no report.
     pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
         self.stop = Some(stop);
+        self
+    }
+
+    /// Tells `watch`, while a long text is read, how many of its pieces have been read, and how many there are.
+    pub fn watched_by(mut self, watch: impl Fn(usize, usize) + 'static) -> Self {
+        self.watch = Some(Box::new(watch));
         self
     }
 
@@ -288,13 +302,23 @@ impl Judge {
             cuts.iter().enumerate().map(piece)
         });
         let mut pieces: VecDeque<Job> = pieces.collect();
-        let (mut readings, mut identities) = (Vec::with_capacity(pieces.len()), Vec::new());
+        let all = pieces.len();
+        let is_long = documents.iter().any(|document| document.text.len() > LONG_BYTES);
+        let round_bytes = if is_long {
+            self.round_bytes.min(LONG_BYTES)
+        } else {
+            self.round_bytes
+        };
+        let (mut readings, mut identities) = (Vec::with_capacity(all), Vec::new());
         // Documents that were begun before a stop have no report, but a round was begun for one at least.
         while !pieces.is_empty() && (readings.is_empty() || !self.is_stopped()) {
+            if let Some(watch) = self.watch.as_ref().filter(|_| all > documents.len()) {
+                watch(readings.len(), all);
+            }
             let mut bytes = 0;
             let fits = |job: &&Job| {
                 bytes += job.text().len();
-                bytes <= self.round_bytes
+                bytes <= round_bytes
             };
             let round = pieces.iter().take_while(fits).count().max(1);
             let mut jobs: Vec<Job> = pieces.drain(..round).collect();
