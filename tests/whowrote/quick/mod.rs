@@ -13,3 +13,4 @@ mod packaging;
 pub mod referee;
 #[cfg(unix)]
 mod store_wheel;
+mod whole_text;

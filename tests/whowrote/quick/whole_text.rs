@@ -1,0 +1,184 @@
+//! Texts that are read in pieces, from the file to the verdict, on tiny models through the program.
+
+use crate::common::tiny;
+use assert_cmd::Command;
+use rand::{SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// The words of the people of this test, and those of its models.
+const WORDS: [&str; 16] = [
+    "the", "old", "garden", "was", "full", "of", "roses", "and", "we", "walked", "there", "with", "our", "mother",
+    "every", "evening",
+];
+const WORDS_OF_MODELS: [[&str; 16]; 2] = [
+    [
+        "the", "buzzing", "queue", "was", "jazzy", "of", "quizzes", "and", "we", "puzzled", "over", "with", "fuzzy",
+        "oxen", "every", "vixen",
+    ],
+    [
+        "the", "tall", "tree", "was", "little", "of", "letters", "and", "we", "rattled", "it", "with", "tattle",
+        "till", "every", "title",
+    ],
+];
+
+/// Sentences of ten words.
+fn text(words: &[&str], sentences: usize, rng: &mut StdRng) -> String {
+    let sentence = |_| {
+        let words: Vec<&str> = (0..10).map(|_| *words.choose(rng).unwrap()).collect();
+        format!("{}.", words.join(" "))
+    };
+    let sentences: Vec<String> = (0..sentences).map(sentence).collect();
+    sentences.join(" ")
+}
+
+/// `detect` with the tiny models, and with calibrations of them and of people.
+struct Detector {
+    folder: tempfile::TempDir,
+    calibrations: Vec<PathBuf>,
+}
+
+impl Detector {
+    /// Calibrations of 80 words: two thirds of 66 documents are enough for the levels of this test.
+    fn new(rng: &mut StdRng) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = tiny::two_models();
+        let texts = folder.path().join("texts.jsonl");
+        let calibrations = [
+            ("human", &WORDS),
+            ("one", &WORDS_OF_MODELS[0]),
+            ("two", &WORDS_OF_MODELS[1]),
+        ]
+        .map(|(author, words)| {
+            let line =
+                |i: usize| json!({"text": text(words, 8, rng), "document": i.to_string(), "genre": "all"}).to_string();
+            std::fs::write(&texts, (0..66).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+            let path = folder.path().join(author);
+            let mut command = Command::cargo_bin("whowrote").unwrap();
+            command
+                .args(["calibrate", "--offline", "--group", "genre", "--author", author, "-o"])
+                .args([&path, &texts]);
+            command.arg("--model").arg(one).arg("--model").arg(two).assert().code(0);
+            path
+        });
+        Self {
+            calibrations: calibrations.to_vec(),
+            folder,
+        }
+    }
+
+    /// The report on a text. People's and models' levels are such that all of them can be excluded.
+    fn report(&self, text: &str, arguments: &[&str]) -> Value {
+        let [one, two] = tiny::two_models();
+        let mut command = Command::cargo_bin("whowrote").unwrap();
+        command
+            .args(["detect", "--format", "json", "--offline", "--alpha", "0.2"])
+            .current_dir(&self.folder);
+        for calibration in &self.calibrations {
+            command.arg("--calibration").arg(calibration);
+        }
+        command
+            .arg("--a")
+            .arg(one)
+            .arg("--b")
+            .arg(two)
+            .args(arguments)
+            .write_stdin(text);
+        serde_json::from_slice(&command.assert().code(0).get_output().stdout).unwrap()
+    }
+}
+
+fn spans(report: &Value) -> Vec<Range<usize>> {
+    let pieces = report["pieces"].as_array().unwrap().iter();
+    let at = |piece: &Value, field: &str| piece[field].as_u64().unwrap() as usize;
+    pieces.map(|piece| at(piece, "start")..at(piece, "end")).collect()
+}
+
+fn person(report: &Value) -> &Value {
+    &report["hypotheses"][2]
+}
+
+#[test]
+fn a_person_is_judged_by_all_pieces_and_an_odd_piece_is_named() {
+    let mut rng = StdRng::seed_from_u64(5);
+    let detector = Detector::new(&mut rng);
+    let mut own = |sentences: usize| text(&WORDS, sentences, &mut rng);
+    let parts = [own(15), own(15), own(15), own(15), own(12)];
+
+    // Five pieces, and the third is somebody else's.
+    let mut mixed = parts.clone();
+    mixed[2] = text(&WORDS_OF_MODELS[0], 15, &mut StdRng::seed_from_u64(1));
+    let text = mixed.join("\n\n");
+    let report = detector.report(&text, &[]);
+    let found = spans(&report);
+    assert_eq!(found.iter().map(|span| &text[span.clone()]).collect::<Vec<_>>(), mixed);
+    let pieces = report["pieces"].as_array().unwrap();
+    let unlike: Vec<bool> = pieces.iter().map(|piece| piece["unlike"] == json!(["human"])).collect();
+    assert_eq!(unlike, [false, false, true, false, false], "{pieces:?}");
+    assert_eq!(
+        (&person(&report)["retained"], &person(&report)["pieces"]),
+        (&json!(true), &json!(5))
+    );
+    let piece = &pieces[2];
+    assert_eq!(
+        (&piece["words"], &piece["authors"]),
+        (&json!(150), &json!(["one", "two"]))
+    );
+    assert!(mixed[2].starts_with(piece["begins"].as_str().unwrap()));
+    // Each piece is judged as it is by itself, and models are judged by the first.
+    let alone = detector.report(&mixed[2], &[]);
+    assert_eq!(person(&alone)["p_value"], piece["p_values"]["human"]);
+    assert!(alone["pieces"].is_null() && person(&alone)["pieces"].is_null());
+    let first = detector.report(&text, &["--first", "150"]);
+    assert!(first["pieces"].is_null());
+    assert_eq!(person(&first)["p_value"], pieces[0]["p_values"]["human"]);
+    assert_eq!(first["hypotheses"][0], report["hypotheses"][0]);
+    assert_eq!(spans(&detector.report(&text, &["--first", "300"])), found[..2]);
+
+    // Somebody else wrote two of three pieces.
+    let report = detector.report(&[&parts[0], &mixed[2], &mixed[2]].map(String::as_str).join("\n\n"), &[]);
+    assert_eq!(
+        (&person(&report)["retained"], &report["verdict"]),
+        (&json!(false), &json!("unknown"))
+    );
+
+    // With a known prompt the models read all of the text in one go, and a person is judged by the same pieces.
+    let prompted = detector.report(&text, &["--no-prompt"]);
+    assert_eq!(spans(&prompted), found);
+    assert_eq!(prompted["pieces"][2]["p_values"]["human"], piece["p_values"]["human"]);
+    assert_eq!(prompted["hypotheses"][0]["basis"], "prompt");
+    let tokens = detector.report(&text, &["--tokens"]);
+    assert_eq!(tokens["pieces"][2]["p_values"], piece["p_values"]);
+    let last = tokens["models"]["one"]["per_token"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["end"], text.len());
+}
+
+#[test]
+fn places_of_pieces_are_those_in_the_text_as_it_came() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let [one, two] = tiny::two_models();
+    let (first, second) = (text(&WORDS, 15, &mut rng), text(&WORDS, 15, &mut rng));
+    // Hard line breaks and zero-width spaces are undone before the text is read.
+    let broken = textwrap::fill(&format!("{} {second}", first.replacen("old", "o\u{200b}ld", 3)), 60);
+    let mut command = Command::cargo_bin("whowrote").unwrap();
+    command
+        .args(["detect", "--format", "json", "--offline", "--a"])
+        .arg(one)
+        .arg("--b")
+        .arg(two);
+    let output = command
+        .write_stdin(broken.clone())
+        .assert()
+        .code(0)
+        .get_output()
+        .stdout
+        .clone();
+    let spans = spans(&serde_json::from_slice(&output).unwrap());
+    let words = |text: &str| {
+        let text = text.replace('\u{200b}', "");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let read: Vec<String> = spans.iter().map(|span| words(&broken[span.clone()])).collect();
+    assert_eq!(read, [first, second]);
+}
