@@ -17,13 +17,16 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use whowrote_input::disguise::undisguise;
-use whowrote_input::{Document, JsonLine, JsonLines, Source, lower_hex, printable, with_line_feeds};
+use whowrote_input::{Document, JsonLine, JsonLines, Source, lower_hex, pieces, printable, with_line_feeds};
 use whowrote_stats::calibration::{
     Calibration, Group, HUMAN, KnownText, LEAST_DOCUMENTS, least_documents, least_p_value,
 };
-use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures, beginning, text_features, word_ends};
+use whowrote_stats::conformal_scores::{
+    LEAST_PIECE, LENGTHS, PIECE, TextFeatures, beginning, text_features, word_ends,
+};
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::truncated_likelihood::{LnLikelihoods, members};
 use whowrote_stats::verdict::{ALPHA, AuthorSet, DomainCheck, HUMAN_DIVISOR};
@@ -55,6 +58,13 @@ pub struct CalibrateArgs {
     /// Use only the JSONL lines with this "part"
     #[arg(long, value_name = "NAME", help_heading = headings::TEXTS)]
     pub part: Option<String>,
+
+    /// Cut the texts into pieces, as `detect` reads them
+    ///
+    /// Each piece is a text of the calibration, and all pieces of a text are of one document. `detect` judges a person by
+    /// pieces from anywhere in a text, so known texts by people that are long should be cut.
+    #[arg(long, help_heading = headings::TEXTS)]
+    pub pieces: bool,
 
     /// Where the texts come from, if their line has no "source"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = headings::TEXTS)]
@@ -139,6 +149,7 @@ impl CalibrateConfig {
 }
 
 /// A text of the calibration.
+#[derive(Clone)]
 struct CalibrationText {
     /// The share of it that is copied from its prompt.
     copied: f64,
@@ -150,6 +161,26 @@ struct CalibrationText {
     source: String,
     licence: String,
     date: String,
+}
+
+impl CalibrationText {
+    /// Its pieces, each with its place among them and the places of its words.
+    fn pieces(&self) -> Vec<Self> {
+        let cuts = pieces(&self.text, PIECE, LEAST_PIECE);
+        let all = cuts.len();
+        let mut before = 0;
+        let piece = |(at, cut): (usize, Range<usize>)| {
+            let text = self.text[cut].to_owned();
+            let first = before + 1;
+            before += word_ends(&text).len();
+            Self {
+                id: format!("{}#{}/{all} (words {first} to {before})", self.id, at + 1),
+                text,
+                ..self.clone()
+            }
+        };
+        cuts.into_iter().enumerate().map(piece).collect()
+    }
 }
 
 /// Scores the texts with every model, and writes the calibration.
@@ -342,6 +373,9 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
     for path in &config.args.texts {
         read_path(config, path, "texts", &mut known_texts)?;
     }
+    if config.args.pieces {
+        known_texts = known_texts.iter().flat_map(CalibrationText::pieces).collect();
+    }
     let before = known_texts.len();
     known_texts.retain(|known_text: &CalibrationText| word_ends(&known_text.text).len() >= LENGTHS[0]);
     let short = before - known_texts.len();
@@ -447,6 +481,24 @@ fn read_path(
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_pieces_of_a_text_are_of_its_document() {
+        let text = CalibrationText {
+            copied: 0.0,
+            id: "essay".to_owned(),
+            document: "1: essay".to_owned(),
+            text: "We walked there again. ".repeat(60),
+            group: String::new(),
+            source: String::new(),
+            licence: String::new(),
+            date: String::new(),
+        };
+        let pieces = text.pieces();
+        let ids: Vec<&str> = pieces.iter().map(|piece| piece.id.as_str()).collect();
+        assert_eq!(ids, ["essay#1/2 (words 1 to 152)", "essay#2/2 (words 153 to 240)"]);
+        assert!(pieces.iter().all(|piece| piece.document == "1: essay"));
+    }
 
     #[test]
     fn equal_prompts_have_one_name_and_none_of_their_words() {

@@ -10,5 +10,5 @@ mod policy;
 
 pub use gather::{Gathered, GatheredText, Submission, shown};
 pub use outcome::{GateReport, GateText, JudgedText, Note, NoteLevel, Skipped, TextOutcome, apply_rules};
-pub use passages::{Before, PIECE, Passage, Passages, passages};
+pub use passages::{Before, Passage, Passages, passages};
 pub use policy::{Excepted, Exception, GatePolicy, POLICY_FILE, PolicyError, Rule, TEMPLATE, Undecided};

@@ -11,13 +11,10 @@ use std::ops::{Range, RangeInclusive};
 use unicode_segmentation::UnicodeSegmentation;
 use whowrote_input::prose::{Block, BlockKind, Piece, Prose};
 use whowrote_input::{lower_hex, neighbours};
-use whowrote_stats::conformal_scores::{LENGTHS, word_ends};
+use whowrote_stats::conformal_scores::{PIECE, word_ends};
 
 /// The number of equal words in a row that make text old. Any two texts on one subject share shorter runs.
 const RUN: usize = 5;
-
-/// Words in a piece: the most that are read of a text whose prompt is not known.
-pub const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
 
 /// A text to be judged, and its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]

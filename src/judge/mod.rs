@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use variants::Variants;
 use whowrote_input::{Document, lower_hex, pieces};
 use whowrote_stats::calibration::{CalibratedModel, Calibration};
-use whowrote_stats::conformal_scores::{LENGTHS, word_ends};
+use whowrote_stats::conformal_scores::{LEAST_PIECE, PIECE, word_ends};
 use whowrote_stats::verdict::{
     Candidate, Decision, DecisionSettings, Observation, PromptKnowledge, Unprompted, WholeDecision, decide,
     decide_whole,
@@ -52,10 +52,6 @@ const ROUND_BYTES: usize = 1 << 20;
 const STAYING_BYTES: usize = 4 << 10;
 /// A longer text is read in rounds of so many bytes, a minute or two each: it shows progress and needs no more memory.
 const LONG_BYTES: usize = 64 << 10;
-/// The words of a piece: as many as calibrations are compared at.
-const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
-/// A last piece of fewer words is read with the one before. At this length most texts can be told apart.
-const LEAST_PIECE: usize = 80;
 /// The number of words that show where a piece begins, and the most letters of them.
 const WORDS_SHOWN: usize = 8;
 const LETTERS_SHOWN: usize = 80;

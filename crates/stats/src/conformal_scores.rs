@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 /// long again as the one before, and at most 30% longer from 40 words on; that much of a text's end may remain unused.
 pub const LENGTHS: [usize; 9] = [20, 30, 40, 50, 65, 80, 100, 125, 150];
 
+/// The words of a piece of a long text: as many as texts are compared at.
+pub const PIECE: usize = LENGTHS[LENGTHS.len() - 1];
+
+/// A last piece of fewer words is read with the one before. At this length most texts can be told apart.
+pub const LEAST_PIECE: usize = 80;
+
 /// How many words at the beginning of a text no score looks at. If the prompt is unknown, these words look odd to every
 /// model, even to their own author, and drown out the rest (docs/VALIDITY.md has the difference).
 pub const SKIPPED_WORDS: usize = 1;

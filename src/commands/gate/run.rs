@@ -3,7 +3,7 @@
 use super::explain::explain;
 use super::{GateConfig, GateTask};
 use crate::commands::{ExitStatus, OutputError, fetch_progress, write_sentence};
-use crate::gate::{GateReport, Gathered, PIECE, POLICY_FILE, Submission, apply_rules, shown};
+use crate::gate::{GateReport, Gathered, POLICY_FILE, Submission, apply_rules, shown};
 use crate::judge::{Judge, JudgeError, JudgeSettings, considered};
 use crate::output::{Detail, Format, Layout, OutFile};
 use anyhow::{Context, ensure};
@@ -11,6 +11,7 @@ use chrono::Utc;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use whowrote_input::{Document, printable};
+use whowrote_stats::conformal_scores::PIECE;
 use whowrote_stats::verdict::AuthorSet;
 
 /// Judges what was submitted and prints the run, or explains the rules of some paths.

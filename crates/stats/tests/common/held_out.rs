@@ -58,6 +58,11 @@ impl Defaults {
 
     /// What the program decides of a text with these figures at every length that it reaches.
     pub fn decide(&self, text: &[Vec<TextFeatures>]) -> Decision {
+        self.decide_piece(text, false)
+    }
+
+    /// The same, for a piece of a text that may continue another.
+    pub fn decide_piece(&self, text: &[Vec<TextFeatures>], is_later: bool) -> Decision {
         let words = text.len().checked_sub(1).map_or(0, |class| LENGTHS[class]);
         let observation = Observation {
             words,
@@ -70,7 +75,7 @@ impl Defaults {
             // The figures do not tell these.
             memorised: Vec::new(),
             repeats: false,
-            is_later: false,
+            is_later,
             prompted: None,
         };
         decide(&observation, &self.candidates, &self.settings)
