@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes long texts that calibrate nothing, for the table "Long texts" of docs/VALIDITY.md.
 
-    long_texts.py --cache DIR --people people.jsonl --fast-detectgpt DIR --texts calibration/texts --out long.jsonl
+    long_texts.py --cache DIR --people people.jsonl --fast-detectgpt DIR --models A.jsonl B.jsonl --out long.jsonl
 
-People's texts of 600 to 2,000 words come from the documents of the test part; the models' are those of the folder
-`texts` with 280 words or more; and texts that both had a part in begin with about 300 words by a person. Then either a
+People's texts of 600 to 2,000 words come from the documents of the test part; the models' are those of the files that
+`whowrote generate` wrote, if they have 280 words or more; and texts that both had a part in begin with about 300 words by a person. Then either a
 model's text follows to the end, or about 165 words of one, and the person's text goes on. The names of these end in the
 places of the model's words, as in `half/3@301-620`.
 """
@@ -15,7 +15,6 @@ import json
 import os
 import random
 import re
-import subprocess
 
 import people
 
@@ -23,17 +22,16 @@ SEED = 17
 LENGTHS = (600, 850, 1200, 2000)  # words of a person's text
 TEXTS = 60  # of people, and of each kind of text by both
 LEAST = 280  # words of a model's text
-PER_DECODING = 10
+MOST_COPIED = 0.2
 BEFORE = {"half": 300, "inside": 320}  # words by a person before a model's
 INSIDE, AFTER = 165, 280  # words by the model, and by the person after it
 SENTENCE_END = re.compile(r'[.!?]["\u201d\u2019)]?\s')
 
 
 def lines(path):
-    """The objects of a JSONL file, which may be compressed."""
-    read = ["zstd", "-dcq", path] if path.endswith(".zst") else ["cat", path]
-    text = subprocess.run(read, check=True, capture_output=True).stdout.decode("utf-8")
-    return [json.loads(line) for line in text.split("\n") if line]
+    """The objects of a JSONL file."""
+    with open(path, encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file.read().split("\n") if line]
 
 
 def by_people(documents, parts, rng):
@@ -60,18 +58,23 @@ def by_people(documents, parts, rng):
     return chosen
 
 
-def by_models(folder, rng):
-    """Texts of each model and each way of sampling."""
+def by_models(paths, rng):
+    """Long texts of each model, of each way of sampling in turn."""
     chosen = []
-    for model in ("gemma-3-270m", "smollm2-135m-instruct"):
-        texts = lines(os.path.join(folder, f"{model}.0.jsonl.zst"))
+    for path in paths:
         found = collections.defaultdict(list)
-        for text in texts:
-            if len(text["text"].split()) >= LEAST and text["copied"] < 0.2:
+        for text in lines(path):
+            if len(text["text"].split()) >= LEAST and text["copied"] < MOST_COPIED:
                 found[text["decoding"]].append(text)
-        for _, texts in sorted(found.items()):
+        for texts in found.values():
             rng.shuffle(texts)
-            chosen += [{"id": f"{model}/{text['id']}", "model": model, "text": text["text"]} for text in texts[:PER_DECODING]]
+        of_model = []
+        while len(of_model) < TEXTS and any(found.values()):
+            for decoding in sorted(found):
+                if found[decoding] and len(of_model) < TEXTS:
+                    text = found[decoding].pop()
+                    of_model.append({"id": f"{text['author']}/{text['id']}", "model": text["author"], "text": text["text"]})
+        chosen += of_model
     return chosen
 
 
@@ -86,7 +89,8 @@ def sentences(text, words):
 def by_both(humans, models, rng):
     """Texts that a model goes on with to the end, and texts with a stretch by a model inside."""
     rng.shuffle(models)
-    for kind, order in (("half", models), ("inside", models[TEXTS:] + models[:TEXTS])):
+    middle = len(models) // 2
+    for kind, order in (("half", models), ("inside", models[middle:] + models[:middle])):
         for number, (human, model) in enumerate(zip(humans, order)):
             text, by_model = human["text"], model["text"]
             begin = sentences(text, BEFORE[kind])
@@ -103,8 +107,9 @@ def by_both(humans, models, rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("cache", "people", "fast-detectgpt", "texts", "out"):
+    for name in ("cache", "people", "fast-detectgpt", "out"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--models", nargs="+", required=True)
     args = parser.parse_args()
     documents = list(people.fast_detectgpt(args.fast_detectgpt))
     for source in people.SOURCES:
@@ -112,7 +117,7 @@ def main():
     parts = {piece["document"]: piece["part"] for piece in lines(args.people)}
     rng = random.Random(SEED)
     humans = by_people(documents, parts, rng)
-    models = by_models(args.texts, rng)
+    models = by_models(args.models, rng)
     written = [("people", text) for text in humans]
     written += [(f"model: {text['model']}", text) for text in models]
     names = {"half": "a person, then {} to the end", "inside": "150 words by {} in a person's"}
