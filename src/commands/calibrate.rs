@@ -149,7 +149,6 @@ impl CalibrateConfig {
 }
 
 /// A text of the calibration.
-#[derive(Clone)]
 struct CalibrationText {
     /// The share of it that is copied from its prompt.
     copied: f64,
@@ -174,9 +173,14 @@ impl CalibrationText {
             let first = before + 1;
             before += word_ends(&text).len();
             Self {
+                copied: self.copied,
                 id: format!("{}#{}/{all} (words {first} to {before})", self.id, at + 1),
+                document: self.document.clone(),
                 text,
-                ..self.clone()
+                group: self.group.clone(),
+                source: self.source.clone(),
+                licence: self.licence.clone(),
+                date: self.date.clone(),
             }
         };
         cuts.into_iter().enumerate().map(piece).collect()

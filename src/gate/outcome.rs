@@ -20,8 +20,8 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use whowrote_input::prose::LineUnit;
-use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
-use whowrote_stats::{ROUNDING, e_bh, expected_rejections, least_rejections};
+use whowrote_stats::verdict::{Hypothesis, Verdict};
+use whowrote_stats::{counting_e_value, e_bh, expected_rejections, least_rejections};
 
 /// The version of the JSON that a [`GateReport`] serialises to.
 const GATE_SCHEMA: u32 = 1;
@@ -285,9 +285,10 @@ impl Against {
         let (_, rule) = text.rule;
         let hypotheses = text.report.hypotheses.iter();
         let allowed: Vec<&Hypothesis> = hypotheses.filter(|h| rule.allows(&h.author, h.set)).collect();
-        // A text that a model knows by heart, or that repeats itself, looks machine-made whoever wrote it.
-        let is_telling =
-            |warning: &Warning| !matches!(warning, Warning::Decision(Caveat::Memorised { .. } | Caveat::Repeats));
+        let is_telling = |warning: &Warning| match warning {
+            Warning::Decision(caveat) => caveat.is_telling(),
+            _ => true,
+        };
         // If no allowed author was considered, there is no evidence against them.
         let tested = text.report.warnings.iter().all(is_telling)
             && !allowed.is_empty()
@@ -312,11 +313,8 @@ impl Against {
 
     /// The inverse of the level if the text counts, else 0.
     fn e_value(&self, single: f64) -> f64 {
-        let level = self.level(single);
-        match self.p_value {
-            Some(p) if p <= level * (1.0 + ROUNDING) => 1.0 / level,
-            _ => 0.0,
-        }
+        self.p_value
+            .map_or(0.0, |p_value| counting_e_value(p_value, self.level(single)))
     }
 }
 
@@ -367,7 +365,7 @@ mod tests {
     use super::*;
     use crate::gate::{GatePolicy, TEMPLATE};
     use std::path::Path;
-    use whowrote_stats::verdict::{AuthorSet, Basis, CalibrationFigures, Evidence, Test};
+    use whowrote_stats::verdict::{AuthorSet, Basis, CalibrationFigures, Caveat, Evidence, Test};
 
     fn hypothesis(author: &str, set: AuthorSet, p: Option<f64>, least: f64) -> Hypothesis {
         let evidence = Evidence {

@@ -65,8 +65,6 @@ pub struct Judge {
     candidates: Vec<Candidate>,
     models: Vec<ModelEntry>,
     decision: DecisionSettings,
-    /// The same for a piece that continues another: it is read without the prompt.
-    of_later: DecisionSettings,
     /// The prompt that the user gave; the readers take it.
     prompt: Option<GivenPrompt>,
     /// The user's own calibrations, each with the name of its file.
@@ -110,10 +108,6 @@ impl Judge {
             settings,
             candidates,
             models,
-            of_later: DecisionSettings {
-                prompt: PromptKnowledge::Unknown,
-                ..decision.clone()
-            },
             decision,
             prompt,
             own,
@@ -291,15 +285,16 @@ impl Judge {
         let whole = self.fetch()?.whole;
         let cuts: Vec<Vec<Range<usize>>> = documents.iter().map(|document| self.cut(&document.text)).collect();
         let pieces = documents.iter().zip(&cuts).flat_map(|(document, cuts)| {
-            let piece = |(number, cut): (usize, &Range<usize>)| match number {
-                0 if whole => Job::new(&document.text, false),
-                _ => Job::new(&document.text[cut.clone()], number > 0),
+            let piece = |(number, cut): (usize, &Range<usize>)| {
+                Job::new(&document.text, &document.text[cut.clone()], number > 0)
             };
             cuts.iter().enumerate().map(piece)
         });
         let mut pieces: VecDeque<Job> = pieces.collect();
         let all = pieces.len();
-        let is_long = documents.iter().any(|document| document.text.len() > LONG_BYTES);
+        let is_long = documents
+            .iter()
+            .any(|document| self.part_read(&document.text).len() > LONG_BYTES);
         let round_bytes = if is_long {
             self.round_bytes.min(LONG_BYTES)
         } else {
@@ -313,7 +308,11 @@ impl Judge {
             }
             let mut bytes = 0;
             let fits = |job: &&Job| {
-                bytes += job.text().len();
+                bytes += if whole && !job.is_later {
+                    job.text.len()
+                } else {
+                    job.piece.len()
+                };
                 bytes <= round_bytes
             };
             let round = pieces.iter().take_while(fits).count().max(1);
@@ -358,13 +357,14 @@ impl Judge {
     fn reading(&self, job: Job, identities: &[CalibratedModel], whole: bool) -> Reading {
         let decision = job.refused.is_none().then(|| {
             let unprompted = Unprompted {
+                text: job.piece,
                 models: identities,
                 scores: job.unprompted(whole),
                 is_later: job.is_later,
             };
-            let settings = if job.is_later { &self.of_later } else { &self.decision };
-            let observation = Observation::new(job.text(), job.reported(), unprompted, &self.candidates, settings);
-            decide(&observation, &self.candidates, settings)
+            let text = if whole { job.text } else { job.piece };
+            let observation = Observation::new(text, job.reported(), unprompted, &self.candidates, &self.decision);
+            decide(&observation, &self.candidates, &self.decision)
         });
         // The figures are those of the reading with the prompt.
         let of_report = identities.iter().filter(|_| !(whole && job.is_later));
@@ -380,7 +380,7 @@ impl Judge {
             Some((model.name.clone(), figures))
         });
         Reading {
-            words: word_ends(job.text()).len(),
+            words: word_ends(job.piece).len(),
             decision: decision.ok_or_else(|| job.refused.clone().unwrap_or_default()),
             figures: figures.collect(),
             warnings: job.long,
@@ -393,7 +393,7 @@ impl Judge {
         let levels = (self.decision.alpha, self.decision.alpha_human);
         let mut models: BTreeMap<String, ModelFigures> = BTreeMap::new();
         let (mut warnings, mut score_ms, mut decisions) = (Vec::new(), 0.0, Vec::new());
-        let (mut words, mut refused) = (Vec::new(), None);
+        let mut words = Vec::new();
         for reading in readings {
             for (name, figures) in reading.figures {
                 match models.get_mut(&name) {
@@ -403,38 +403,37 @@ impl Judge {
                     }
                 }
             }
-            warnings.extend(reading.warnings);
+            // A piece that is longer than a model's context has no words to tell pieces by.
+            warnings.extend(reading.warnings.into_iter().filter(|_| words.is_empty()));
             score_ms += reading.elapsed_ms;
+            decisions.push(match reading.decision {
+                Ok(decision) => decision,
+                Err(why) if words.is_empty() => {
+                    return ProvenanceReport {
+                        timing: Timing { score_ms },
+                        ..ProvenanceReport::unable(document.summary(), levels, Warning::Unscored(why))
+                    };
+                }
+                // The piece counts against nobody.
+                Err(why) => {
+                    warnings.push(Warning::Unscored(why));
+                    Decision::unable()
+                }
+            });
             words.push(reading.words);
-            match reading.decision {
-                Ok(decision) => decisions.push(decision),
-                Err(why) => refused = Some(why),
-            }
         }
-        let timing = Timing { score_ms };
-        if let Some(why) = refused {
-            return ProvenanceReport {
-                timing,
-                ..ProvenanceReport::unable(document.summary(), levels, Warning::Unscored(why))
-            };
-        }
-        let pieces: Vec<(Vec<String>, BTreeMap<String, f64>)> = decisions
-            .iter()
-            .map(|piece| {
-                let tested = piece.hypotheses.iter();
-                let p_values = tested.filter_map(|h| Some((h.author.clone(), h.p_value?)));
-                (piece.authors.clone(), p_values.collect())
-            })
-            .collect();
-        let WholeDecision { decision, unlike } = decide_whole(decisions, &self.decision);
-        let places = cuts.iter().zip(words).zip(pieces).zip(unlike);
-        let pieces = places.map(|(((cut, words), (authors, p_values)), unlike)| PieceReport {
+        let p_values = |piece: &Decision| -> BTreeMap<String, f64> {
+            let tested = piece.hypotheses.iter();
+            tested.filter_map(|h| Some((h.author.clone(), h.p_value?))).collect()
+        };
+        let WholeDecision { decision, unlike } = decide_whole(&decisions, &self.decision);
+        let places = cuts.iter().zip(words).zip(&decisions).zip(unlike);
+        let pieces = places.map(|(((cut, words), decision), unlike)| PieceReport {
             start: cut.start,
             end: cut.end,
             words,
             begins: first_words(&document.text[cut.clone()]),
-            authors,
-            p_values,
+            p_values: p_values(decision),
             unlike,
         });
         let pieces: Vec<PieceReport> = pieces.collect();
@@ -452,7 +451,7 @@ impl Judge {
             disguises: None,
             misspellings: None,
             warnings: caveats.chain(warnings).collect(),
-            timing,
+            timing: Timing { score_ms },
         }
     }
 }

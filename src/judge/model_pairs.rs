@@ -96,7 +96,7 @@ impl ModelPairs {
         let scored = |name: &str| jobs.iter().any(|job| job.scores.contains_key(name));
         self.kept.retain(|kept| {
             let mut comes = pairs.iter().filter(|pair| pair.models[0] == kept.model.name());
-            comes.any(|pair| jobs.first().is_some_and(|_| !scored(&pair.models[1])))
+            comes.any(|pair| !jobs.is_empty() && !scored(&pair.models[1]))
         });
         Ok(())
     }

@@ -21,7 +21,9 @@ use whowrote_stats::verdict::{Candidate, PromptKnowledge};
 /// One text of a round, or a piece of one, with its scores so far.
 pub(super) struct Job<'a> {
     /// The text.
-    text: &'a str,
+    pub(super) text: &'a str,
+    /// The piece of it that is read without the prompt.
+    pub(super) piece: &'a str,
     /// Whether it continues another piece. Such a piece is only read without the prompt.
     pub(super) is_later: bool,
     /// Each model's scores of the part that is read, after the prompt if it is known.
@@ -37,9 +39,10 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(text: &'a str, is_later: bool) -> Self {
+    pub(super) fn new(text: &'a str, piece: &'a str, is_later: bool) -> Self {
         Self {
             text,
+            piece,
             is_later,
             scores: BTreeMap::new(),
             unprompted: BTreeMap::new(),
@@ -59,11 +62,6 @@ impl<'a> Job<'a> {
                 None
             }
         }
-    }
-
-    /// The text that is read.
-    pub(super) fn text(&self) -> &'a str {
-        self.text
     }
 
     /// The scores that the figures of the report come from.
@@ -101,7 +99,7 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Has every model read all jobs; returns the models as calibrations know them.
-    pub(super) fn read(&mut self, jobs: &mut [Job]) -> Result<Vec<CalibratedModel>, JudgeError> {
+    pub(super) fn read<'a>(&mut self, jobs: &mut [Job<'a>]) -> Result<Vec<CalibratedModel>, JudgeError> {
         let Self {
             whole,
             pool,
@@ -124,9 +122,12 @@ impl Readers {
             let [prefix, unknown] = &prefixes[name];
             let keeps = pairs.keeps(model) && jobs.iter().any(|job| !job.is_later);
             let mut hidden: Vec<_> = jobs.iter().map(|_| Default::default()).collect();
-            let is_read = |job: &Job| !*whole || !job.is_later;
-            let part: fn(&str) -> &str = if *whole { |text| text } else { beginning };
-            for (place, read) in read_unrefused(model, prefix, jobs, (is_read, part), scoring, keeps)? {
+            let part = |job: &Job<'a>| match (*whole, job.is_later) {
+                (true, true) => None,
+                (true, false) => Some(job.text),
+                (false, _) => Some(beginning(job.piece)),
+            };
+            for (place, read) in read_unrefused(model, prefix, jobs, part, scoring, keeps)? {
                 let job = &mut jobs[place];
                 let Some((scores, states)) = job.take(read) else {
                     continue;
@@ -140,8 +141,8 @@ impl Readers {
                 job.scores.insert(name.to_owned(), scores);
             }
             if *whole {
-                let all = (|_: &Job| true, beginning as fn(&str) -> &str);
-                for (place, read) in read_unrefused(model, unknown, jobs, all, &unprompted_scoring, false)? {
+                let part = |job: &Job<'a>| Some(beginning(job.piece));
+                for (place, read) in read_unrefused(model, unknown, jobs, part, &unprompted_scoring, false)? {
                     let job = &mut jobs[place];
                     if let Some((scores, _)) = job.take(read) {
                         job.unprompted.insert(name.to_owned(), scores);
@@ -156,21 +157,19 @@ impl Readers {
     }
 }
 
-/// Reads the jobs that no model has refused: those that `is_read` names, and of each the part that `part` returns. Each
-/// reading has the place of its job.
-fn read_unrefused(
+/// Reads the jobs that no model has refused: of each the part that `part` returns, if any. Each reading has the place of
+/// its job.
+fn read_unrefused<'a>(
     model: &LanguageModel,
     prefix: &Prefix,
-    jobs: &[Job],
-    (is_read, part): (impl Fn(&Job) -> bool, fn(&str) -> &str),
+    jobs: &[Job<'a>],
+    part: impl Fn(&Job<'a>) -> Option<&'a str>,
     scoring: &Scoring,
     keep_hidden: bool,
 ) -> Result<Vec<(usize, Read)>, JudgeError> {
-    let unrefused = jobs
-        .iter()
-        .enumerate()
-        .filter(|(_, job)| job.refused.is_none() && is_read(job));
-    let (places, texts): (Vec<usize>, Vec<&str>) = unrefused.map(|(place, job)| (place, part(job.text))).unzip();
+    let unrefused = jobs.iter().enumerate().filter(|(_, job)| job.refused.is_none());
+    let parts = unrefused.filter_map(|(place, job)| Some((place, part(job)?)));
+    let (places, texts): (Vec<usize>, Vec<&str>) = parts.unzip();
     let reads = read(model, prefix, &texts, scoring, keep_hidden)?;
     Ok(places.into_iter().zip(reads).collect())
 }

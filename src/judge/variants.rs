@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use whowrote_input::disguise::{Disguise, DisguiseKind};
 use whowrote_input::spelling::{Misspelling, corrected, misspellings};
 use whowrote_input::{Disguised, Document};
+use whowrote_stats::conformal_scores::beginning;
 use whowrote_stats::verdict::DomainCheck;
 
 /// Odd spaces also occur by accident. Fewer than this, or than one in this many words, mean nothing.
@@ -37,8 +38,13 @@ impl<'a> Variants<'a> {
         let words = || document.text.split_whitespace().count();
         let telling = disguised.filter(|disguised| is_telling(&disguised.kinds, words()));
         let read = part_read(&document.text);
-        let found = Some(misspellings(read)).filter(|found| has_many(found, read));
-        let misspelt = found.unwrap_or_default();
+        let mut misspelt = misspellings(read);
+        // Models are judged by the beginning.
+        let first = beginning(read);
+        let in_first = misspelt.iter().filter(|word| word.end <= first.len()).count();
+        if !has_many(misspelt.len(), read) && !has_many(in_first, first) {
+            misspelt.clear();
+        }
         let respelt = (!misspelt.is_empty()).then(|| variant(document, corrected(&document.text, &misspelt)));
         Self {
             document,
@@ -57,8 +63,12 @@ impl<'a> Variants<'a> {
     /// [`Self::documents`] in the same order. None if there are too few.
     pub(super) fn report(&self, reports: &mut impl Iterator<Item = ProvenanceReport>) -> Option<ProvenanceReport> {
         let mut report = reports.next()?;
-        let original = self.original.as_ref().and_then(|_| reports.next());
-        let respelt = self.respelt.as_ref().and_then(|_| reports.next());
+        // If the judge was stopped before a variant, the document has no report either.
+        let mut next = |variant: &Option<Document>| match variant {
+            Some(_) => reports.next().map(Some),
+            None => Some(None),
+        };
+        let (original, respelt) = (next(&self.original)?, next(&self.respelt)?);
         if let Some(respelt) = respelt {
             add_misspellings(&mut report, &self.misspelt, respelt);
         }
@@ -138,8 +148,8 @@ fn add_disguises(report: &mut ProvenanceReport, disguised: &Disguised, original:
 }
 
 /// Whether an English text has so many misspelt words that the report warns about it.
-fn has_many(misspellings: &[Misspelling], text: &str) -> bool {
-    misspellings.len() >= FEW_MISSPELT.max(text.split_whitespace().count() / WORDS_A_MISSPELLING)
+fn has_many(misspelt: usize, text: &str) -> bool {
+    misspelt >= FEW_MISSPELT.max(text.split_whitespace().count() / WORDS_A_MISSPELLING)
         && DomainCheck::of(text).outside().is_none()
 }
 
@@ -227,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_warning_about_misspelt_words_has_the_verdict_on_the_corrected_text() {
-        let told = |text: &str| has_many(&misspellings(text), text);
+        let told = |text: &str| has_many(misspellings(text).len(), text);
         assert!(told("They recieved thier hats"));
         assert!(!told("They recieved their hats"));
         assert!(!told(&format!(

@@ -201,6 +201,14 @@ mod tests {
         );
     }
 
+    /// Jinja2's extension for loops, which transformers switches on.
+    #[test]
+    fn loops_may_be_left_and_go_on() {
+        let source = "{% for message in messages %}{% if message.role == 'system' %}{% continue %}{% endif %}{{ message.content }}\
+                      {% break %}x{% endfor %}";
+        assert_eq!(rendered(source, true).unwrap(), "U");
+    }
+
     #[test]
     fn only_tags_of_generation_blocks_change() {
         for same in [

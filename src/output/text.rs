@@ -120,21 +120,23 @@ impl TextWriter {
     /// The pieces that are unlike a person's writing.
     fn pieces(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
         let mut pieces = sentences::unlike_a_person(report).peekable();
-        if pieces.peek().is_some() {
-            self.heading(out, "Pieces unlike a person's writing")?;
+        if pieces.peek().is_none() {
+            return Ok(());
         }
+        self.heading(out, "Pieces unlike a person's writing")?;
         for piece in pieces.by_ref().take(PIECES_SHOWN) {
             self.wrapped(out, 2, Style::new(), &sentences::piece(piece))?;
         }
-        match pieces.count() {
-            0 => Ok(()),
-            more => self.wrapped(
+        let more = pieces.count();
+        if more > 0 {
+            self.wrapped(
                 out,
                 2,
                 Style::new(),
                 &format!("and {more} more; --format json lists them"),
-            ),
+            )?;
         }
+        self.wrapped(out, 2, Style::new(), &sentences::unlike_means(report))
     }
 
     /// What the verdict rests on.

@@ -116,8 +116,6 @@ pub struct PieceReport {
     pub words: usize,
     /// Its first words.
     pub begins: String,
-    /// The authors that are left if it is judged by itself.
-    pub authors: Vec<String>,
     /// The p-values of the authors that are tested, if it is judged by itself.
     pub p_values: BTreeMap<String, f64>,
     /// The authors whose writing it is unlike, judged together with all other pieces.
@@ -227,7 +225,7 @@ impl Warning {
                 Caveat::Untested { .. } => WarningCode::Untested,
                 Caveat::Uncalibrated { .. } | Caveat::SmallCalibration { .. } => WarningCode::Uncalibrated,
                 Caveat::HumanUntested(_) => WarningCode::HumanUntested,
-                Caveat::Outside(_) => WarningCode::OutsideCalibration,
+                Caveat::Outside(_) | Caveat::PiecesOutside { .. } => WarningCode::OutsideCalibration,
                 Caveat::Memorised { .. } => WarningCode::Memorised,
                 Caveat::Repeats => WarningCode::Repeats,
                 Caveat::TooShort(_) => WarningCode::FewTokens,

@@ -4,6 +4,7 @@ use super::warning;
 use crate::report::{PieceReport, ProvenanceReport, WarningCode};
 use whowrote_input::printable;
 use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::conformal_scores::PIECE;
 use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::{AuthorSet, Basis, Evidence, Hypothesis, Test, Verdict};
 
@@ -61,17 +62,6 @@ pub fn extraction(report: &ProvenanceReport) -> Option<String> {
     Some(format!("Read without its {}; {words}.", extraction.left_out))
 }
 
-/// The verdict in one sentence, or in two if a person may have written the text and some pieces of it are unlike a person's.
-pub fn verdict(report: &ProvenanceReport) -> String {
-    let mut said = authors_left(report);
-    let (foreign, all) = (unlike_a_person(report).count(), report.pieces.len());
-    if foreign > 0 && report.authors.iter().any(|author| author == HUMAN) {
-        let are = if foreign == 1 { "is" } else { "are" };
-        said += &format!(" {foreign} of its {all} pieces {are} unlike a person's writing.");
-    }
-    said
-}
-
 /// The pieces that are unlike a person's writing, judged together with all others: each with the places of its first and its
 /// last word in the text that was read, counted from 1.
 pub fn unlike_a_person(report: &ProvenanceReport) -> impl Iterator<Item = (usize, usize, &PieceReport)> {
@@ -83,6 +73,15 @@ pub fn unlike_a_person(report: &ProvenanceReport) -> impl Iterator<Item = (usize
     places.filter(|(_, _, piece)| piece.unlike.iter().any(|author| author == HUMAN))
 }
 
+/// What it means that pieces are listed.
+pub fn unlike_means(report: &ProvenanceReport) -> String {
+    format!(
+        "Read them again. In at most {} of the texts that people write throughout, this list names any piece. It does not \
+         say how likely it is that somebody else wrote a piece.",
+        percent(report.alpha)
+    )
+}
+
 /// A piece by its words: where they stand in the text, and the first of them.
 pub fn piece((first, last, piece): (usize, usize, &PieceReport)) -> String {
     let (first, last) = (thousands(first as u64), thousands(last as u64));
@@ -92,8 +91,14 @@ pub fn piece((first, last, piece): (usize, usize, &PieceReport)) -> String {
     )
 }
 
-/// Which authors are left. The sentence begins with the set if all of them are models of one set.
-fn authors_left(report: &ProvenanceReport) -> String {
+/// The verdict in one sentence. It begins with the set if all authors that are left are models of one set.
+pub fn verdict(report: &ProvenanceReport) -> String {
+    // Of a text in pieces the authors are told who may have written all of it.
+    let this = if report.pieces.is_empty() {
+        "this"
+    } else {
+        "all of this"
+    };
     let of = |retained: bool| -> Vec<&Hypothesis> {
         let is_it = |h: &&Hypothesis| h.retained == retained;
         report.hypotheses.iter().filter(is_it).collect()
@@ -101,7 +106,7 @@ fn authors_left(report: &ProvenanceReport) -> String {
     let left = of(true);
     match (report.verdict, &left[..]) {
         (Verdict::Unable, _) => format!("This text could not be judged: {}", unable_reason(report)),
-        (Verdict::Unknown, _) => format!("Unknown author: {} did not write this.", excluded(report, &of(false))),
+        (Verdict::Unknown, _) => format!("Unknown author: {} did not write {this}.", excluded(report, &of(false))),
         (_, [first, others @ ..]) if first.set != AuthorSet::Human && others.iter().all(|h| h.set == first.set) => {
             let names: Vec<String> = left.iter().map(|h| author(h)).collect();
             let tail = match others {
@@ -109,13 +114,13 @@ fn authors_left(report: &ProvenanceReport) -> String {
                 _ => "; the text does not show which of them",
             };
             format!(
-                "{}: of the authors considered here, only {} can have written this{tail}.",
+                "{}: of the authors considered here, only {} can have written {this}{tail}.",
                 capitalised(set(first.set)),
                 list(&names, "or")
             )
         }
         (Verdict::Attributed, _) => format!(
-            "None of the loaded models{} wrote this; a person may have, or a model that is not loaded here.",
+            "None of the loaded models{} wrote {this}; a person may have, or a model that is not loaded here.",
             qualifier(report)
         ),
         (Verdict::Undecided, _) => {
@@ -130,12 +135,16 @@ fn authors_left(report: &ProvenanceReport) -> String {
             };
             let out = of(false);
             if out.is_empty() {
-                format!(
-                    "Undecided: {names} may have written this{tail}. The text is too short, or the authors are too \
-                     alike, to tell."
-                )
+                let why = match report.pieces.len() {
+                    0 => "The text is too short, or the authors are too alike, to tell.",
+                    _ => "The evidence does not tell which of them did.",
+                };
+                format!("Undecided: {names} may have written {this}{tail}. {why}")
             } else {
-                format!("{} did not write this; {names} may have{tail}.", excluded(report, &out))
+                format!(
+                    "{} did not write {this}; {names} may have{tail}.",
+                    excluded(report, &out)
+                )
             }
         }
     }
@@ -223,7 +232,9 @@ pub fn strength(hypothesis: &Hypothesis) -> String {
     };
     let number = p_value(p);
     if hypothesis.retained {
-        return if p >= 0.5 {
+        return if hypothesis.pieces > 1 {
+            format!("fewer than two of three pieces are unusual enough to exclude it ({number})")
+        } else if p >= 0.5 {
             format!("nothing speaks against it ({number})")
         } else {
             format!("the evidence against it is too weak to exclude it ({number})")
@@ -324,21 +335,31 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
         (false, true) => " The prompt is not known, so the text is compared with known texts of each author.",
         (false, false) => "",
     };
-    let calibrated = report.hypotheses.iter().flat_map(|h| &h.evidence);
-    let words = calibrated.filter_map(|e| Some(e.calibration.as_ref()?.words)).max();
-    let all = report.pieces.iter().map(|piece| piece.words as u64).sum();
-    let by_pieces = match report.pieces.len() {
-        0 => None,
-        pieces => Some(format!(
-            " A person is judged by all {} words, in {pieces} pieces",
-            thousands(all)
-        )),
+    let words_of = |is_it: fn(&Hypothesis) -> bool| {
+        let compared = report
+            .hypotheses
+            .iter()
+            .filter(|h| is_it(h))
+            .flat_map(Hypothesis::places);
+        compared.map(|place| place.words).max()
     };
+    let of_models = words_of(|h| h.set != AuthorSet::Human);
+    let of_all = words_of(|_| true);
+    let judged: u64 = report.pieces.iter().map(|piece| piece.words.min(PIECE) as u64).sum();
+    let by_pieces = report.hypotheses.iter().find(|h| h.pieces > 1).map(|person| {
+        let all = report.pieces.iter().map(|piece| piece.words as u64).sum();
+        let (judged, all) = (thousands(judged), thousands(all));
+        format!(
+            " A person is judged by {judged} of its {all} words, in {} pieces",
+            person.pieces
+        )
+    });
     // With a known prompt, the models are judged on the whole text.
-    let judged = match (words, by_pieces) {
-        (_, Some(person)) if rests_on(Basis::Prompt) => format!("{person}."),
-        (Some(words), Some(person)) => format!("{person}; a model by the first {words} words."),
-        (Some(words), None) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
+    let of_models = of_models.filter(|_| !rests_on(Basis::Prompt));
+    let judged = match (by_pieces, of_models, of_all) {
+        (Some(person), Some(words), _) => format!("{person}; a model by the first {words} words."),
+        (Some(person), None, _) => format!("{person}."),
+        (None, _, Some(words)) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
         _ => String::new(),
     };
     Some(format!("Each model is judged {used}{basis}{judged}"))
@@ -352,16 +373,10 @@ pub fn level(report: &ProvenanceReport) -> String {
         .iter()
         .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
     let models = percent(alpha);
-    let parts = match report.pieces.len() {
-        0 => String::new(),
-        _ => format!(
-            " Of the texts that people write throughout, at most {models} have a piece that is unlike a person's writing."
-        ),
-    };
     if person_tested {
         format!(
             "On texts that meet these conditions, the true author is wrongly excluded at most this often: {models} \
-             if it is a model (alpha {alpha}), {} if it is a person (alpha {alpha_human}).{parts}",
+             if it is a model (alpha {alpha}), {} if it is a person (alpha {alpha_human}).",
             percent(alpha_human)
         )
     } else {

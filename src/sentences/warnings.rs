@@ -113,6 +113,21 @@ fn caveat(caveat: &Caveat) -> String {
             "{} The calibration texts are ordinary English prose, so nothing is concluded from them here.",
             self::outside(outside)
         ),
+        Caveat::PiecesOutside {
+            outside,
+            pieces,
+            models_untested,
+        } => {
+            let models = if *models_untested {
+                " The first piece is one of them, and models are judged by it, so no model is tested."
+            } else {
+                ""
+            };
+            format!(
+                "{outside} of the {pieces} pieces are not like the calibration texts, which are ordinary English prose. \
+                 Nothing is concluded from them.{models}"
+            )
+        }
         Caveat::Memorised { models } => format!(
             "A part of the text is so predictable to {} that it may be a well-known text. Such a text looks \
              machine-made to every model that knows it by heart, so it does not exclude a person. Search for it before \

@@ -24,6 +24,17 @@ pub fn e_bh(e_values: &[f64], alpha: f64) -> Vec<bool> {
     rejected
 }
 
+/// The e-value of a p-value that counts if it is at most `level`: the inverse of the level, or else 0. Its mean is at most 1
+/// if the hypothesis is true.
+pub fn counting_e_value(p_value: f64, level: f64) -> f64 {
+    // Both are quotients of the same numbers: a rounding error must not decide.
+    if p_value <= level * (1.0 + ROUNDING) {
+        1.0 / level
+    } else {
+        0.0
+    }
+}
+
 /// How many hypotheses are rejected together with one whose evidence is as strong as can be: the greatest k such that at
 /// least k - 1 of the others are rejected in a company of k. `others` has for each of them the least company in which it is
 /// rejected, as [`least_rejections`] tells for its p-value. This is the number that Y. Benjamini and Y. Hochberg,
@@ -218,12 +229,7 @@ mod tests {
                 let e_value = |(text, p): (usize, &f64)| {
                     let others = alone[..text].iter().chain(&alone[text + 1..]);
                     let together = least.max(expected_rejections(others.copied()));
-                    let level = single * together as f64;
-                    if *p <= level * (1.0 + ROUNDING) {
-                        1.0 / level
-                    } else {
-                        0.0
-                    }
+                    counting_e_value(*p, single * together as f64)
                 };
                 let rejected = e_bh(&p.iter().enumerate().map(e_value).collect::<Vec<_>>(), ALPHA);
                 let all = rejected.iter().filter(|rejected| **rejected).count();

@@ -76,7 +76,7 @@ pub mod verdict;
 pub mod word_boundaries;
 
 pub use cross_entropy::{CrossEvidence, CrossProcess};
-pub use e_bh::{ROUNDING, e_bh, expected_rejections, least_rejections};
+pub use e_bh::{ROUNDING, counting_e_value, e_bh, expected_rejections, least_rejections};
 pub use e_value::{ln_average, ln_union, log_sum_exp, p_value, rejects};
 pub use entropy_gap::{GapEvidence, GapProcess};
 pub use interval::clopper_pearson;

@@ -55,6 +55,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
     };
     let unread = BTreeMap::new();
     let unprompted = Unprompted {
+        text: "",
         models: &[],
         scores: &unread,
         is_later: false,

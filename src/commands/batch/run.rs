@@ -381,8 +381,14 @@ fn repeated(line: &str, input: InputSummary) -> anyhow::Result<Vec<u8>> {
         alpha_human: &'a RawValue,
         #[serde(borrow)]
         hypotheses: &'a RawValue,
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        pieces: Option<&'a RawValue>,
         #[serde(borrow)]
         models: &'a RawValue,
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        disguises: Option<&'a RawValue>,
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        misspellings: Option<&'a RawValue>,
         #[serde(borrow)]
         warnings: &'a RawValue,
         #[serde(skip_deserializing)]

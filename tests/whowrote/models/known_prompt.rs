@@ -228,6 +228,7 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
     };
     let unread = BTreeMap::new();
     let unprompted = Unprompted {
+        text: "",
         models: &[],
         scores: &unread,
         is_later: false,

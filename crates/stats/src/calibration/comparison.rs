@@ -166,22 +166,21 @@ impl Calibrations {
     ) -> Option<Conformal> {
         let calibration = &self.known[author.calibration];
         let class = comparison.class;
-        let fit = Some(comparison.fitted).filter(|fitted| *fitted);
-        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) =
-            if let Some((fit, place)) = fit.and_then(|_| self.fit(author, others, class)) {
-                let score = fit.regression.ln_odds(place, &figures(text));
-                let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
-                let by_fit = fit.fitted[place].iter().map(rank).fold(0.0, f64::max);
-                let compared = fit.compared[place].iter();
-                let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
-                (ranked.collect(), Some(by_fit))
-            } else {
-                // If the fit fails, the documents of the fit have decided it.
-                let meets = |document: &str| !comparison.fitted || !is_for_fit(document);
-                let groups = calibration.groups.iter().map(|group| group.drawn(class, meets));
-                let ranked = groups.map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level));
-                (ranked.collect(), None)
-            };
+        let fit = comparison.fitted.then(|| self.fit(author, others, class)).flatten();
+        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if let Some((fit, place)) = fit {
+            let score = fit.regression.ln_odds(place, &figures(text));
+            let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
+            let by_fit = fit.fitted[place].iter().map(rank).fold(0.0, f64::max);
+            let compared = fit.compared[place].iter();
+            let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
+            (ranked.collect(), Some(by_fit))
+        } else {
+            // If the fit fails, the documents of the fit have decided it.
+            let meets = |document: &str| !comparison.fitted || !is_for_fit(document);
+            let groups = calibration.groups.iter().map(|group| group.drawn(class, meets));
+            let ranked = groups.map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level));
+            (ranked.collect(), None)
+        };
         let p_values: Vec<f64> = ranked.iter().map(|ranked| ranked.p_value).collect();
         let (p_value, nearest) = conformal::largest_p_value(&p_values);
         let nearest = nearest?;

@@ -33,6 +33,15 @@ pub enum Caveat {
     HumanUntested(HumanUntested),
     /// No calibration covers this text.
     Outside(Outside),
+    /// No calibration covers some pieces of this text.
+    PiecesOutside {
+        /// How many.
+        outside: usize,
+        /// Of how many.
+        pieces: usize,
+        /// Whether the first is one of them, so that no model is tested.
+        models_untested: bool,
+    },
     /// A stretch of the text is so predictable to these models that it may be a known text. A person is not excluded.
     Memorised {
         /// The models.
@@ -42,6 +51,14 @@ pub enum Caveat {
     Repeats,
     /// No test could have decided on so little text.
     TooShort(TooShort),
+}
+
+impl Caveat {
+    /// Whether evidence against an author counts in spite of it. A text that a model knows by heart, or that repeats
+    /// itself, looks machine-made whoever wrote it.
+    pub fn is_telling(&self) -> bool {
+        !matches!(self, Self::Memorised { .. } | Self::Repeats)
+    }
 }
 
 /// Why nothing tests whether a person wrote the text.

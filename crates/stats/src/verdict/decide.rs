@@ -22,6 +22,18 @@ pub struct Decision {
     pub caveats: Vec<Caveat>,
 }
 
+impl Decision {
+    /// The decision on what could not be read: it tests nobody.
+    pub fn unable() -> Self {
+        Self {
+            verdict: Verdict::Unable,
+            authors: Vec::new(),
+            hypotheses: Vec::new(),
+            caveats: Vec::new(),
+        }
+    }
+}
+
 /// The confidence set of authors: every author that the evidence has not excluded.
 ///
 /// An author is excluded by the evidence against that author alone, wrongly with probability at most `settings.alpha`,

@@ -46,9 +46,11 @@ pub struct Prompted<'a> {
 /// A text's scores without its prompt, computed as for the calibration texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Unprompted<'a> {
+    /// The text, or the piece of it that is judged.
+    pub text: &'a str,
     /// The models, with what they were asked.
     pub models: &'a [CalibratedModel],
-    /// Their scores of the text, or of its [`beginning`], at an inverse temperature of 1.
+    /// Their scores of `text`, or of its [`beginning`], at an inverse temperature of 1.
     pub scores: &'a BTreeMap<String, TextScores>,
     /// Whether the text continues another piece.
     pub is_later: bool,
@@ -68,13 +70,14 @@ impl<'a> Observation<'a> {
         settings: &DecisionSettings,
     ) -> Self {
         // Calibration texts are also checked by their beginnings.
-        let beginning = beginning(text);
+        let beginning = beginning(unprompted.text);
+        let is_prompted = settings.prompt == PromptKnowledge::Known && !unprompted.is_later;
         let outside = DomainCheck::of(beginning).outside();
         let mut features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)> = Vec::new();
         if outside.is_none() {
             // A person, and the range of the calibrations, are tested under the deployed family.
             let mut families = vec![&SamplingFamily::Deployed];
-            if settings.prompt == PromptKnowledge::Unknown {
+            if !is_prompted {
                 let is_calibrated = |family: &&SamplingFamily| {
                     let name = family.to_string();
                     settings.calibrations.iter().any(|known| known.family == name)
@@ -88,17 +91,18 @@ impl<'a> Observation<'a> {
                 }
             }
         }
-        let repeated: Vec<Vec<bool>> = scores.values().map(|scores| repeated(&scores.ids)).collect();
+        let of_piece = unprompted.scores;
+        let repeated: Vec<Vec<bool>> = of_piece.values().map(|scores| repeated(&scores.ids)).collect();
         Self {
-            words: word_ends(text).len(),
+            words: word_ends(unprompted.text).len(),
             scored_tokens: scores.values().map(TextScores::scored).max().unwrap_or(0),
             outside,
             readers: unprompted.models,
             features,
-            memorised: memorised(scores, &repeated),
+            memorised: memorised(of_piece, &repeated),
             repeats: repeated.iter().any(|repeated| repeats(repeated)),
             is_later: unprompted.is_later,
-            prompted: (settings.prompt == PromptKnowledge::Known).then_some(Prompted { text, scores }),
+            prompted: is_prompted.then_some(Prompted { text, scores }),
         }
     }
 

@@ -1,11 +1,11 @@
 //! From the decisions on the pieces of a text to the decision on all of it (docs/THEORY.md 14.2).
 
-use super::caveats::Caveat;
+use super::caveats::{Caveat, HumanUntested};
 use super::decide::{Decision, answer};
 use super::hypothesis::{AuthorSet, Basis, Hypothesis, Verdict};
 use super::settings::DecisionSettings;
-use crate::ROUNDING;
-use crate::e_bh::{e_bh, least_rejections};
+use crate::calibration::least_documents;
+use crate::e_bh::{counting_e_value, e_bh, least_rejections};
 
 /// The decision on a text that was read in pieces.
 #[derive(Clone, Debug)]
@@ -19,28 +19,37 @@ pub struct WholeDecision {
 
 /// Who may have written all of a text, and which pieces look as if somebody else had written them.
 ///
-/// `pieces` are the decisions on its pieces, in their order, and there is at least one. An author whose texts are known
-/// from any place in a document is judged by all pieces; today this is a person. Any other is judged by the first piece,
-/// as the calibrations of models hold beginnings of texts.
-pub fn decide_whole(pieces: Vec<Decision>, settings: &DecisionSettings) -> WholeDecision {
-    let able = pieces.iter().any(|piece| piece.verdict != Verdict::Unable);
+/// `pieces` are the decisions on its pieces, in their order. An author whose texts are known from any place in a document is
+/// judged by all pieces; today this is a person. Any other is judged by the first piece, as the calibrations of models hold
+/// beginnings of texts. A piece without hypotheses counts against nobody.
+pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDecision {
     let mut unlike = vec![Vec::new(); pieces.len()];
     let first = pieces.first();
     let mut hypotheses: Vec<Hypothesis> = first.map_or_else(Vec::new, |first| first.hypotheses.clone());
     let mut caveats = first.map_or_else(Vec::new, |first| first.caveats.clone());
     if pieces.len() > 1 {
+        caveats = joined(pieces);
         for (place, hypothesis) in hypotheses.iter_mut().enumerate() {
             if hypothesis.set != AuthorSet::Human {
                 continue;
             }
-            let evidence = AuthorEvidence::of(&pieces, place);
+            let evidence = AuthorEvidence::of(pieces, place);
+            let level = settings.level(&hypothesis.author);
             let Some(p_value) = evidence.of_most() else { continue };
+            caveats.retain(|caveat| !matches!(caveat, Caveat::HumanUntested(HumanUntested::OutsideCalibration)));
+            caveats.extend(evidence.too_small(&hypothesis.author, level));
+            // A known text looks machine-made, and its pieces are known one by one.
+            let is_known = caveats.iter().any(|caveat| matches!(caveat, Caveat::Memorised { .. }));
             *hypothesis = Hypothesis {
                 basis: Basis::Calibration,
                 p_value: Some(p_value),
-                retained: p_value > settings.level(&hypothesis.author),
+                retained: p_value > level || is_known,
                 pieces: pieces.len(),
-                ..pieces[evidence.deciding()].hypotheses[place].clone()
+                ..pieces[evidence.deciding()]
+                    .hypotheses
+                    .get(place)
+                    .unwrap_or(hypothesis)
+                    .clone()
             };
             for (authors, is_unlike) in unlike.iter_mut().zip(evidence.unlike(settings.alpha)) {
                 if is_unlike {
@@ -48,8 +57,8 @@ pub fn decide_whole(pieces: Vec<Decision>, settings: &DecisionSettings) -> Whole
                 }
             }
         }
-        join_caveats(&mut caveats, &pieces);
     }
+    let able = pieces.iter().any(|piece| piece.verdict != Verdict::Unable);
     let (verdict, authors) = answer(&hypotheses, able);
     WholeDecision {
         decision: Decision {
@@ -64,103 +73,136 @@ pub fn decide_whole(pieces: Vec<Decision>, settings: &DecisionSettings) -> Whole
 
 /// The evidence of all pieces against one author.
 struct AuthorEvidence {
-    /// None for a piece that does not count against the author: its p-value is 1.
-    p_values: Vec<Option<f64>>,
-    /// The least p-value that each piece can have.
-    least: Vec<f64>,
+    /// For each piece that counts against the author, its p-value and the least that it can have. The p-value of any other
+    /// is 1.
+    pieces: Vec<Option<(f64, f64)>>,
 }
 
 impl AuthorEvidence {
     fn of(pieces: &[Decision], place: usize) -> Self {
         let of_piece = |piece: &Decision| {
-            // What a model knows by heart, or what repeats, looks machine-made whoever wrote it.
-            let is_telling = |caveat: &Caveat| !matches!(caveat, Caveat::Memorised { .. } | Caveat::Repeats);
             let hypothesis = piece.hypotheses.get(place)?;
-            let p_value = hypothesis.p_value.filter(|_| piece.caveats.iter().all(is_telling))?;
+            let p_value = hypothesis
+                .p_value
+                .filter(|_| piece.caveats.iter().all(Caveat::is_telling))?;
             Some((p_value, hypothesis.least_p_value()))
         };
-        let found: Vec<Option<(f64, f64)>> = pieces.iter().map(of_piece).collect();
         Self {
-            p_values: found.iter().map(|found| found.map(|(p_value, _)| p_value)).collect(),
-            least: found
-                .iter()
-                .map(|found| found.map_or(1.0, |(_, least)| least))
-                .collect(),
+            pieces: pieces.iter().map(of_piece).collect(),
         }
     }
 
-    /// The places of the pieces, those with the strongest evidence first.
-    fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.p_values.len()).collect();
-        let p_value = |place: usize| self.p_values[place].unwrap_or(1.0);
-        order.sort_by(|&a, &b| p_value(a).total_cmp(&p_value(b)));
-        order
+    fn p_value(&self, piece: usize) -> f64 {
+        self.pieces[piece].map_or(1.0, |(p_value, _)| p_value)
     }
 
     /// How many pieces must be unusual for the author to be excluded: two of three. Fewer need stronger evidence each,
     /// more than a calibration of a few hundred documents has at the level for a person.
     fn most(&self) -> usize {
-        (2 * self.p_values.len()).div_ceil(3)
+        (2 * self.pieces.len()).div_ceil(3)
+    }
+
+    /// What a p-value counts for if it is the last of [`Self::most`].
+    fn factor(&self) -> f64 {
+        self.pieces.len() as f64 / self.most() as f64
     }
 
     /// The piece that decides whether the author wrote all of the text.
     fn deciding(&self) -> usize {
-        self.order()[self.most() - 1]
+        let mut order: Vec<usize> = (0..self.pieces.len()).collect();
+        order.sort_by(|&a, &b| self.p_value(a).total_cmp(&self.p_value(b)));
+        order[self.most() - 1]
     }
 
     /// If the author wrote all pieces, so many of them have p-values as low as the deciding piece with at most this
     /// probability, however they depend on each other (Rüger 1978). None if no piece is tested.
     fn of_most(&self) -> Option<f64> {
-        self.p_values.iter().any(Option::is_some).then(|| {
-            let deciding = self.p_values[self.deciding()].unwrap_or(1.0);
-            (deciding * self.p_values.len() as f64 / self.most() as f64).min(1.0)
+        let is_tested = self.pieces.iter().any(Option::is_some);
+        is_tested.then(|| (self.p_value(self.deciding()) * self.factor()).min(1.0))
+    }
+
+    /// That no text of so many pieces can exclude the author, if the calibration is too small for it.
+    fn too_small(&self, author: &str, level: f64) -> Option<Caveat> {
+        let least = self
+            .pieces
+            .iter()
+            .flatten()
+            .map(|(_, least)| *least)
+            .fold(0.0, f64::max);
+        (least * self.factor() > level).then(|| Caveat::SmallCalibration {
+            author: author.to_owned(),
+            level,
+            needed: least_documents(level / self.factor()),
+            fewest: (1.0 / least - 1.0).round() as usize,
         })
     }
 
     /// Which pieces are unlike the author's writing, at this level for all of them together: e-BH, where so many must count
     /// as the calibration needs to show anything.
     fn unlike(&self, alpha: f64) -> Vec<bool> {
-        let single = alpha / self.p_values.len() as f64;
-        let e_values = self.p_values.iter().zip(&self.least).map(|(p_value, least)| {
-            let level = single * least_rejections(*least, single) as f64;
-            match p_value {
-                Some(p) if *p <= level * (1.0 + ROUNDING) => 1.0 / level,
-                _ => 0.0,
-            }
-        });
-        e_bh(&e_values.collect::<Vec<f64>>(), alpha)
+        let single = alpha / self.pieces.len() as f64;
+        let e_value = |piece: &Option<(f64, f64)>| {
+            piece.map_or(0.0, |(p_value, least)| {
+                counting_e_value(p_value, single * least_rejections(least, single) as f64)
+            })
+        };
+        e_bh(&self.pieces.iter().map(e_value).collect::<Vec<f64>>(), alpha)
     }
 }
 
-/// Adds what later pieces have to say about the whole text.
-fn join_caveats(caveats: &mut Vec<Caveat>, pieces: &[Decision]) {
-    let known = pieces
-        .iter()
-        .flat_map(|piece| &piece.caveats)
-        .filter_map(|caveat| match caveat {
-            Caveat::Memorised { models } => Some(models),
-            _ => None,
-        });
-    let mut models: Vec<String> = known.flatten().cloned().collect();
-    models.sort_unstable();
-    models.dedup();
-    let place = caveats
-        .iter()
-        .position(|caveat| matches!(caveat, Caveat::Memorised { .. }));
-    match place {
-        Some(place) => caveats[place] = Caveat::Memorised { models },
-        None if !models.is_empty() => caveats.push(Caveat::Memorised { models }),
-        None => {}
+/// What the reader must know of the text as a whole. Models are judged by the first piece, so what it says of them holds.
+fn joined(pieces: &[Decision]) -> Vec<Caveat> {
+    let count = |is_it: fn(&Caveat) -> bool| pieces.iter().filter(|piece| piece.caveats.iter().any(is_it)).count();
+    let outside = count(|caveat| matches!(caveat, Caveat::Outside(_)));
+    let repeats = count(|caveat| matches!(caveat, Caveat::Repeats));
+    let mut models: Vec<String> = Vec::new();
+    for caveat in pieces.iter().flat_map(|piece| &piece.caveats) {
+        if let Caveat::Memorised { models: known } = caveat {
+            models.extend(
+                known
+                    .iter()
+                    .filter(|model| !models.contains(model))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
     }
+    let of_first = pieces.iter().take(1).flat_map(|piece| &piece.caveats);
+    let mut caveats: Vec<Caveat> = of_first
+        .filter(|caveat| match caveat {
+            Caveat::Outside(_) => outside == pieces.len(),
+            Caveat::Memorised { .. } | Caveat::Repeats => false,
+            _ => true,
+        })
+        .cloned()
+        .collect();
+    if (1..pieces.len()).contains(&outside) {
+        caveats.push(Caveat::PiecesOutside {
+            outside,
+            pieces: pieces.len(),
+            models_untested: pieces[0]
+                .caveats
+                .iter()
+                .any(|caveat| matches!(caveat, Caveat::Outside(_))),
+        });
+    }
+    if !models.is_empty() {
+        caveats.push(Caveat::Memorised { models });
+    }
+    if 2 * repeats > pieces.len() {
+        caveats.push(Caveat::Repeats);
+    }
+    caveats
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ROUNDING;
     use crate::calibration::HUMAN;
     use crate::clopper_pearson;
     use crate::conformal::p_of_low;
-    use crate::verdict::{CalibrationFigures, Evidence, PromptKnowledge, Test};
+    use crate::verdict::{CalibrationFigures, Evidence, Outside, OutsideDomain, PromptKnowledge, Test};
     use rand::{Rng, SeedableRng, rngs::StdRng};
     use rand_distr::StandardNormal;
 
@@ -217,7 +259,7 @@ mod tests {
 
     #[test]
     fn one_piece_is_decided_as_it_is() {
-        let whole = decide_whole(vec![piece(Some(0.3), Some(0.004))], &settings());
+        let whole = decide_whole(&[piece(Some(0.3), Some(0.004))], &settings());
         assert_eq!(whole.decision.authors, ["model"]);
         assert_eq!(whole.decision.hypotheses[1].pieces, 1);
         assert_eq!(whole.unlike, [[""; 0]]);
@@ -226,10 +268,8 @@ mod tests {
     #[test]
     fn a_model_is_judged_by_the_first_piece_and_a_person_by_all() {
         let later = [None, None].map(|model| piece(model, Some(0.005)));
-        let whole = decide_whole(
-            [vec![piece(Some(0.3), Some(0.4))], later.to_vec()].concat(),
-            &settings(),
-        );
+        let [second, third] = later;
+        let whole = decide_whole(&[piece(Some(0.3), Some(0.4)), second, third], &settings());
         // Two of three pieces are unusual: 0.005 * 3/2.
         let [model, person] = &whole.decision.hypotheses[..] else {
             panic!()
@@ -245,7 +285,7 @@ mod tests {
         let known = |caveat: Option<Caveat>| {
             let mut pieces = vec![piece(Some(0.3), Some(0.003)), piece(None, Some(0.003))];
             pieces[1].caveats.extend(caveat);
-            decide_whole(pieces, &settings())
+            decide_whole(&pieces, &settings())
         };
         assert_eq!(known(None).decision.authors, ["model"]);
         let models = vec!["model".to_owned()];
@@ -257,11 +297,53 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_outside_the_calibrations_counts_against_nobody() {
+        let outside = |piece: &mut Decision| {
+            piece
+                .caveats
+                .push(Caveat::Outside(Outside::Domain(OutsideDomain::Code)))
+        };
+        let mut pieces = vec![piece(None, None), piece(None, Some(0.003)), piece(None, Some(0.003))];
+        outside(&mut pieces[0]);
+        let whole = decide_whole(&pieces, &settings());
+        assert_eq!(whole.decision.authors, ["model"]);
+        let told = Caveat::PiecesOutside {
+            outside: 1,
+            pieces: 3,
+            models_untested: true,
+        };
+        assert_eq!(whole.decision.caveats, [told]);
+        pieces[1..].iter_mut().for_each(outside);
+        assert!(matches!(
+            decide_whole(&pieces, &settings()).decision.caveats[..],
+            [Caveat::Outside(_)]
+        ));
+    }
+
+    #[test]
+    fn a_calibration_that_is_too_small_for_so_many_pieces_is_told() {
+        let small = |alpha_human: f64| {
+            let settings = DecisionSettings {
+                alpha_human,
+                ..settings()
+            };
+            let pieces = [0.5, 0.5, 0.5].map(|p| piece(Some(0.3), Some(p)));
+            decide_whole(&pieces, &settings).decision.caveats
+        };
+        assert!(small(0.01).is_empty());
+        // Two of three pieces: 0.0025 * 3/2.
+        let [Caveat::SmallCalibration { needed, fewest, .. }] = small(0.003)[..] else {
+            panic!()
+        };
+        assert_eq!((needed, fewest), (499, 399));
+    }
+
+    #[test]
     fn a_person_whom_nothing_tests_remains() {
-        let whole = decide_whole(vec![piece(Some(0.3), None), piece(None, None)], &settings());
+        let whole = decide_whole(&[piece(Some(0.3), None), piece(None, None)], &settings());
         assert_eq!(whole.decision.hypotheses[1].p_value, None);
         assert_eq!(whole.decision.authors, ["model", HUMAN]);
-        assert!(decide_whole(Vec::new(), &settings()).decision.authors.is_empty());
+        assert!(decide_whole(&[], &settings()).decision.authors.is_empty());
     }
 
     /// The pieces of a text by an author of the calibration resemble each other, and are ranked among the same documents.
@@ -275,14 +357,11 @@ mod tests {
             let p_values = (0..pieces).map(|piece| {
                 let own: f64 = rng.sample(StandardNormal);
                 let shift = if piece < foreign { 4.0 } else { 0.0 };
-                Some(p_of_low(
-                    &known,
-                    alike.sqrt() * of_document + (1.0 - alike).sqrt() * own - shift,
-                ))
+                let score = alike.sqrt() * of_document + (1.0 - alike).sqrt() * own - shift;
+                Some((p_of_low(&known, score), 1.0 / (documents + 1) as f64))
             });
             AuthorEvidence {
-                p_values: p_values.collect(),
-                least: vec![1.0 / (documents + 1) as f64; pieces],
+                pieces: p_values.collect(),
             }
         };
         for (documents, pieces) in [(99, 2), (99, 6), (400, 3), (400, 6), (400, 20), (60, 40)] {

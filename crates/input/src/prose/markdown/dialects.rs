@@ -1,5 +1,5 @@
 //! Takes out of a Markdown file what is not Markdown: the imports and components of MDX, the tags of Liquid and Hugo,
-//! and the marks of admonitions. The text inside components and admonitions stays.
+//! and the marks of admonitions, MyST's included. The text inside components and admonitions stays.
 //!
 //! Every line of the file stays one line, so lines keep their numbers. Code keeps its tags.
 //!
@@ -19,6 +19,26 @@ const DEEPEST: usize = 100;
 /// Tags of Liquid and Hugo whose content is not prose.
 const NOT_PROSE: &[&str] = &["comment", "highlight", "katex", "math", "mermaid"];
 
+/// Directives of MyST whose content is prose.
+const MYST_PROSE: &[&str] = &[
+    "admonition",
+    "attention",
+    "caution",
+    "danger",
+    "dropdown",
+    "epigraph",
+    "error",
+    "hint",
+    "important",
+    "margin",
+    "note",
+    "seealso",
+    "sidebar",
+    "tip",
+    "topic",
+    "warning",
+];
+
 /// The text of a file as plain Markdown, with the same lines.
 pub fn plain_markdown(text: &str) -> String {
     let mut reader = Reader {
@@ -26,6 +46,8 @@ pub fn plain_markdown(text: &str) -> String {
         at: 0,
         out: String::with_capacity(text.len()),
         fence: None,
+        directives: Vec::new(),
+        has_options: false,
         may_import: true,
         around: Vec::new(),
         closed: HashMap::new(),
@@ -56,6 +78,10 @@ struct Reader<'a> {
     out: String,
     /// The sign and the length of the fence around the lines at hand.
     fence: Option<(u8, usize)>,
+    /// The signs and the lengths of the fences of MyST's directives around it.
+    directives: Vec<(u8, usize)>,
+    /// Whether options of a directive may stand here.
+    has_options: bool,
     /// Whether an import may stand here: at the beginning, and after blank lines and other imports.
     may_import: bool,
     around: Vec<Around<'a>>,
@@ -107,6 +133,23 @@ impl<'a> Reader<'a> {
         } else if is_blank {
             self.keep_to(end);
             self.may_import = true;
+        } else if std::mem::take(&mut self.has_options) && is_option(content) {
+            self.has_options = true;
+            self.at = end;
+        } else if let Some((found, title)) = fence(content)
+            .and_then(directive)
+            .filter(|_| self.directives.len() < DEEPEST)
+        {
+            if !title.is_empty() {
+                self.out.push_str("###### ");
+                self.out.push_str(title);
+            }
+            self.directives.push(found);
+            self.has_options = true;
+            self.at = end;
+        } else if fence(content).is_some_and(|(found, rest)| self.ends_directive(found, rest)) {
+            self.directives.pop();
+            self.at = end;
         } else if let Some((found, _)) = fence(opened(content)) {
             self.fence = Some(found);
             self.keep_to(end);
@@ -138,6 +181,12 @@ impl<'a> Reader<'a> {
         if self.at < self.text.len() {
             self.keep_to(self.at + 1);
         }
+    }
+
+    /// Whether this fence ends the innermost directive.
+    fn ends_directive(&self, (sign, length): (u8, usize), rest: &str) -> bool {
+        let innermost = self.directives.last();
+        innermost.is_some_and(|&(own, least)| sign == own && length >= least && rest.trim().is_empty())
     }
 
     /// How many bytes of indentation the components and admonitions around a line take off it. Admonitions end before a
@@ -504,6 +553,20 @@ fn fence(content: &str) -> Option<((u8, usize), &str)> {
     (length >= 3 && !is_code).then_some(((sign, length), rest))
 }
 
+/// The fence of a MyST directive with prose inside, and its title, from a fence and the rest of its line.
+fn directive((fence, rest): ((u8, usize), &str)) -> Option<((u8, usize), &str)> {
+    let (name, title) = rest.trim().strip_prefix('{')?.split_once('}')?;
+    MYST_PROSE.contains(&name).then_some((fence, title.trim()))
+}
+
+/// Whether a line is an option of a MyST directive, such as `:class: tip`.
+fn is_option(content: &str) -> bool {
+    let name = content.strip_prefix(':').and_then(|rest| rest.split_once(':'));
+    name.is_some_and(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
+}
+
 /// A line without the marks of quotations and lists before its content.
 fn opened(content: &str) -> &str {
     let mut content = content;
@@ -680,6 +743,16 @@ mod tests {
             ("??? What was it\n    b\n", "??? What was it\n    b\n"),
             (":::tip A title {.b}\nc\n:::\n", "###### A title\nc\n\n"),
             (":::note[A title]\n::::{warning}\n", "###### A title\n\n"),
+            ("```{note}\n:class: a\n\nb\n```\nc\n", "\n\n\nb\n\nc\n"),
+            (
+                "````{tip} A title\nb\n```python\nx = 1\n```\nc\n````\n",
+                "###### A title\nb\n```python\nx = 1\n```\nc\n\n",
+            ),
+            ("~~~~{note}\n~~~{tip}\na\n~~~\nb\n~~~~\n", "\n\na\n\nb\n\n"),
+            (
+                "```{code-block} python\n:a: b\n```\n",
+                "```{code-block} python\n:a: b\n```\n",
+            ),
             ("> [!NOTE]\n> a\n", "> \n> a\n"),
             ("> [!info]- A title\n> b\n", "> ###### A title\n> b\n"),
             ("> [!a](b)\n[!NOTE]\n", "> [!a](b)\n[!NOTE]\n"),
