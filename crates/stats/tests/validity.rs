@@ -11,10 +11,11 @@ use document::{documented, share};
 use held_out::{ALPHA_HUMAN, Defaults, cut, held_out};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use whowrote_stats::calibration::{Calibration, HUMAN, KnownText, built_in};
+use std::ops::RangeInclusive;
+use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, built_in};
 use whowrote_stats::clopper_pearson;
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
-use whowrote_stats::verdict::{ALPHA, Decision};
+use whowrote_stats::verdict::{ALPHA, Decision, decide_whole};
 
 /// The lengths of the tables, words.
 const WORDS: [usize; 3] = [40, 80, 150];
@@ -101,6 +102,155 @@ fn row_name(author: &str, group: &str) -> String {
         HUMAN => format!("people: {group}"),
         model => format!("{model} {group}"),
     }
+}
+
+/// Scores of long texts in pieces: people's, models', and texts that both had a part in. `calibrate --pieces` names the
+/// pieces, and leaves out those that are not English prose. If both had a part, the text's name ends in the places of the
+/// model's words, as in `text@301-620`.
+fn long_texts() -> Calibration {
+    Calibration::from_json(include_str!("validity/long.json"), "long texts").unwrap()
+}
+
+/// A piece of a long text: its place among how many, and the places of its words, from `ID#2/5 (words 151 to 312)`.
+fn place(id: &str) -> (usize, usize, RangeInclusive<usize>) {
+    let numbers: Vec<usize> = id
+        .rsplit_once('#')
+        .unwrap()
+        .1
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    let [at, all, first, last] = numbers[..] else {
+        panic!("{id}")
+    };
+    (at - 1, all, first..=last)
+}
+
+/// The places of a model's words in a text by both.
+fn words_of_model(document: &str) -> Option<RangeInclusive<usize>> {
+    let (first, last) = document.rsplit_once('@')?.1.split_once('-')?;
+    Some(first.parse().unwrap()..=last.parse().unwrap())
+}
+
+/// A long text: who wrote it, if one author wrote all of it, and its pieces in their order; none for a piece that is not
+/// English prose.
+struct LongText<'a> {
+    /// The places of a model's words, if a model wrote a part of a person's text.
+    part: Option<RangeInclusive<usize>>,
+    pieces: Vec<Option<&'a KnownText>>,
+}
+
+impl<'a> LongText<'a> {
+    /// The texts of a group.
+    fn of(group: &'a Group) -> Vec<Self> {
+        let mut texts: BTreeMap<&str, Vec<&KnownText>> = BTreeMap::new();
+        for piece in &group.texts {
+            texts.entry(&piece.document).or_default().push(piece);
+        }
+        let texts = texts.into_iter().map(|(document, known)| {
+            let (_, all, _) = place(&known[0].id);
+            let mut pieces = vec![None; all];
+            for piece in known {
+                pieces[place(&piece.id).0] = Some(piece);
+            }
+            let part = words_of_model(document);
+            Self { part, pieces }
+        });
+        texts.collect()
+    }
+
+    /// How many words of a piece the model wrote that wrote a part of the text, and how many it has.
+    fn words(&self, piece: usize) -> (usize, usize) {
+        let Some(piece) = self.pieces[piece] else { return (0, 0) };
+        let (_, _, words) = place(&piece.id);
+        let of_model = self.part.as_ref().map_or(0, |part| {
+            (1 + *words.end().min(part.end())).saturating_sub(*words.start().max(part.start()))
+        });
+        (of_model, words.count())
+    }
+}
+
+/// What became of the long texts of one row.
+#[derive(Default)]
+struct LongRow {
+    texts: u64,
+    left: u64,
+    alone: u64,
+    by_first: u64,
+    excluded: u64,
+    marked: u64,
+    /// With a marked piece that is mostly the model's.
+    found: u64,
+    /// Pieces without a word of a model's.
+    own: u64,
+    own_marked: u64,
+}
+
+/// All pieces of a text together, against its first 150 words. The models' texts answer the test prompts, and the people's
+/// documents calibrate nothing.
+#[test]
+fn long_texts_in_pieces() {
+    let defaults = Defaults::new(built_in());
+    let mut table = String::from(
+        "\n| texts | n | the true author of all is left | alone | a person excluded by the first 150 words | by all pieces \
+         | texts with a piece unlike a person's | with such a piece mostly by the model | a person's pieces that are so |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    for group in &long_texts().groups {
+        let author = match group.name.strip_prefix("model: ") {
+            Some(model) => Some(model),
+            None => (group.name == "people").then_some(HUMAN),
+        };
+        let mut row = LongRow::default();
+        for text in LongText::of(group) {
+            let decide = |(at, piece): (usize, &Option<&KnownText>)| {
+                defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), at > 0)
+            };
+            let decided: Vec<Decision> = text.pieces.iter().enumerate().map(decide).collect();
+            let has = |decision: &Decision, author: &str| decision.authors.iter().any(|left| left == author);
+            let whole = decide_whole(&decided, &defaults.settings);
+            let is_left = author.is_some_and(|author| has(&whole.decision, author));
+            row.texts += 1;
+            row.left += u64::from(is_left);
+            row.alone += u64::from(is_left && whole.decision.authors.len() == 1);
+            row.by_first += u64::from(!has(&decided[0], HUMAN));
+            row.excluded += u64::from(!has(&whole.decision, HUMAN));
+            let marked: Vec<usize> = (0..decided.len())
+                .filter(|&piece| !whole.unlike[piece].is_empty())
+                .collect();
+            row.marked += u64::from(!marked.is_empty());
+            let is_found = |&piece: &usize| 2 * text.words(piece).0 > text.words(piece).1;
+            row.found += u64::from(marked.iter().any(is_found));
+            if author.is_none_or(|author| author == HUMAN) {
+                let own = (0..decided.len()).filter(|&piece| text.words(piece).0 == 0);
+                for piece in own {
+                    row.own += 1;
+                    row.own_marked += u64::from(marked.contains(&piece));
+                }
+            }
+        }
+        let cell = |applies: bool, count: u64, of: u64| if applies { share(count, of) } else { "–".to_owned() };
+        let cells = [
+            cell(author.is_some(), row.left, row.texts),
+            cell(author.is_some(), row.alone, row.texts),
+            cell(true, row.by_first, row.texts),
+            cell(true, row.excluded, row.texts),
+            cell(true, row.marked, row.texts),
+            cell(author.is_none(), row.found, row.texts),
+            cell(row.own > 0, row.own_marked, row.own),
+        ];
+        writeln!(table, "| {} | {} | {} |", group.name, row.texts, cells.join(" | ")).unwrap();
+        if author == Some(HUMAN) {
+            for (count, alpha) in [(row.marked, ALPHA), (row.excluded, ALPHA_HUMAN)] {
+                assert!(
+                    clopper_pearson(count, row.texts, 0.999).0 <= alpha,
+                    "{count} of {}",
+                    row.texts
+                );
+            }
+        }
+    }
+    documented("long texts in pieces", &table);
 }
 
 #[test]
