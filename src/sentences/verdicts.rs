@@ -232,8 +232,8 @@ pub fn strength(hypothesis: &Hypothesis) -> String {
     };
     let number = p_value(p);
     if hypothesis.retained {
-        return if hypothesis.pieces > 1 {
-            format!("fewer than two of three pieces are unusual enough to exclude it ({number})")
+        return if p >= 0.5 && hypothesis.pieces > 1 {
+            format!("taken together, the pieces do not speak against it ({number})")
         } else if p >= 0.5 {
             format!("nothing speaks against it ({number})")
         } else {
