@@ -733,6 +733,16 @@ mod tests {
             }
             let found = without_layout(&broken);
             prop_assume!(text.len() > 3 * width);
+            // If the lines of a paragraph end where sentences do, nothing tells them from lines that the author wrote.
+            let lines: Vec<&str> = broken.lines().map(|line| line.trim_start_matches(['>', ' '])).collect();
+            let mut breaks = 0;
+            for paragraph in lines.split(|line| line.is_empty()) {
+                let ends = &paragraph[..paragraph.len().saturating_sub(1)];
+                let within = ends.iter().filter(|line| !line.ends_with('.')).count();
+                prop_assume!(2 * within >= ends.len());
+                breaks += ends.len();
+            }
+            prop_assume!(breaks >= 2 * LEAST_BREAKS);
             let Some(found) = found else { return Err(TestCaseError::fail("not found")) };
             prop_assert_eq!(&found.text, &text);
             let mut before = 0;
