@@ -20,10 +20,8 @@ impl Judge {
     /// The pieces in which a text is read without its prompt; at least one.
     pub(super) fn cut(&self, text: &str) -> Vec<Range<usize>> {
         let mut cuts = pieces(self.part_read(text), PIECE, LEAST_PIECE);
-        match cuts.first_mut() {
-            // What stands before the first word was scored with the calibrations' texts as well.
-            Some(first) => first.start = 0,
-            None => cuts.push(0..0),
+        if cuts.is_empty() {
+            cuts.push(0..0);
         }
         cuts
     }

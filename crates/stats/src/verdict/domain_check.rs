@@ -14,7 +14,7 @@ const LEAST_FOR_LANGUAGE: usize = 60;
 /// What a text alone shows of its kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DomainCheck {
-    /// Share of letters, white space aside.
+    /// Share of letters, white space aside; 1 if there is nothing else.
     pub letters: f64,
     /// Share of signs that only code has.
     pub signs: f64,
@@ -40,7 +40,7 @@ impl DomainCheck {
         let rows = lines.iter().filter(|line| is_row(line)).count();
         let told = whatlang::detect(text).filter(|_| letters >= LEAST_FOR_LANGUAGE);
         Self {
-            letters: share(letters),
+            letters: if visible == 0 { 1.0 } else { share(letters) },
             signs: share(signs),
             rows: if lines.len() < 3 {
                 0.0
@@ -66,8 +66,7 @@ impl DomainCheck {
         if self.rows > MOST_ROWS {
             return Some(OutsideDomain::Table);
         }
-        let mostly_figures = self.letters > 0.0 && self.letters < LEAST_LETTERS;
-        mostly_figures.then_some(OutsideDomain::Figures)
+        (self.letters < LEAST_LETTERS).then_some(OutsideDomain::Figures)
     }
 }
 
@@ -127,5 +126,6 @@ mod tests {
         assert_eq!(outside(table), Some(OutsideDomain::Table));
         let figures = "12.5 13.7 88.1 90.2 14.5 77.1 (3) 12.5 13.7 88.1 90.2 14.5 77.1 (3) total 12.5 13.7";
         assert_eq!(outside(figures), Some(OutsideDomain::Figures));
+        assert_eq!(outside("!!! ??? ... \n"), Some(OutsideDomain::Figures));
     }
 }
