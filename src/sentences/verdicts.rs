@@ -345,7 +345,8 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     };
     let of_models = words_of(|h| h.set != AuthorSet::Human);
     let of_all = words_of(|_| true);
-    let judged: u64 = report.pieces.iter().map(|piece| piece.words.min(PIECE) as u64).sum();
+    let tested = report.pieces.iter().filter(|piece| piece.p_values.contains_key(HUMAN));
+    let judged: u64 = tested.map(|piece| piece.words.min(PIECE) as u64).sum();
     let by_pieces = report.hypotheses.iter().find(|h| h.pieces > 1).map(|person| {
         let all = report.pieces.iter().map(|piece| piece.words as u64).sum();
         let (judged, all) = (thousands(judged), thousands(all));

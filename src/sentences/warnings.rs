@@ -119,13 +119,14 @@ fn caveat(caveat: &Caveat) -> String {
             models_untested,
         } => {
             let models = if *models_untested {
-                " The first piece is one of them, and models are judged by it, so no model is tested."
+                " Models are judged by the first piece, which is such a piece, so no model is tested."
             } else {
                 ""
             };
+            let (are, them) = if *outside == 1 { ("is", "it") } else { ("are", "them") };
             format!(
-                "{outside} of the {pieces} pieces are not like the calibration texts, which are ordinary English prose. \
-                 Nothing is concluded from them.{models}"
+                "{outside} of the {pieces} pieces {are} not like the calibration texts, which are ordinary English prose. \
+                 Nothing is concluded from {them}.{models}"
             )
         }
         Caveat::Memorised { models } => format!(

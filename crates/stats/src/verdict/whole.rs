@@ -76,6 +76,8 @@ struct AuthorEvidence {
     /// For each piece that counts against the author, its p-value and the least that it can have. The p-value of any other
     /// is 1.
     pieces: Vec<Option<(f64, f64)>>,
+    /// Whether any piece is tested, even if it does not count.
+    is_tested: bool,
 }
 
 impl AuthorEvidence {
@@ -89,6 +91,10 @@ impl AuthorEvidence {
         };
         Self {
             pieces: pieces.iter().map(of_piece).collect(),
+            is_tested: pieces
+                .iter()
+                .filter_map(|piece| piece.hypotheses.get(place))
+                .any(|hypothesis| hypothesis.p_value.is_some()),
         }
     }
 
@@ -117,8 +123,8 @@ impl AuthorEvidence {
     /// If the author wrote all pieces, so many of them have p-values as low as the deciding piece with at most this
     /// probability, however they depend on each other (Rüger 1978). None if no piece is tested.
     fn of_most(&self) -> Option<f64> {
-        let is_tested = self.pieces.iter().any(Option::is_some);
-        is_tested.then(|| (self.p_value(self.deciding()) * self.factor()).min(1.0))
+        self.is_tested
+            .then(|| (self.p_value(self.deciding()) * self.factor()).min(1.0))
     }
 
     /// That no text of so many pieces can exclude the author, if the calibration is too small for it.
@@ -294,6 +300,12 @@ mod tests {
         assert!(whole.unlike[1].is_empty() && whole.unlike[0] == [HUMAN]);
         assert!(matches!(whole.decision.caveats[..], [Caveat::Memorised { .. }]));
         assert_eq!(known(Some(Caveat::Repeats)).decision.authors, ["model", HUMAN]);
+        // Not even if all pieces repeat.
+        let mut pieces = vec![piece(Some(0.3), Some(0.003)), piece(None, Some(0.003))];
+        pieces.iter_mut().for_each(|piece| piece.caveats.push(Caveat::Repeats));
+        let whole = decide_whole(&pieces, &settings());
+        assert_eq!(whole.decision.authors, ["model", HUMAN]);
+        assert_eq!(whole.decision.hypotheses[1].p_value, Some(1.0));
     }
 
     #[test]
@@ -362,6 +374,7 @@ mod tests {
             });
             AuthorEvidence {
                 pieces: p_values.collect(),
+                is_tested: true,
             }
         };
         for (documents, pieces) in [(99, 2), (99, 6), (400, 3), (400, 6), (400, 20), (60, 40)] {
