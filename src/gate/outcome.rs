@@ -341,10 +341,10 @@ fn expect(evidence: &mut [Against], texts: &[JudgedText], can_fail: &[usize], si
             continue;
         }
         let document = documents[i];
-        let others = || alone.iter().filter(|(of, _)| *of != document).map(|(_, alone)| *alone);
-        let expected = *expected
-            .entry(document)
-            .or_insert_with(|| expected_rejections(others()));
+        let expected = *expected.entry(document).or_insert_with(|| {
+            let others = alone.iter().filter(|(of, _)| *of != document);
+            expected_rejections(others.map(|(_, alone)| *alone))
+        });
         evidence[i].together = evidence[i].together.max(expected - expected / 4);
     }
 }

@@ -46,12 +46,12 @@ fn sentences(text: &str, most: usize) -> Vec<(Range<usize>, usize)> {
         }
         let mut ends = Vec::new();
         let mut from = start;
-        for word in text[start..end].split_inclusive(char::is_whitespace) {
-            from += word.len();
-            let word = word.trim_end();
+        for part in text[start..end].split_inclusive(char::is_whitespace) {
+            let word = part.trim_end();
             if !word.is_empty() {
-                ends.push(from - (text[..from].len() - text[..from].trim_end().len()));
+                ends.push(from + word.len());
             }
+            from += part.len();
         }
         for part in ends.chunks(most) {
             let end = part[part.len() - 1];

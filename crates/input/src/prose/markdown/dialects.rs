@@ -140,10 +140,7 @@ impl<'a> Reader<'a> {
             .and_then(directive)
             .filter(|_| self.directives.len() < DEEPEST)
         {
-            if !title.is_empty() {
-                self.out.push_str("###### ");
-                self.out.push_str(title);
-            }
+            self.heading(title);
             self.directives.push(found);
             self.has_options = true;
             self.at = end;
@@ -157,10 +154,7 @@ impl<'a> Reader<'a> {
             let end = self.statement_end();
             self.skip_to(end);
         } else if let Some((title, inside)) = self.admonition(line) {
-            if !title.is_empty() {
-                self.out.push_str("###### ");
-                self.out.push_str(title);
-            }
+            self.heading(title);
             let is_deep = self.around.len() >= DEEPEST;
             self.around.extend(inside.filter(|_| !is_deep).map(Around::Admonition));
             self.at = end;
@@ -169,10 +163,7 @@ impl<'a> Reader<'a> {
             self.may_import = false;
             if let Some((quote, title)) = alert(line) {
                 self.out.push_str(quote);
-                if !title.is_empty() {
-                    self.out.push_str("###### ");
-                    self.out.push_str(title);
-                }
+                self.heading(title);
                 self.at = end;
             } else {
                 self.content();
@@ -180,6 +171,14 @@ impl<'a> Reader<'a> {
         }
         if self.at < self.text.len() {
             self.keep_to(self.at + 1);
+        }
+    }
+
+    /// Writes the title of an admonition, if it has one.
+    fn heading(&mut self, title: &str) {
+        if !title.is_empty() {
+            self.out.push_str("###### ");
+            self.out.push_str(title);
         }
     }
 
