@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use whowrote_input::disguise::undisguise;
 use whowrote_input::{Document, JsonLine, JsonLines, Source, lower_hex, pieces, printable, with_line_feeds};
 use whowrote_stats::calibration::{
-    Calibration, Group, HUMAN, KnownText, LEAST_DOCUMENTS, least_documents, least_p_value,
+    Calibration, Group, HUMAN, KnownText, LEAST_DOCUMENTS, Place, least_documents, least_p_value,
 };
 use whowrote_stats::conformal_scores::{
     LEAST_PIECE, LENGTHS, PIECE, TextFeatures, beginning, text_features, word_ends,
@@ -41,7 +41,7 @@ const TOGETHER: usize = 32;
 #[derive(Clone, Debug, Args)]
 pub struct CalibrateArgs {
     /// Texts of the author: JSONL files with a "text" on each line, text files, or folders of them
-    #[arg(value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, required = true)]
+    #[arg(value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, required_unless_present = "later")]
     pub texts: Vec<PathBuf>,
 
     /// Who wrote all of the texts: human, or the name of an author or model
@@ -61,10 +61,15 @@ pub struct CalibrateArgs {
 
     /// Cut the texts into pieces, as `detect` reads them
     ///
-    /// Each piece is a text of the calibration, and all pieces of a text are of one document. `detect` judges a person by
-    /// pieces from anywhere in a text, so known texts by people that are long should be cut.
+    /// Each piece is a text of the calibration, and all pieces of a text are of one document. `detect` compares any piece of
+    /// a text with all of a person's. Of a model it compares the first piece with first pieces, and each later piece with
+    /// later pieces. Without texts in pieces, it judges a model by the first piece alone.
     #[arg(long, help_heading = headings::TEXTS)]
     pub pieces: bool,
+
+    /// More texts, of which only the pieces after the first are used; may be repeated
+    #[arg(long, value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, help_heading = headings::TEXTS)]
+    pub later: Vec<PathBuf>,
 
     /// Where the texts come from, if their line has no "source"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = headings::TEXTS)]
@@ -149,7 +154,10 @@ impl CalibrateConfig {
 }
 
 /// A text of the calibration.
+#[derive(Clone)]
 struct CalibrationText {
+    /// Where it stands in what the author wrote, if that matters for this author.
+    place: Option<Place>,
     /// The share of it that is copied from its prompt.
     copied: f64,
     id: String,
@@ -163,7 +171,7 @@ struct CalibrationText {
 }
 
 impl CalibrationText {
-    /// Its pieces, each with its place among them and the places of its words.
+    /// Its pieces. Their names have their place among them and the places of their words.
     fn pieces(&self) -> Vec<Self> {
         let cuts = pieces(&self.text, PIECE, LEAST_PIECE);
         let all = cuts.len();
@@ -173,14 +181,10 @@ impl CalibrationText {
             let first = before + 1;
             before += word_ends(&text).len();
             Self {
-                copied: self.copied,
+                place: self.place.map(|_| if at > 0 { Place::Later } else { Place::Beginning }),
                 id: format!("{}#{}/{all} (words {first} to {before})", self.id, at + 1),
-                document: self.document.clone(),
                 text,
-                group: self.group.clone(),
-                source: self.source.clone(),
-                licence: self.licence.clone(),
-                date: self.date.clone(),
+                ..self.clone()
             }
         };
         cuts.into_iter().enumerate().map(piece).collect()
@@ -206,7 +210,8 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         );
     }
     // Scoring can take hours. So check the output first.
-    let inputs = || args.texts.iter().chain(&args.run.models).map(PathBuf::as_path);
+    let texts = || args.texts.iter().chain(&args.later);
+    let inputs = || texts().chain(&args.run.models).map(PathBuf::as_path);
     let output = args.output.as_ref();
     let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
     let catalogue = Catalogue::load(args.run.models.as_deref())?;
@@ -290,10 +295,12 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             document: known_text.document,
             features: text,
         };
-        match groups.iter_mut().find(|group| group.name == known_text.group) {
+        let same = |group: &&mut Group| group.name == known_text.group && group.place == known_text.place;
+        match groups.iter_mut().find(same) {
             Some(group) => group.texts.push(text),
             None => groups.push(Group {
                 name: known_text.group,
+                place: known_text.place,
                 source: known_text.source,
                 licence: known_text.licence,
                 date: known_text.date,
@@ -301,7 +308,8 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             }),
         }
     }
-    groups.sort_by(|a, b| a.name.cmp(&b.name));
+    let is_later = |group: &Group| group.place == Some(Place::Later);
+    groups.sort_by_key(|group| (is_later(group), group.name.clone()));
     let calibration = Calibration {
         author: args.author.clone(),
         family: decoding.to_string(),
@@ -344,15 +352,34 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
                  prompts; while this group is included, the author cannot be excluded"
             ),
         };
-        let _ = writeln!(out, "{}: {} texts, {use_}", printable(&group.name), group.texts.len());
+        let kind = match group.place {
+            Some(Place::Later) => "later pieces",
+            _ => "texts",
+        };
+        let _ = writeln!(out, "{}: {} {kind}, {use_}", printable(&group.name), group.texts.len());
     }
+    describe_comparison(calibration, Place::Beginning, level, out);
+    if calibration.covers(Place::Later) && calibration.author != HUMAN {
+        describe_comparison(calibration, Place::Later, level, out);
+    }
+}
+
+/// Prints what a text, or a later piece of one, is compared with.
+fn describe_comparison(calibration: &Calibration, place: Place, level: f64, out: &mut dyn Write) {
     let mut lengths = (0..LENGTHS.len()).rev();
-    let Some(class) = lengths.find(|&class| calibration.fewest(class) >= LEAST_DOCUMENTS) else {
+    let Some(class) = lengths.find(|&class| calibration.fewest(class, place) >= LEAST_DOCUMENTS) else {
         return;
     };
     let words = LENGTHS[class];
-    let (documents, compared) = (calibration.fewest(class), calibration.fewest_compared(class));
-    let (ranked, score) = if compared >= least {
+    let what = match place {
+        Place::Beginning => "a text",
+        Place::Later => "a later piece",
+    };
+    let (documents, compared) = (
+        calibration.fewest(class, place),
+        calibration.fewest_compared(class, place),
+    );
+    let (ranked, score) = if compared >= least_documents(level) {
         (compared, "a score that is fitted to the other documents")
     } else {
         (
@@ -362,12 +389,12 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
     };
     let _ = writeln!(
         out,
-        "at {words} words, a text is ranked among {ranked} documents of the smallest group, by {score}; no p-value is \
+        "at {words} words, {what} is ranked among {ranked} documents of the smallest group, by {score}; no p-value is \
          below {:.2}",
         least_p_value(ranked)
     );
     if class + 1 < LENGTHS.len() {
-        let _ = writeln!(out, "only the first {words} words of a text are judged");
+        let _ = writeln!(out, "only the first {words} words of {what} are judged");
     }
 }
 
@@ -380,6 +407,12 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
     if config.args.pieces {
         known_texts = known_texts.iter().flat_map(CalibrationText::pieces).collect();
     }
+    let first = known_texts.len();
+    for path in &config.args.later {
+        read_path(config, path, "texts", &mut known_texts)?;
+    }
+    let longer = known_texts.split_off(first);
+    known_texts.extend(longer.iter().flat_map(|text| text.pieces().into_iter().skip(1)));
     let before = known_texts.len();
     known_texts.retain(|known_text: &CalibrationText| word_ends(&known_text.text).len() >= LENGTHS[0]);
     let short = before - known_texts.len();
@@ -423,6 +456,8 @@ fn read_path(
     known_texts: &mut Vec<CalibrationText>,
 ) -> anyhow::Result<()> {
     let args = &config.args;
+    // A person is compared with texts from anywhere.
+    let place = (args.author != HUMAN).then_some(Place::Beginning);
     let name = printable(&path.to_string_lossy());
     if path.is_dir() {
         let group = path
@@ -444,6 +479,7 @@ fn read_path(
             .file_name()
             .map_or(name, |name| name.to_string_lossy().into_owned());
         known_texts.push(CalibrationText {
+            place,
             copied: 0.0,
             document: alone(&id, known_texts),
             id,
@@ -465,6 +501,7 @@ fn read_path(
         let id = field("id").map_or_else(|| format!("line {number}"), str::to_owned);
         let or = |name: &str, otherwise: &str| field(name).unwrap_or(otherwise).to_owned();
         known_texts.push(CalibrationText {
+            place,
             copied: object.get("copied").and_then(Value::as_f64).unwrap_or(0.0),
             document: field("document")
                 .map(str::to_owned)
@@ -489,6 +526,7 @@ mod tests {
     #[test]
     fn the_pieces_of_a_text_are_of_its_document() {
         let text = CalibrationText {
+            place: Some(Place::Beginning),
             copied: 0.0,
             id: "essay".to_owned(),
             document: "1: essay".to_owned(),
@@ -502,6 +540,8 @@ mod tests {
         let ids: Vec<&str> = pieces.iter().map(|piece| piece.id.as_str()).collect();
         assert_eq!(ids, ["essay#1/2 (words 1 to 152)", "essay#2/2 (words 153 to 240)"]);
         assert!(pieces.iter().all(|piece| piece.document == "1: essay"));
+        let places: Vec<_> = pieces.iter().map(|piece| piece.place).collect();
+        assert_eq!(places, [Some(Place::Beginning), Some(Place::Later)]);
     }
 
     #[test]

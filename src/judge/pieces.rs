@@ -42,7 +42,7 @@ impl Judge {
                 text: job.piece,
                 models: identities,
                 scores: job.unprompted(whole),
-                is_later: job.is_later,
+                place: job.place(),
             };
             let text = if whole { job.text } else { job.piece };
             let observation = Observation::new(text, job.reported(), unprompted, &self.candidates, &self.decision);
@@ -115,12 +115,14 @@ impl Judge {
         };
         let WholeDecision { decision, unlike } = decide_whole(&decisions, &self.decision);
         let places = cuts.iter().zip(words).zip(&decisions).zip(unlike);
+        let all = decision.hypotheses.iter().map(|hypothesis| &hypothesis.author);
         let pieces = places.map(|(((cut, words), decision), unlike)| PieceReport {
             start: cut.start,
             end: cut.end,
             words,
             begins: first_words(&document.text[cut.clone()]),
             p_values: p_values(decision),
+            authors: all.clone().filter(|author| !unlike.contains(author)).cloned().collect(),
             unlike,
         });
         let pieces: Vec<PieceReport> = pieces.collect();

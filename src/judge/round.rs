@@ -11,7 +11,7 @@ use crate::model::chat::unknown_prompt_ids;
 use crate::report::Warning;
 use crate::scoring::{Hidden, Prefix, Scoring};
 use std::collections::BTreeMap;
-use whowrote_stats::calibration::CalibratedModel;
+use whowrote_stats::calibration::{CalibratedModel, Place};
 use whowrote_stats::conformal_scores::beginning;
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::token_stats::{TEMPERATURE_GRID, TextScores};
@@ -50,6 +50,11 @@ impl<'a> Job<'a> {
             refused: None,
             elapsed_ms: 0.0,
         }
+    }
+
+    /// Where the piece stands in the text.
+    pub(super) fn place(&self) -> Place {
+        if self.is_later { Place::Later } else { Place::Beginning }
     }
 
     /// Takes the scores of a reading; none if the tokeniser refused the text.

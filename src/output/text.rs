@@ -117,13 +117,10 @@ impl TextWriter {
         Ok(())
     }
 
-    /// The pieces that are unlike a person's writing.
-    fn pieces(&self, out: &mut dyn Write, report: &ProvenanceReport) -> io::Result<()> {
-        let mut pieces = sentences::unlike_a_person(report).peekable();
-        if pieces.peek().is_none() {
-            return Ok(());
-        }
-        self.heading(out, "Pieces unlike a person's writing")?;
+    /// The pieces that are unlike an author's writing.
+    fn pieces(&self, out: &mut dyn Write, report: &ProvenanceReport, author: &str) -> io::Result<()> {
+        let mut pieces = sentences::unlike(report, author);
+        self.heading(out, &sentences::unlike_heading(author))?;
         for piece in pieces.by_ref().take(PIECES_SHOWN) {
             self.wrapped(out, 2, Style::new(), &sentences::piece(piece))?;
         }
@@ -136,7 +133,7 @@ impl TextWriter {
                 &format!("and {more} more; --format json lists them"),
             )?;
         }
-        self.wrapped(out, 2, Style::new(), &sentences::unlike_means(report))
+        self.wrapped(out, 2, Style::new(), &sentences::unlike_means(report, author))
     }
 
     /// What the verdict rests on.
@@ -258,7 +255,7 @@ impl ReportWriter for TextWriter {
             return Ok(());
         }
         self.authors(out, report)?;
-        self.pieces(out, report)?;
+        sentences::authors_with_unlike_pieces(report).try_for_each(|author| self.pieces(out, report, author))?;
         self.conditions(out, report)?;
         self.warnings(out, report)?;
         self.figures(out, report)?;

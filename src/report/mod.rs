@@ -120,6 +120,8 @@ pub struct PieceReport {
     pub p_values: BTreeMap<String, f64>,
     /// The authors whose writing it is unlike, judged together with all other pieces.
     pub unlike: Vec<String>,
+    /// All other authors: each may have written it.
+    pub authors: Vec<String>,
 }
 
 /// One token's figures, at temperature 1.

@@ -62,22 +62,45 @@ pub fn extraction(report: &ProvenanceReport) -> Option<String> {
     Some(format!("Read without its {}; {words}.", extraction.left_out))
 }
 
-/// The pieces that are unlike a person's writing, judged together with all others: each with the places of its first and its
+/// The authors whose list of unlike pieces a reader needs: a person, and the models that may have written all of the text.
+pub fn authors_with_unlike_pieces(report: &ProvenanceReport) -> impl Iterator<Item = &str> {
+    let judged = report.hypotheses.iter().filter(|h| h.retained || h.author == HUMAN);
+    judged
+        .map(|hypothesis| hypothesis.author.as_str())
+        .filter(|author| unlike(report, author).next().is_some())
+}
+
+/// The pieces that are unlike an author's writing, judged together with all others: each with the places of its first and its
 /// last word in the text that was read, counted from 1.
-pub fn unlike_a_person(report: &ProvenanceReport) -> impl Iterator<Item = (usize, usize, &PieceReport)> {
+pub fn unlike<'a>(
+    report: &'a ProvenanceReport,
+    author: &'a str,
+) -> impl Iterator<Item = (usize, usize, &'a PieceReport)> {
     let places = report.pieces.iter().scan(0, |words, piece| {
         let before = *words;
         *words += piece.words;
         Some((before + 1, *words, piece))
     });
-    places.filter(|(_, _, piece)| piece.unlike.iter().any(|author| author == HUMAN))
+    places.filter(move |(_, _, piece)| piece.unlike.iter().any(|unlike| unlike == author))
+}
+
+/// The heading of such a list.
+pub fn unlike_heading(author: &str) -> String {
+    match author {
+        HUMAN => "Pieces unlike a person's writing".to_owned(),
+        model => format!("Pieces unlike what {} writes", printable(model)),
+    }
 }
 
 /// What it means that pieces are listed.
-pub fn unlike_means(report: &ProvenanceReport) -> String {
+pub fn unlike_means(report: &ProvenanceReport, author: &str) -> String {
+    let writes = match author {
+        HUMAN => "people write".to_owned(),
+        model => format!("{} writes", printable(model)),
+    };
     format!(
-        "Read them again. In at most {} of the texts that people write throughout, this list names any piece. It does not \
-         say how likely it is that somebody else wrote a piece.",
+        "Read them again. In at most {} of the texts that {writes} throughout, this list names any piece. It does not say \
+         how likely it is that somebody else wrote a piece.",
         percent(report.alpha)
     )
 }

@@ -119,7 +119,7 @@ fn caveat(caveat: &Caveat) -> String {
             models_untested,
         } => {
             let models = if *models_untested {
-                " Models are judged by the first piece, which is such a piece, so no model is tested."
+                " Models are judged by the first piece, which is one of them, so no model is tested."
             } else {
                 ""
             };

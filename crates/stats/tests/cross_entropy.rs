@@ -1,6 +1,7 @@
 //! What the cross-entropy test adds to a decision, on artificial figures.
 
 use std::collections::BTreeMap;
+use whowrote_stats::calibration::Place;
 use whowrote_stats::token_stats::{CrossScores, CrossTokenStats, TILTS, TextScores, TokenStats};
 use whowrote_stats::verdict::{
     ALPHA, AuthorSet, Candidate, Decision, DecisionSettings, HUMAN_DIVISOR, Observation, PromptKnowledge, Test,
@@ -58,7 +59,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
         text: "",
         models: &[],
         scores: &unread,
-        is_later: false,
+        place: Place::Beginning,
     };
     let text = "a".repeat(100);
     let observation = Observation::new(&text, &scores, unprompted, &candidates, &settings);

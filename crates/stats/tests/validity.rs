@@ -12,7 +12,7 @@ use held_out::{ALPHA_HUMAN, Defaults, cut, held_out};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
-use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, built_in};
+use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, Place, built_in};
 use whowrote_stats::clopper_pearson;
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
 use whowrote_stats::verdict::{ALPHA, Decision, decide_whole};
@@ -204,7 +204,8 @@ fn long_texts_in_pieces() {
         let mut row = LongRow::default();
         for text in LongText::of(group) {
             let decide = |(at, piece): (usize, &Option<&KnownText>)| {
-                defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), at > 0)
+                let place = if at > 0 { Place::Later } else { Place::Beginning };
+                defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), place)
             };
             let decided: Vec<Decision> = text.pieces.iter().enumerate().map(decide).collect();
             let has = |decision: &Decision, author: &str| decision.authors.iter().any(|left| left == author);

@@ -16,6 +16,7 @@ use whowrote::judge::scoring_for;
 use whowrote::model::LanguageModel;
 use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::scoring::score_after;
+use whowrote::stats::calibration::Place;
 use whowrote::stats::conformal_scores::ln_p_at;
 use whowrote::stats::mixture::Mixture;
 use whowrote::stats::sampling_params::SamplingFamily;
@@ -231,7 +232,7 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
         text: "",
         models: &[],
         scores: &unread,
-        is_later: false,
+        place: Place::Beginning,
     };
     let mut rows = Rows::new();
     let mut mixtures = Mixtures::new();

@@ -42,6 +42,11 @@ struct Detector {
 impl Detector {
     /// Calibrations of 80 words: two thirds of 66 documents are enough for the levels of this test.
     fn new(rng: &mut StdRng) -> Self {
+        Self::calibrated(8, &[], rng)
+    }
+
+    /// Calibrations of texts of so many sentences.
+    fn calibrated(sentences: usize, arguments: &[&str], rng: &mut StdRng) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [one, two] = tiny::two_models();
         let texts = folder.path().join("texts.jsonl");
@@ -51,14 +56,16 @@ impl Detector {
             ("two", &WORDS_OF_MODELS[1]),
         ]
         .map(|(author, words)| {
-            let line =
-                |i: usize| json!({"text": text(words, 8, rng), "document": i.to_string(), "genre": "all"}).to_string();
+            let line = |i: usize| {
+                json!({"text": text(words, sentences, rng), "document": i.to_string(), "genre": "all"}).to_string()
+            };
             std::fs::write(&texts, (0..66).map(line).collect::<Vec<_>>().join("\n")).unwrap();
             let path = folder.path().join(author);
             let mut command = Command::cargo_bin("whowrote").unwrap();
             command
                 .args(["calibrate", "--offline", "--group", "genre", "--author", author, "-o"])
-                .args([&path, &texts]);
+                .args([&path, &texts])
+                .args(arguments);
             command.arg("--model").arg(one).arg("--model").arg(two).assert().code(0);
             path
         });
@@ -157,6 +164,43 @@ fn a_person_is_judged_by_all_pieces_and_an_odd_piece_is_named() {
     assert_eq!(person(&few)["evidence"][0]["calibration"]["words"], 50);
     let last = tokens["models"]["one"]["per_token"].as_array().unwrap().last().unwrap();
     assert_eq!(last["end"], text.len());
+}
+
+#[test]
+fn a_model_whose_later_pieces_are_known_is_judged_by_all_pieces() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let detector = Detector::calibrated(23, &["--pieces"], &mut rng);
+    let by = |words: &[&str], pieces: usize, rng: &mut StdRng| text(words, 15 * pieces, rng);
+    let [own, other] = [&WORDS_OF_MODELS[0], &WORDS].map(|words| by(words, 4, &mut rng));
+
+    let one = |report: &Value| report["hypotheses"][0].clone();
+    let report = detector.report(&own, &[]);
+    assert_eq!(
+        (
+            &one(&report)["retained"],
+            &one(&report)["pieces"],
+            &report["pieces"][3]["authors"]
+        ),
+        (&json!(true), &json!(4), &json!(["one"]))
+    );
+    // It wrote the first piece only.
+    let begun = format!("{} {other}", by(&WORDS_OF_MODELS[0], 1, &mut rng));
+    let report = detector.report(&begun, &[]);
+    assert_eq!(one(&report)["retained"], false);
+    let pieces = report["pieces"].as_array().unwrap().iter();
+    let may_be_of_one = pieces.map(|piece| piece["authors"].as_array().unwrap().contains(&json!("one")));
+    assert_eq!(may_be_of_one.collect::<Vec<_>>(), [true, false, false, false, false]);
+    assert_eq!(one(&detector.report(&begun, &["--first", "150"]))["retained"], true);
+    // It wrote all pieces but the first.
+    let ended = format!("{} {own}", by(&WORDS, 1, &mut rng));
+    assert_eq!(one(&detector.report(&ended, &[]))["retained"], false);
+    // If the prompt is known, it is judged by what it wrote after it, in one go.
+    let prompted = detector.report(&own, &["--no-prompt"]);
+    assert_eq!(
+        (&one(&prompted)["basis"], &one(&prompted)["pieces"]),
+        (&json!("prompt"), &Value::Null)
+    );
+    assert!(prompted["pieces"][3]["p_values"]["one"].is_null());
 }
 
 #[test]

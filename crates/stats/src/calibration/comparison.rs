@@ -1,6 +1,8 @@
 //! A text held against texts by known authors: the score, and what it is ranked among.
 
-use super::{Calibration, Group, KnownText, LEAST_DOCUMENTS, is_for_fit, least_documents, least_p_value, random};
+use super::{
+    Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, least_documents, least_p_value, random,
+};
 use crate::conformal;
 use crate::conformal_scores::{LENGTHS, TextFeatures, figures, human_scores, own_scores};
 use crate::e_bh::least_rejections;
@@ -13,8 +15,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 #[derive(Debug)]
 pub struct Calibrations {
     known: Vec<Calibration>,
-    /// For each calibration and length. Every text that is judged asks for some, and counting documents takes time.
-    counts: Vec<[OnceLock<Counts>; LENGTHS.len()]>,
+    /// For each calibration and length, at the beginning and later. Every text that is judged asks for some, and counting
+    /// documents takes time.
+    counts: Vec<[[OnceLock<Counts>; 2]; LENGTHS.len()]>,
     fits: Mutex<HashMap<FitKey, Option<Arc<Fit>>>>,
 }
 
@@ -30,10 +33,12 @@ pub struct Member {
     pub columns: Vec<usize>,
 }
 
-/// The length at which a text is compared with an author's texts, and the kind of score. Neither depends on anything in
-/// the text but its length.
+/// The length at which a text is compared with an author's texts, with which of them, and the kind of score. None of these
+/// depends on anything in the text but its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Comparison {
+    /// The groups of this place are compared.
+    pub place: Place,
     /// The index into [`LENGTHS`].
     pub class: usize,
     /// Whether the score is fitted to texts of all authors. If not, or if the fit fails, it needs no texts by others.
@@ -108,8 +113,8 @@ impl Deref for Calibrations {
 }
 
 impl Calibrations {
-    /// How a text that reaches this many of [`LENGTHS`] is compared with an author's texts, if `others` are all other
-    /// possible authors. None if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
+    /// How a text at a place that reaches this many of [`LENGTHS`] is compared with an author's texts, if `others` are all
+    /// other possible authors. None if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
     ///
     /// At each length, the score is fitted if every author has texts for the fit, and enough other documents are left for
     /// the author to be excluded at `level`. Among the lengths it is the one whose least p-value comes nearest to the
@@ -118,6 +123,7 @@ impl Calibrations {
         &self,
         author: &Member,
         others: &[Member],
+        place: Place,
         reached: usize,
         level: f64,
         of_length: f64,
@@ -125,12 +131,13 @@ impl Calibrations {
         let at = |class: usize| {
             let Counts {
                 documents, compared, ..
-            } = self.counts(author, class);
+            } = self.counts(author, class, place);
             let mut authors = others.iter().chain([author]);
             let fitted = !others.is_empty()
                 && compared >= least_documents(level)
-                && authors.all(|member| self.counts(member, class).has_fit);
+                && authors.all(|member| self.counts(member, class, place).has_fit);
             Comparison {
+                place,
                 class,
                 fitted,
                 documents: if fitted { compared } else { documents },
@@ -143,11 +150,11 @@ impl Calibrations {
             .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))
     }
 
-    fn counts(&self, member: &Member, class: usize) -> Counts {
+    fn counts(&self, member: &Member, class: usize, place: Place) -> Counts {
         let calibration = &self.known[member.calibration];
-        *self.counts[member.calibration][class].get_or_init(|| Counts {
-            documents: calibration.fewest(class),
-            compared: calibration.fewest_compared(class),
+        *self.counts[member.calibration][class][place as usize].get_or_init(|| Counts {
+            documents: calibration.fewest(class, place),
+            compared: calibration.fewest_compared(class, place),
             has_fit: calibration.has_texts_for_fit(class),
         })
     }
@@ -166,18 +173,25 @@ impl Calibrations {
     ) -> Option<Conformal> {
         let calibration = &self.known[author.calibration];
         let class = comparison.class;
+        let groups: Vec<(usize, &Group)> = calibration
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| group.covers(comparison.place))
+            .collect();
         let fit = comparison.fitted.then(|| self.fit(author, others, class)).flatten();
-        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if let Some((fit, place)) = fit {
-            let score = fit.regression.ln_odds(place, &figures(text));
+        let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if let Some((fit, of_author)) = fit {
+            let score = fit.regression.ln_odds(of_author, &figures(text));
             let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
-            let by_fit = fit.fitted[place].iter().map(rank).fold(0.0, f64::max);
-            let compared = fit.compared[place].iter();
+            let fitted = groups.iter().map(|(place, _)| &fit.fitted[of_author][*place]);
+            let compared = groups.iter().map(|(place, _)| &fit.compared[of_author][*place]);
+            let by_fit = fitted.map(rank).fold(0.0, f64::max);
             let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
             (ranked.collect(), Some(by_fit))
         } else {
             // If the fit fails, the documents of the fit have decided it.
             let meets = |document: &str| !comparison.fitted || !is_for_fit(document);
-            let groups = calibration.groups.iter().map(|group| group.drawn(class, meets));
+            let groups = groups.iter().map(|(_, group)| group.drawn(class, meets));
             let ranked = groups.map(|known| by_fixed_scores(&known, &author.columns, class, text, own, level));
             (ranked.collect(), None)
         };
@@ -189,7 +203,7 @@ impl Calibrations {
             score: ranked[nearest].score,
             threshold: ranked[nearest].threshold,
             texts: ranked.iter().map(|ranked| ranked.among).sum(),
-            group: calibration.groups[nearest].name.clone(),
+            group: groups[nearest].1.name.clone(),
             by_fit,
         })
     }
@@ -212,7 +226,8 @@ impl Fit {
     fn new(known: &[Calibration], members: &[Member], class: usize) -> Option<Self> {
         let mut examples = Vec::new();
         for (author, member) in members.iter().enumerate() {
-            let groups = known[member.calibration].groups.iter();
+            // One score judges the beginning and all later pieces, and it is learnt from beginnings.
+            let groups = known[member.calibration].groups_at(Place::Beginning);
             let groups: Vec<Vec<(&KnownText, f64)>> = groups
                 .map(|group| group.for_fit(class))
                 .filter(|texts| !texts.is_empty())
@@ -251,7 +266,8 @@ impl Fit {
 
 impl Calibration {
     fn has_texts_for_fit(&self, class: usize) -> bool {
-        let mut texts = self.groups.iter().flat_map(|group| group.texts_reaching(class));
+        let beginnings = self.groups_at(Place::Beginning);
+        let mut texts = beginnings.flat_map(|group| group.texts_reaching(class));
         texts.any(|(_, text)| is_for_fit(&text.document))
     }
 }
@@ -358,6 +374,7 @@ mod tests {
         };
         Group {
             name: String::new(),
+            place: None,
             source: String::new(),
             licence: String::new(),
             date: String::new(),
@@ -401,7 +418,10 @@ mod tests {
     /// What the first calibration says of a text of 20 words, if the others are all other authors.
     fn judge(calibrations: &Calibrations, text: &TextFeatures, level: f64) -> (Comparison, Conformal) {
         let others: Vec<Member> = (1..calibrations.len()).map(member).collect();
-        let comparison = calibrations.comparison(&member(0), &others, 1, level, level).unwrap();
+        let begins = Place::Beginning;
+        let comparison = calibrations
+            .comparison(&member(0), &others, begins, 1, level, level)
+            .unwrap();
         let judged = calibrations.judge(&member(0), &others, comparison, &[*text], Some(0), level);
         (comparison, judged.unwrap())
     }
@@ -411,7 +431,7 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let own = calibration("own", vec![alone(0.0, 90, &mut rng), alone(0.3, 60, &mut rng)]);
         let other = calibration("other", vec![alone(3.0, 50, &mut rng)]);
-        let compared = own.fewest_compared(0);
+        let compared = own.fewest_compared(0, Place::Beginning);
         assert!((30..50).contains(&compared), "{compared}");
         let all = Calibrations::from(vec![own.clone(), other]);
         let (comparison, like_own) = judge(&all, &text([0.1, 0.0, 0.1]), 0.05);
@@ -448,7 +468,7 @@ mod tests {
         let of = |documents: usize, rng: &mut StdRng| {
             let own = calibration("own", vec![alone(0.0, documents, rng)]);
             let all = Calibrations::from(vec![own, calibration("other", vec![alone(1.0, 50, rng)])]);
-            let comparison = all.comparison(&member(0), &[member(1)], 1, 0.05, 0.05);
+            let comparison = all.comparison(&member(0), &[member(1)], Place::Beginning, 1, 0.05, 0.05);
             comparison.map(|comparison| (comparison.fitted, comparison.documents))
         };
         assert_eq!(of(18, &mut rng), None);
@@ -480,7 +500,7 @@ mod tests {
         }
         let all = Calibrations::from(vec![calibration("own", vec![own])]);
         let class = |reached: usize, level: f64| {
-            let comparison = all.comparison(&member(0), &[], reached, level, level);
+            let comparison = all.comparison(&member(0), &[], Place::Beginning, reached, level, level);
             comparison.map(|comparison| comparison.class)
         };
         assert_eq!(class(9, 0.05), Some(6));

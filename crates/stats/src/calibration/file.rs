@@ -1,6 +1,6 @@
 //! A calibration as a file: JSON, with figures in tenths of a nat.
 
-use super::{CalibratedModel, Calibration, Group, KnownText};
+use super::{CalibratedModel, Calibration, Group, HUMAN, KnownText, Place};
 use crate::conformal_scores::{LENGTHS, SKIPPED_WORDS, TextFeatures};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -8,7 +8,9 @@ use std::io::Read;
 use std::path::Path;
 
 /// The version of the file format.
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
+/// The oldest version that can still be read. It has no places.
+const OLDEST_SCHEMA: u32 = 3;
 /// A longer file is not a calibration.
 const MAX_BYTES: u64 = 256 << 20;
 /// Units per nat.
@@ -61,6 +63,9 @@ struct FileForm {
 #[derive(Serialize, Deserialize)]
 struct GroupForm {
     name: String,
+    /// Without it, texts by people are from anywhere and all others are beginnings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
     source: String,
     licence: String,
     date: String,
@@ -106,7 +111,7 @@ impl Calibration {
             reason,
         };
         let version: Version = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
-        if version.schema != SCHEMA {
+        if !(OLDEST_SCHEMA..=SCHEMA).contains(&version.schema) {
             return Err(malformed(format!("its schema is {}, not {SCHEMA}", version.schema)));
         }
         let form: FileForm = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
@@ -123,6 +128,7 @@ impl Calibration {
         if form.groups.is_empty() || form.groups.iter().any(|group| group.texts.is_empty()) {
             return Err(malformed("it has no texts, or a group without texts".to_owned()));
         }
+        let author = form.author.clone();
         let width = NUMBERS * form.models.len();
         let text = |numbers: Vec<i64>| -> Result<Vec<Vec<TextFeatures>>, CalibrationError> {
             let reached = numbers.len() / width;
@@ -158,6 +164,7 @@ impl Calibration {
             let texts = form.ids.into_iter().zip(form.documents).zip(form.texts);
             Ok(Group {
                 name: form.name,
+                place: form.place.or((author != HUMAN).then_some(Place::Beginning)),
                 source: form.source,
                 licence: form.licence,
                 date: form.date,
@@ -202,6 +209,7 @@ impl Calibration {
             .map(|group| {
                 let form = GroupForm {
                     name: group.name.clone(),
+                    place: group.place,
                     source: group.source.clone(),
                     licence: group.licence.clone(),
                     date: group.date.clone(),
@@ -256,8 +264,10 @@ mod tests {
                 text.prop_map(|(id, document, features)| KnownText { id, document, features }),
                 1..4,
             );
-            let group = (texts, "[a-z \n]{0,6}").prop_map(|(texts, name)| Group {
+            let place = prop::sample::select(vec![None, Some(Place::Beginning), Some(Place::Later)]);
+            let group = (texts, place, "[a-z \n]{0,6}").prop_map(|(texts, place, name)| Group {
                 name,
+                place,
                 source: "a source".to_owned(),
                 licence: String::new(),
                 date: "2020".to_owned(),

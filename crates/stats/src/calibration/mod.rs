@@ -50,11 +50,23 @@ pub struct CalibratedModel {
     pub request: Option<String>,
 }
 
+/// Where in its text a piece stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// At its beginning.
+    Beginning,
+    /// After another piece.
+    Later,
+}
+
 /// Texts of one kind: a genre of human-written texts, or one way of sampling from a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// The group's name in verdicts.
     pub name: String,
+    /// Where its texts stand in what the author wrote; none if they are from anywhere.
+    pub place: Option<Place>,
     /// Where the texts come from.
     pub source: String,
     /// The licence of the texts.
@@ -110,30 +122,44 @@ impl Calibration {
         })
     }
 
+    /// Whether it has texts to compare a piece at this place with.
+    pub fn covers(&self, place: Place) -> bool {
+        self.groups_at(place).next().is_some()
+    }
+
+    /// The groups that a piece at this place is compared with.
+    pub fn groups_at(&self, place: Place) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| group.covers(place))
+    }
+
     /// The number of documents with texts of a length, in the group that has fewest.
-    pub fn fewest(&self, class: usize) -> usize {
-        let documents = self.groups.iter().map(|group| group.documents(class));
+    pub fn fewest(&self, class: usize, place: Place) -> usize {
+        let documents = self.groups_at(place).map(|group| group.documents(class));
         documents.min().unwrap_or(0)
     }
 
     /// How many of them a fitted score is compared with: those that are not part of the fit.
-    pub fn fewest_compared(&self, class: usize) -> usize {
+    pub fn fewest_compared(&self, class: usize, place: Place) -> usize {
         let documents = self
-            .groups
-            .iter()
+            .groups_at(place)
             .map(|group| group.documents_that(class, |name| !is_for_fit(name)));
         documents.min().unwrap_or(0)
     }
 
-    /// The features of all texts of a length, in all groups; or of those that are part of the fit.
-    pub fn features_at(&self, class: usize, of_fit: bool) -> impl Iterator<Item = &Vec<TextFeatures>> {
-        let texts = self.groups.iter().flat_map(|group| &group.texts);
+    /// The features of all texts of a length, in all groups of a place; or of those that are part of the fit.
+    pub fn features_at(&self, class: usize, place: Place, of_fit: bool) -> impl Iterator<Item = &Vec<TextFeatures>> {
+        let texts = self.groups_at(place).flat_map(|group| &group.texts);
         let texts = texts.filter(move |text| !of_fit || is_for_fit(&text.document));
         texts.filter_map(move |text| text.features.get(class))
     }
 }
 
 impl Group {
+    /// Whether a piece at this place is compared with its texts.
+    pub fn covers(&self, place: Place) -> bool {
+        self.place.is_none_or(|own| own == place)
+    }
+
     /// The texts that reach a length, each with its place.
     fn texts_reaching(&self, class: usize) -> impl Iterator<Item = (usize, &KnownText)> {
         let texts = self.texts.iter().enumerate();

@@ -3,7 +3,7 @@
 use super::caveats::Outside;
 use super::decide::{DecisionContext, TestedHypothesis};
 use super::hypothesis::{Basis, CalibrationFigures, Candidate, Evidence, Test};
-use crate::calibration::{Calibration, Comparison, HUMAN, Member, least_documents, least_p_value};
+use crate::calibration::{Calibration, Comparison, HUMAN, Member, Place, least_documents, least_p_value};
 use crate::conformal_scores::{LENGTHS, TextFeatures};
 use crate::sampling_params::SamplingFamily;
 
@@ -93,11 +93,11 @@ impl DecisionContext<'_> {
         &self.settings.calibrations[found.member.calibration]
     }
 
-    /// How a text that reaches this many lengths is compared with an author's texts.
-    fn comparison(&self, author: &str, found: &Calibrated, reached: usize) -> Option<Comparison> {
+    /// How a text at a place that reaches this many lengths is compared with an author's texts.
+    fn comparison(&self, author: &str, found: &Calibrated, place: Place, reached: usize) -> Option<Comparison> {
         let (level, of_length) = (self.settings.level(author), self.settings.level_of_length(author));
         let calibrations = &self.settings.calibrations;
-        calibrations.comparison(&found.member, &found.others, reached, level, of_length)
+        calibrations.comparison(&found.member, &found.others, place, reached, level, of_length)
     }
 
     /// The index of a candidate's model among the readers.
@@ -115,9 +115,15 @@ impl DecisionContext<'_> {
         let of_people = self.calibration(&[HUMAN], &SamplingFamily::Deployed, None);
         let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
         let text = self.observation.features_under(&SamplingFamily::Deployed);
-        let comparisons = found
-            .iter()
-            .map(|found| self.comparison(&self.known(found).author, found, text.len()));
+        let comparisons = found.iter().map(|found| {
+            let known = self.known(found);
+            // An author who is not tested by later pieces has beginnings, and they show the range well enough.
+            let place = match self.observation.place {
+                Place::Later if !known.covers(Place::Later) => Place::Beginning,
+                place => place,
+            };
+            self.comparison(&known.author, found, place, text.len())
+        });
         let comparisons = comparisons.collect::<Option<Vec<Comparison>>>()?;
         let class = comparisons.iter().map(|comparison| comparison.class).min()?;
         // In a run of texts, the range must not depend on what fitted scores are ranked among (docs/THEORY.md 14.1).
@@ -125,12 +131,13 @@ impl DecisionContext<'_> {
         let readers = text[class].iter().zip(self.observation.readers).enumerate();
         for (reader, (own, known)) in readers {
             let own = own.untruncated;
-            let columns = found
-                .iter()
-                .filter_map(|found| Some((self.known(found), found.member.columns[found.place(reader)?])));
+            let columns = found.iter().zip(&comparisons).filter_map(|(found, comparison)| {
+                let column = found.member.columns[found.place(reader)?];
+                Some((self.known(found), column, comparison.place))
+            });
             let others: Vec<f64> = columns
-                .flat_map(|(calibration, column)| {
-                    let features = calibration.features_at(class, fitted);
+                .flat_map(|(calibration, column, place)| {
+                    let features = calibration.features_at(class, place, fitted);
                     features.map(move |features| features[column].untruncated)
                 })
                 .collect();
@@ -161,15 +168,19 @@ impl DecisionContext<'_> {
             tested.uncalibrated = true;
             return;
         };
-        if self.outside.is_some() {
+        let place = self.observation.place;
+        if self.outside.is_some() || !self.known(&found).covers(place) {
             return;
         }
         let author = tested.hypothesis.author.as_str();
         let text = self.observation.features_under(family);
         let level = self.settings.level(author);
-        let Some(comparison) = self.comparison(author, &found, text.len()) else {
+        let Some(comparison) = self.comparison(author, &found, place, text.len()) else {
             // If the text has fewer words than any calibration text, another caveat says that it is too short.
-            tested.fewest_documents = text.len().checked_sub(1).map(|class| self.known(&found).fewest(class));
+            tested.fewest_documents = text
+                .len()
+                .checked_sub(1)
+                .map(|class| self.known(&found).fewest(class, place));
             return;
         };
         let text: Vec<TextFeatures> = found

@@ -3,7 +3,7 @@
 use super::caveats::{Caveat, HumanUntested, Outside, TooShort};
 use super::hypothesis::{AuthorSet, Basis, Candidate, Hypothesis, Verdict};
 use super::observation::Observation;
-use super::settings::DecisionSettings;
+use super::settings::{DecisionSettings, PromptKnowledge};
 use crate::calibration::{HUMAN, least_documents};
 use crate::conformal_scores::LENGTHS;
 use crate::likelihood_ratio::RatioVoid;
@@ -41,8 +41,8 @@ impl Decision {
 /// contains it with probability at least one less this level, however many other authors are considered (docs/THEORY.md
 /// 14).
 ///
-/// A candidate whose model did not score the text remains in the set, and so does every candidate if the text continues
-/// another piece.
+/// A candidate whose model did not score the text remains in the set. So does one of whose later pieces no calibration is
+/// known, if the text is a later piece.
 pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &DecisionSettings) -> Decision {
     let mut context = DecisionContext {
         observation,
@@ -123,7 +123,7 @@ impl<'a> DecisionContext<'a> {
         tested.hypothesis.decoding = Some(candidate.decoding.to_string());
         if let Some(prompted) = self.observation.prompted {
             self.by_theorem(prompted, candidate, &mut tested);
-        } else if !self.observation.is_later {
+        } else if self.settings.prompt == PromptKnowledge::Unknown {
             let reader = self.place(candidate);
             if reader.is_some() {
                 self.by_calibration(&candidate.names(), &candidate.decoding, reader, &mut tested);

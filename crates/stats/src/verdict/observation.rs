@@ -4,7 +4,7 @@ use super::caveats::Outside;
 use super::domain_check::{DomainCheck, OutsideDomain};
 use super::hypothesis::Candidate;
 use super::settings::{DecisionSettings, PromptKnowledge};
-use crate::calibration::CalibratedModel;
+use crate::calibration::{CalibratedModel, Place};
 use crate::conformal_scores::{TextFeatures, beginning, text_features, word_ends};
 use crate::sampling_params::SamplingFamily;
 use crate::token_stats::TextScores;
@@ -28,8 +28,8 @@ pub struct Observation<'a> {
     pub memorised: Vec<String>,
     /// Whether the text repeats itself so much that little else is left of it.
     pub repeats: bool,
-    /// Whether the text continues another piece. Calibrations of models hold beginnings of texts and say nothing of it.
-    pub is_later: bool,
+    /// Where it stands in the text that it is a piece of; otherwise at the beginning.
+    pub place: Place,
     /// The scores of every token after the known prompt; none if the prompt is unknown.
     pub prompted: Option<Prompted<'a>>,
 }
@@ -52,8 +52,8 @@ pub struct Unprompted<'a> {
     pub models: &'a [CalibratedModel],
     /// Their scores of `text`, or of its [`beginning`], at an inverse temperature of 1.
     pub scores: &'a BTreeMap<String, TextScores>,
-    /// Whether the text continues another piece.
-    pub is_later: bool,
+    /// Where it stands in the text that it is a piece of; otherwise at the beginning.
+    pub place: Place,
 }
 
 impl<'a> Observation<'a> {
@@ -71,7 +71,7 @@ impl<'a> Observation<'a> {
     ) -> Self {
         // Calibration texts are also checked by their beginnings.
         let beginning = beginning(unprompted.text);
-        let is_prompted = settings.prompt == PromptKnowledge::Known && !unprompted.is_later;
+        let is_prompted = settings.prompt == PromptKnowledge::Known && unprompted.place == Place::Beginning;
         let outside = DomainCheck::of(beginning).outside();
         let mut features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)> = Vec::new();
         if outside.is_none() {
@@ -101,7 +101,7 @@ impl<'a> Observation<'a> {
             features,
             memorised: memorised(of_piece, &repeated),
             repeats: repeated.iter().any(|repeated| repeats(repeated)),
-            is_later: unprompted.is_later,
+            place: unprompted.place,
             prompted: is_prompted.then_some(Prompted { text, scores }),
         }
     }

@@ -6,6 +6,7 @@ use super::hypothesis::{AuthorSet, Basis, Hypothesis, Verdict};
 use super::settings::DecisionSettings;
 use crate::calibration::least_documents;
 use crate::e_bh::{counting_e_value, e_bh, least_rejections};
+use std::ops::Range;
 
 /// The decision on a text that was read in pieces.
 #[derive(Clone, Debug)]
@@ -19,9 +20,8 @@ pub struct WholeDecision {
 
 /// Who may have written all of a text, and which pieces look as if somebody else had written them.
 ///
-/// `pieces` are the decisions on its pieces, in their order. An author whose texts are known from any place in a document is
-/// judged by all pieces; today this is a person. Any other is judged by the first piece, as the calibrations of models hold
-/// beginnings of texts. A piece without hypotheses counts against nobody.
+/// `pieces` are the decisions on its pieces, in their order. An author who is tested by later pieces is judged by all of them,
+/// and any other by the first piece. A piece without hypotheses counts against nobody.
 pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDecision {
     let mut unlike = vec![Vec::new(); pieces.len()];
     let first = pieces.first();
@@ -29,27 +29,27 @@ pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDe
     let mut caveats = first.map_or_else(Vec::new, |first| first.caveats.clone());
     if pieces.len() > 1 {
         caveats = joined(pieces);
-        for (place, hypothesis) in hypotheses.iter_mut().enumerate() {
-            if hypothesis.set != AuthorSet::Human {
+        // A known text looks machine-made, and its pieces are known one by one.
+        let is_known = caveats.iter().any(|caveat| matches!(caveat, Caveat::Memorised { .. }));
+        for (number, hypothesis) in hypotheses.iter_mut().enumerate() {
+            let Some(evidence) = AuthorEvidence::of(pieces, number, hypothesis.set) else {
                 continue;
-            }
-            let evidence = AuthorEvidence::of(pieces, place);
+            };
+            let is_human = hypothesis.set == AuthorSet::Human;
             let level = settings.level(&hypothesis.author);
-            let Some(p_value) = evidence.of_most() else { continue };
-            caveats.retain(|caveat| !matches!(caveat, Caveat::HumanUntested(HumanUntested::OutsideCalibration)));
-            caveats.extend(evidence.too_small(&hypothesis.author, level));
-            // A known text looks machine-made, and its pieces are known one by one.
-            let is_known = caveats.iter().any(|caveat| matches!(caveat, Caveat::Memorised { .. }));
+            let Deciding { p_value, piece } = evidence.deciding();
+            if is_human {
+                caveats.retain(|caveat| !matches!(caveat, Caveat::HumanUntested(HumanUntested::OutsideCalibration)));
+            }
+            let author = &hypothesis.author;
+            caveats.retain(|caveat| !matches!(caveat, Caveat::SmallCalibration { author: told, .. } if told == author));
+            caveats.extend(evidence.too_small(author, level));
             *hypothesis = Hypothesis {
                 basis: Basis::Calibration,
                 p_value: Some(p_value),
-                retained: p_value > level || is_known,
+                retained: p_value > level || (is_human && is_known),
                 pieces: pieces.len(),
-                ..pieces[evidence.deciding()]
-                    .hypotheses
-                    .get(place)
-                    .unwrap_or(hypothesis)
-                    .clone()
+                ..pieces[piece].hypotheses.get(number).unwrap_or(hypothesis).clone()
             };
             for (authors, is_unlike) in unlike.iter_mut().zip(evidence.unlike(settings.alpha)) {
                 if is_unlike {
@@ -71,74 +71,90 @@ pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDe
     }
 }
 
+/// The p-value of a whole text, and the piece that it comes from.
+struct Deciding {
+    p_value: f64,
+    piece: usize,
+}
+
 /// The evidence of all pieces against one author.
 struct AuthorEvidence {
     /// For each piece that counts against the author, its p-value and the least that it can have. The p-value of any other
     /// is 1.
     pieces: Vec<Option<(f64, f64)>>,
-    /// Whether any piece is tested, even if it does not count.
-    is_tested: bool,
+    /// The stretches that are judged by themselves.
+    stretches: Vec<Range<usize>>,
 }
 
 impl AuthorEvidence {
-    fn of(pieces: &[Decision], place: usize) -> Self {
-        let of_piece = |piece: &Decision| {
-            let hypothesis = piece.hypotheses.get(place)?;
-            let p_value = hypothesis
-                .p_value
-                .filter(|_| piece.caveats.iter().all(Caveat::is_telling))?;
-            Some((p_value, hypothesis.least_p_value()))
+    /// None if only the first piece, or none, tests the author.
+    ///
+    /// All pieces of a person are compared with the same texts, and make one stretch. The first piece of a model is compared
+    /// with other texts than the later ones, and with more of them. So it is a stretch by itself.
+    fn of(pieces: &[Decision], number: usize, set: AuthorSet) -> Option<Self> {
+        let is_human = set == AuthorSet::Human;
+        let of_author = |piece: &Decision| {
+            let hypothesis = piece.hypotheses.get(number)?;
+            Some((hypothesis.p_value?, hypothesis.least_p_value()))
         };
-        Self {
-            pieces: pieces.iter().map(of_piece).collect(),
-            is_tested: pieces
-                .iter()
-                .filter_map(|piece| piece.hypotheses.get(place))
-                .any(|hypothesis| hypothesis.p_value.is_some()),
+        let from = usize::from(!is_human);
+        if pieces.iter().skip(from).all(|piece| of_author(piece).is_none()) {
+            return None;
         }
+        let counts = |at: usize, piece: &Decision| at < from || piece.caveats.iter().all(Caveat::is_telling);
+        let count = |(at, piece)| of_author(piece).filter(|_| counts(at, piece));
+        let stretches = [0..from, from..pieces.len()];
+        Some(Self {
+            pieces: pieces.iter().enumerate().map(count).collect(),
+            stretches: stretches.into_iter().filter(|stretch| !stretch.is_empty()).collect(),
+        })
     }
 
     fn p_value(&self, piece: usize) -> f64 {
         self.pieces[piece].map_or(1.0, |(p_value, _)| p_value)
     }
 
-    /// How many pieces must be unusual for the author to be excluded: two of three. Fewer need stronger evidence each,
-    /// more than a calibration of a few hundred documents has at the level for a person.
-    fn most(&self) -> usize {
-        (2 * self.pieces.len()).div_ceil(3)
+    /// How many pieces of so many must be unusual for the author to be excluded: two of three. Fewer need stronger evidence
+    /// each, more than a calibration of a few hundred documents has at the level for a person.
+    fn most(pieces: usize) -> usize {
+        (2 * pieces).div_ceil(3)
     }
 
-    /// What a p-value counts for if it is the last of [`Self::most`].
-    fn factor(&self) -> f64 {
-        self.pieces.len() as f64 / self.most() as f64
+    /// What a p-value counts for if it is the last of [`Self::most`]: within the stretch by Rüger (1978), and once for each
+    /// stretch.
+    fn factor(&self, stretch: &Range<usize>) -> f64 {
+        self.stretches.len() as f64 * stretch.len() as f64 / Self::most(stretch.len()) as f64
     }
 
-    /// The piece that decides whether the author wrote all of the text.
-    fn deciding(&self) -> usize {
-        let mut order: Vec<usize> = (0..self.pieces.len()).collect();
-        order.sort_by(|&a, &b| self.p_value(a).total_cmp(&self.p_value(b)));
-        order[self.most() - 1]
-    }
-
-    /// If the author wrote all pieces, so many of them have p-values as low as the deciding piece with at most this
-    /// probability, however they depend on each other (Rüger 1978). None if no piece is tested.
-    fn of_most(&self) -> Option<f64> {
-        self.is_tested
-            .then(|| (self.p_value(self.deciding()) * self.factor()).min(1.0))
+    /// If the author wrote all pieces, this p-value is at most u with probability at most u, however the pieces depend on
+    /// each other.
+    fn deciding(&self) -> Deciding {
+        let of_stretch = |stretch: &Range<usize>| {
+            let mut order: Vec<usize> = stretch.clone().collect();
+            order.sort_by(|&a, &b| self.p_value(a).total_cmp(&self.p_value(b)));
+            let piece = order[Self::most(order.len()) - 1];
+            let p_value = (self.p_value(piece) * self.factor(stretch)).min(1.0);
+            Deciding { p_value, piece }
+        };
+        let stretches = self.stretches.iter().map(of_stretch);
+        stretches
+            .min_by(|a, b| a.p_value.total_cmp(&b.p_value))
+            .unwrap_or(Deciding { p_value: 1.0, piece: 0 })
     }
 
     /// That no text of so many pieces can exclude the author, if the calibration is too small for it.
     fn too_small(&self, author: &str, level: f64) -> Option<Caveat> {
-        let least = self
-            .pieces
-            .iter()
-            .flatten()
-            .map(|(_, least)| *least)
-            .fold(0.0, f64::max);
-        (least * self.factor() > level).then(|| Caveat::SmallCalibration {
+        let least = |stretch: &Range<usize>| {
+            let tested = self.pieces[stretch.clone()].iter().flatten();
+            let least = tested.map(|(_, least)| *least).reduce(f64::max)?;
+            Some((least, self.factor(stretch)))
+        };
+        let stretches = self.stretches.iter().filter_map(least);
+        let (least, factor) = stretches.min_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)))?;
+        (least * factor > level).then(|| Caveat::SmallCalibration {
             author: author.to_owned(),
             level,
-            needed: least_documents(level / self.factor()),
+            needed: least_documents(level / factor),
             fewest: (1.0 / least - 1.0).round() as usize,
         })
     }
@@ -156,7 +172,8 @@ impl AuthorEvidence {
     }
 }
 
-/// What the reader must know of the text as a whole. Models are judged by the first piece, so what it says of them holds.
+/// What the reader must know of the text as a whole. What the first piece says of its authors holds for the text, if the text
+/// is judged by it.
 fn joined(pieces: &[Decision]) -> Vec<Caveat> {
     let count = |is_it: fn(&Caveat) -> bool| pieces.iter().filter(|piece| piece.caveats.iter().any(is_it)).count();
     let outside = count(|caveat| matches!(caveat, Caveat::Outside(_)));
@@ -186,10 +203,10 @@ fn joined(pieces: &[Decision]) -> Vec<Caveat> {
         caveats.push(Caveat::PiecesOutside {
             outside,
             pieces: pieces.len(),
-            models_untested: pieces[0]
-                .caveats
+            models_untested: pieces
                 .iter()
-                .any(|caveat| matches!(caveat, Caveat::Outside(_))),
+                .flat_map(|piece| &piece.hypotheses)
+                .all(|hypothesis| hypothesis.set == AuthorSet::Human || hypothesis.p_value.is_none()),
         });
     }
     if !models.is_empty() {
@@ -272,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_judged_by_the_first_piece_and_a_person_by_all() {
+    fn a_model_without_later_pieces_is_judged_by_the_first_and_a_person_by_all() {
         let later = [None, None].map(|model| piece(model, Some(0.005)));
         let [second, third] = later;
         let whole = decide_whole(&[piece(Some(0.3), Some(0.4)), second, third], &settings());
@@ -284,6 +301,28 @@ mod tests {
         assert!((person.p_value.unwrap() - 0.0075).abs() < 1e-12 && !person.retained && person.pieces == 3);
         assert_eq!(whole.decision.authors, ["model"]);
         assert_eq!(whole.unlike, [vec![], vec![HUMAN.to_owned()], vec![HUMAN.to_owned()]]);
+    }
+
+    /// The first piece and the later ones share the level.
+    #[test]
+    fn a_model_is_excluded_by_the_first_piece_or_by_most_of_the_later_ones() {
+        let judged = |first: f64, later: [f64; 3]| {
+            let pieces = [first].into_iter().chain(later).map(|p| piece(Some(p), Some(0.4)));
+            let whole = decide_whole(&pieces.collect::<Vec<_>>(), &settings());
+            let model = &whole.decision.hypotheses[0];
+            assert_eq!((model.pieces, whole.decision.hypotheses[1].retained), (4, true));
+            (model.p_value.unwrap(), model.retained, whole.unlike)
+        };
+        let (p_value, retained, _) = judged(0.03, [0.4; 3]);
+        assert!((p_value - 0.06).abs() < 1e-12 && retained);
+        let (p_value, retained, _) = judged(0.02, [0.4; 3]);
+        assert!((p_value - 0.04).abs() < 1e-12 && !retained);
+        // Two of three, and one of two stretches: 0.01 * 3/2 * 2.
+        let (p_value, retained, _) = judged(0.4, [0.01, 0.4, 0.005]);
+        assert!((p_value - 0.03).abs() < 1e-12 && !retained);
+        let (_, retained, unlike) = judged(0.4, [0.4, 0.4, 0.005]);
+        assert!(retained);
+        assert_eq!(unlike, [vec![], vec![], vec![], vec!["model".to_owned()]]);
     }
 
     #[test]
@@ -374,7 +413,7 @@ mod tests {
             });
             AuthorEvidence {
                 pieces: p_values.collect(),
-                is_tested: true,
+                stretches: vec![0..pieces],
             }
         };
         for (documents, pieces) in [(99, 2), (99, 6), (400, 3), (400, 6), (400, 20), (60, 40)] {
@@ -382,7 +421,7 @@ mod tests {
                 let (mut excluded, mut marked) = ([0, 0], 0);
                 for _ in 0..RUNS {
                     let evidence = by_author(documents, pieces, alike, 0, &mut rng);
-                    let p = evidence.of_most().unwrap();
+                    let p = evidence.deciding().p_value;
                     excluded[0] += u64::from(p <= 0.05 * (1.0 + ROUNDING));
                     excluded[1] += u64::from(p <= 0.01 * (1.0 + ROUNDING));
                     marked += u64::from(evidence.unlike(0.05).contains(&true));
@@ -395,7 +434,7 @@ mod tests {
         // Of six pieces four are foreign, or one is.
         let mut found = [0, 0];
         for _ in 0..1_000 {
-            found[0] += usize::from(by_author(400, 6, 0.5, 4, &mut rng).of_most().unwrap() <= 0.01);
+            found[0] += usize::from(by_author(400, 6, 0.5, 4, &mut rng).deciding().p_value <= 0.01);
             found[1] += usize::from(by_author(400, 6, 0.5, 1, &mut rng).unlike(0.05)[0]);
         }
         assert!(found[0] > 700 && found[1] > 800, "{found:?}");

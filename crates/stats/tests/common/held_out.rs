@@ -1,6 +1,6 @@
 //! Texts that calibrate nothing, by their figures, and what the program decides of them.
 
-use whowrote_stats::calibration::{Calibration, HUMAN, KnownText};
+use whowrote_stats::calibration::{Calibration, HUMAN, KnownText, Place};
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::{
@@ -58,11 +58,11 @@ impl Defaults {
 
     /// What the program decides of a text with these figures at every length that it reaches.
     pub fn decide(&self, text: &[Vec<TextFeatures>]) -> Decision {
-        self.decide_piece(text, false)
+        self.decide_piece(text, Place::Beginning)
     }
 
-    /// The same, for a piece of a text that may continue another.
-    pub fn decide_piece(&self, text: &[Vec<TextFeatures>], is_later: bool) -> Decision {
+    /// The same, for a piece of a text.
+    pub fn decide_piece(&self, text: &[Vec<TextFeatures>], place: Place) -> Decision {
         let words = text.len().checked_sub(1).map_or(0, |class| LENGTHS[class]);
         let observation = Observation {
             words,
@@ -75,7 +75,7 @@ impl Defaults {
             // The figures do not tell these.
             memorised: Vec::new(),
             repeats: false,
-            is_later,
+            place,
             prompted: None,
         };
         decide(&observation, &self.candidates, &self.settings)
