@@ -337,7 +337,7 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
         HUMAN => ALPHA / HUMAN_DIVISOR,
         _ => ALPHA,
     };
-    let least = least_documents(level);
+    let least = least_documents(level, None);
     for group in &calibration.groups {
         let longest = (0..LENGTHS.len()).rev().find(|&class| group.documents(class) >= least);
         let use_ = match longest {
@@ -379,7 +379,7 @@ fn describe_comparison(calibration: &Calibration, place: Place, level: f64, out:
         calibration.fewest(class, place),
         calibration.fewest_compared(class, place),
     );
-    let (ranked, score) = if compared >= least_documents(level) {
+    let (ranked, score) = if compared >= least_documents(level, None) {
         (compared, "a score that is fitted to the other documents")
     } else {
         (
@@ -391,7 +391,7 @@ fn describe_comparison(calibration: &Calibration, place: Place, level: f64, out:
         out,
         "at {words} words, {what} is ranked among {ranked} documents of the smallest group, by {score}; no p-value is \
          below {:.2}",
-        least_p_value(ranked)
+        least_p_value(ranked, None)
     );
     if class + 1 < LENGTHS.len() {
         let _ = writeln!(out, "only the first {words} words of {what} are judged");

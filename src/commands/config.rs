@@ -137,7 +137,8 @@ impl DetectConfig {
         }
         let judging = JudgeSettings {
             tokens: args.tokens,
-            first: args.reading.first,
+            first: args.each_text.first,
+            confidence: args.each_text.confidence,
             ..judge_settings(args.judging)?
         };
         Ok(DetectConfig {
@@ -173,6 +174,7 @@ pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradic
         alpha,
         alpha_human: args.alpha_human.unwrap_or(alpha / HUMAN_DIVISOR),
         alpha_together: None,
+        confidence: None,
         a,
         b,
         no_chat: args.run.no_chat()?,

@@ -235,6 +235,7 @@ mod tests {
             authors: Vec::new(),
             alpha: 0.05,
             alpha_human: 0.01,
+            confidence: None,
             hypotheses: Vec::new(),
             pieces: Vec::new(),
             models: BTreeMap::new(),

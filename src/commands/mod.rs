@@ -12,7 +12,7 @@ mod help;
 pub mod models;
 
 pub use batch::{BatchArgs, BatchConfig};
-pub use cli::{Cli, Command, DetectArgs, JudgeArgs, ReadingArgs, RunArgs};
+pub use cli::{Cli, Command, DetectArgs, EachTextArgs, JudgeArgs, RunArgs};
 pub use config::{Contradiction, DetectConfig, Terminal};
 pub use gate::{GateArgs, GateConfig};
 pub use generate::GenerateConfig;

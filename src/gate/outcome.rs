@@ -378,6 +378,7 @@ mod tests {
             calibration: Some(CalibrationFigures {
                 texts: 500,
                 least_p_value: least,
+                documents: 100,
                 words: 150,
                 group: String::new(),
                 by_fit: None,

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use variants::Variants;
 use whowrote_input::{Document, lower_hex};
-use whowrote_stats::calibration::Calibration;
+use whowrote_stats::calibration::{Calibration, Calibrations};
 use whowrote_stats::verdict::{Candidate, DecisionSettings, PromptKnowledge};
 
 /// The largest number of documents in a round: each model scores all of them before the next model takes its turn. The
@@ -97,7 +97,7 @@ impl Judge {
                 PromptChoice::Unknown => PromptKnowledge::Unknown,
                 PromptChoice::None | PromptChoice::Given { .. } => PromptKnowledge::Known,
             },
-            calibrations: calibrations(&settings, &own)?.into(),
+            calibrations: Calibrations::with_confidence(calibrations(&settings, &own)?, settings.confidence),
         };
         Ok(Self {
             settings,
@@ -204,6 +204,7 @@ impl Judge {
             "whowrote": env!("CARGO_PKG_VERSION"),
             "alpha": self.decision.alpha,
             "alpha_human": self.decision.alpha_human,
+            "confidence": self.settings.confidence,
             "authors": authors.collect::<Vec<_>>(),
             "tests": self.decision.tests,
             "genre": self.settings.genre,

@@ -134,6 +134,7 @@ impl Judge {
             authors: decision.authors,
             alpha: self.decision.alpha,
             alpha_human: self.decision.alpha_human,
+            confidence: self.settings.confidence,
             hypotheses: decision.hypotheses,
             pieces: if pieces.len() > 1 { pieces } else { Vec::new() },
             models,

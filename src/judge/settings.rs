@@ -51,6 +51,9 @@ pub struct JudgeSettings {
     pub alpha_human: f64,
     /// The level for each of several texts that are judged together; none if each is judged by itself.
     pub alpha_together: Option<f64>,
+    /// With what probability over calibrations the levels must be kept, above 0 and below 1. None if their means over
+    /// calibrations are enough.
+    pub confidence: Option<f64>,
     /// Set A; if empty, the authors of the catalogue.
     pub a: Vec<AuthorChoice>,
     /// Set B; if empty, the authors of the catalogue.
@@ -87,6 +90,7 @@ impl Default for JudgeSettings {
             alpha: ALPHA,
             alpha_human: ALPHA / HUMAN_DIVISOR,
             alpha_together: None,
+            confidence: None,
             a: Vec::new(),
             b: Vec::new(),
             no_chat: Vec::new(),

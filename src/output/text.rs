@@ -91,11 +91,11 @@ impl TextWriter {
         writeln!(out, "\n{HEADING}{text}{HEADING:#}")
     }
 
-    fn author(&self, out: &mut dyn Write, hypothesis: &Hypothesis) -> io::Result<()> {
+    fn author(&self, out: &mut dyn Write, report: &ProvenanceReport, hypothesis: &Hypothesis) -> io::Result<()> {
         let line = format!(
             "{}: {}",
             sentences::author_and_set(hypothesis),
-            sentences::strength(hypothesis)
+            sentences::strength(report, hypothesis)
         );
         self.wrapped(out, 2, Style::new(), &line)?;
         if self.detail >= Detail::Verbose {
@@ -112,7 +112,7 @@ impl TextWriter {
             if rows.peek().is_some() {
                 self.heading(out, heading)?;
             }
-            rows.try_for_each(|hypothesis| self.author(out, hypothesis))?;
+            rows.try_for_each(|hypothesis| self.author(out, report, hypothesis))?;
         }
         Ok(())
     }

@@ -340,6 +340,9 @@ pub struct ProvenanceReport {
     pub alpha: f64,
     /// The level at which a person is excluded.
     pub alpha_human: f64,
+    /// With what probability over calibrations the levels are kept, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// Every author that was considered.
     pub hypotheses: Vec<Hypothesis>,
     /// The pieces in which the text was read without its prompt; empty if it is one piece.
@@ -382,6 +385,7 @@ impl ProvenanceReport {
             authors: Vec::new(),
             alpha,
             alpha_human,
+            confidence: None,
             hypotheses: Vec::new(),
             pieces: Vec::new(),
             models: BTreeMap::new(),

@@ -248,8 +248,8 @@ pub(crate) fn list(names: &[String], joint: &str) -> String {
     }
 }
 
-/// How strong the evidence against one author is.
-pub fn strength(hypothesis: &Hypothesis) -> String {
+/// How strong the evidence against one author of a report is.
+pub fn strength(report: &ProvenanceReport, hypothesis: &Hypothesis) -> String {
     let Some(p) = hypothesis.p_value else {
         return "not tested, so never excluded".to_owned();
     };
@@ -265,8 +265,14 @@ pub fn strength(hypothesis: &Hypothesis) -> String {
     }
     let share = one_in(p);
     match (hypothesis.basis, hypothesis.set) {
-        _ if hypothesis.pieces > 1 => {
-            format!("at most {share} of the texts that people write throughout is this unusual ({number})")
+        (Basis::Calibration, set) if hypothesis.pieces > 1 || report.confidence.is_some() => {
+            let who = if set == AuthorSet::Human {
+                "people write"
+            } else {
+                "it writes"
+            };
+            let throughout = if hypothesis.pieces > 1 { " throughout" } else { "" };
+            format!("at most {share} of the texts that {who}{throughout} is this unusual ({number})")
         }
         (Basis::Calibration, AuthorSet::Human) => {
             format!("only {share} of the known human-written texts is this unusual for a person ({number})")
@@ -397,7 +403,7 @@ pub fn level(report: &ProvenanceReport) -> String {
         .iter()
         .any(|h| h.set == AuthorSet::Human && h.basis != Basis::Untested);
     let models = percent(alpha);
-    if person_tested {
+    let rates = if person_tested {
         format!(
             "On texts that meet these conditions, the true author is wrongly excluded at most this often: {models} \
              if it is a model (alpha {alpha}), {} if it is a person (alpha {alpha_human}).",
@@ -408,6 +414,14 @@ pub fn level(report: &ProvenanceReport) -> String {
             "On texts that meet these conditions, the true author is wrongly excluded at most this often: {models} \
              (alpha {alpha})."
         )
+    };
+    let compared = report.hypotheses.iter().any(|h| h.basis == Basis::Calibration);
+    match report.confidence.filter(|_| compared) {
+        Some(confidence) => format!(
+            "{rates} At least {} of calibrations like this one keep each rate.",
+            percent(confidence)
+        ),
+        None => rates,
     }
 }
 
@@ -563,6 +577,7 @@ pub(crate) mod tests {
             authors,
             alpha: 0.05,
             alpha_human: 0.01,
+            confidence: None,
             hypotheses,
             pieces: Vec::new(),
             models: BTreeMap::from([
@@ -714,6 +729,7 @@ pub(crate) mod tests {
             hypothesis.evidence[0].calibration = Some(CalibrationFigures {
                 texts: 200,
                 least_p_value: 1.0 / 101.0,
+                documents: 100,
                 words,
                 group: "news".to_owned(),
                 by_fit: None,

@@ -91,6 +91,19 @@ fn caveat(caveat: &Caveat) -> String {
         Caveat::SmallCalibration {
             author,
             level,
+            confidence: Some(confidence),
+            needed,
+            fewest,
+        } => format!(
+            "Nothing can exclude {} at the level of {level} with a confidence of {confidence}. Every author in question \
+             would need a calibration, and each group of this one {needed} documents or prompts for comparison; one group \
+             has {fewest}.",
+            author_name(author)
+        ),
+        Caveat::SmallCalibration {
+            author,
+            level,
+            confidence: None,
             needed,
             fewest,
         } => format!(

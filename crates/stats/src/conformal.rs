@@ -20,8 +20,13 @@
 //! sampling from a model. The largest of the groups' p-values is valid for a text of *any* group, and of any mixture of
 //! groups, because it is at least the p-value of the text's own group, whichever that is. So no group's authors pay for
 //! another group.
+//!
+//! **Confidence.** The probability above is over the calibration and the text together. Given one calibration, a score that
+//! is fixed excludes a share of its author's texts that is at most Beta(r, n + 1 - r) distributed over calibrations, if all
+//! texts with rank (n + 1) p up to r are excluded. [`confident_p`] is a quantile of it (docs/THEORY.md 11).
 
 use super::e_bh::ROUNDING;
+use super::interval::beta_quantile;
 
 /// The conformal p-value of a score for which low values are extreme.
 ///
@@ -40,6 +45,29 @@ pub fn p_of_low(calibration: &[f64], score: f64) -> f64 {
 /// The p-value of a text, if this many of the known texts are as extreme.
 fn share(as_low: usize, known: usize) -> f64 {
     (1 + as_low) as f64 / (1 + known) as f64
+}
+
+/// A conformal p-value among `known` texts, raised to the quantile of the share of its author's texts that it excludes: with
+/// probability `confidence` over calibrations, at most a share u of the author's texts has such a value of u or less, for
+/// each u.
+///
+/// It needs one score that is fixed before the known texts are drawn, and known texts that are independent (V. Vovk,
+/// *Conditional validity of inductive conformal predictors*, 2012, proposition 2a; docs/THEORY.md 11).
+pub fn confident_p(p_value: f64, known: usize, confidence: f64) -> f64 {
+    let rank = (p_value * (1 + known) as f64).round();
+    let above = (1 + known) as f64 - rank;
+    if above < 1.0 {
+        return 1.0;
+    }
+    beta_quantile(rank, above, confidence).max(p_value)
+}
+
+/// The greatest [`p_of_low`] whose [`confident_p`] is at most alpha; 0 if there is none.
+pub fn level_of_confident(alpha: f64, known: usize, confidence: f64) -> f64 {
+    let of_rank = |rank: usize| rank as f64 / (1 + known) as f64;
+    let ranks: Vec<usize> = (1..=known).collect();
+    let excluded = ranks.partition_point(|&rank| confident_p(of_rank(rank), known, confidence) <= alpha);
+    of_rank(excluded)
 }
 
 /// The greatest calibration score below which a score has a [`p_of_low`] of at most alpha. Minus infinity if there are
@@ -116,6 +144,52 @@ mod tests {
         assert_eq!(p_of_low_jointly(&[]), 1.0);
         assert_eq!(p_of_low_jointly(&[vec![1.0, f64::NAN, 0.0]]), 2.0 / 3.0);
         assert_eq!(p_of_low_jointly(&[vec![1.0, 2.0, f64::NAN]]), 1.0);
+    }
+
+    #[test]
+    fn the_least_confident_value_has_a_closed_form() {
+        for (known, confidence) in [(59, 0.95), (299, 0.95), (100, 0.5), (30, 0.999)] {
+            let least = confident_p(1.0 / (known + 1) as f64, known, confidence);
+            let closed = 1.0 - (1.0 - confidence).powf(1.0 / known as f64);
+            assert!((least - closed.max(1.0 / (known + 1) as f64)).abs() < 1e-12, "{known}");
+        }
+        // One document fewer is too few.
+        let least = |known: usize| confident_p(1.0 / (known + 1) as f64, known, 0.95);
+        assert!(least(59) <= 0.05 && least(58) > 0.05 && least(299) <= 0.01 && least(298) > 0.01);
+        assert_eq!(level_of_confident(0.05, 58, 0.95), 0.0);
+        // A p-value is never lowered.
+        assert_eq!(confident_p(0.3, 9, 0.01), 0.3);
+        assert_eq!((confident_p(1.0, 9, 0.95), confident_p(1.0, 0, 0.95)), (1.0, 1.0));
+    }
+
+    /// The guarantee itself: of so many calibrations, how many exclude more than alpha of all texts.
+    #[test]
+    fn few_calibrations_exclude_more_than_alpha() {
+        const CALIBRATIONS: u64 = 4_000;
+        let mut rng = StdRng::seed_from_u64(11);
+        for (known, alpha, confidence) in [
+            (59, 0.05, 0.95),
+            (93, 0.05, 0.95),
+            (177, 0.05, 0.95),
+            (301, 0.01, 0.95),
+            (473, 0.01, 0.95),
+            (400, 0.05, 0.99),
+            (60, 0.2, 0.6),
+        ] {
+            let level = level_of_confident(alpha, known, confidence);
+            assert!(level > 0.0);
+            let exceeding = (0..CALIBRATIONS).filter(|_| {
+                // A score that is uniform is below the threshold with a probability equal to it.
+                let scores: Vec<f64> = (0..known).map(|_| rng.random()).collect();
+                let error = threshold_of_low(&scores, level);
+                let is_excluded = |score: f64| confident_p(p_of_low(&scores, score), known, confidence) <= alpha;
+                assert!(is_excluded(error.next_down()) && !is_excluded(error));
+                error > alpha
+            });
+            let exceeding = exceeding.count() as u64;
+            println!("{known} texts, {alpha}, {confidence}: {exceeding} of {CALIBRATIONS}");
+            assert!(clopper_pearson(exceeding, CALIBRATIONS, 0.999).0 <= 1.0 - confidence);
+        }
     }
 
     proptest! {

@@ -29,7 +29,7 @@ pub fn clopper_pearson(successes: u64, trials: u64, confidence: f64) -> (f64, f6
 }
 
 /// The quantile of a beta distribution by bisection on statrs' regularised incomplete beta function, to the last bit.
-fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
+pub(crate) fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
     let (mut low, mut high) = (0.0f64, 1.0f64);
     for _ in 0..200 {
         let middle = 0.5 * (low + high);

@@ -8,7 +8,7 @@ pub use run::run;
 use super::choices::choices;
 use super::config::judge_settings;
 use super::help::headings;
-use super::{JudgeArgs, ReadingArgs, Terminal};
+use super::{EachTextArgs, JudgeArgs, Terminal};
 use crate::judge::JudgeSettings;
 use crate::output::{TableWriter, beside, table_with_ending};
 use anyhow::{Context, bail};
@@ -90,9 +90,9 @@ pub struct BatchArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = headings::MODELS)]
     pub memory: Option<u64>,
 
-    /// How much of a text is read.
+    /// How each text is judged, as no other counts.
     #[command(flatten)]
-    pub reading: ReadingArgs,
+    pub each_text: EachTextArgs,
 
     /// How texts are judged.
     #[command(flatten)]
@@ -290,7 +290,8 @@ impl BatchConfig {
             overwrite: args.overwrite,
             memory: args.memory,
             judging: JudgeSettings {
-                first: args.reading.first,
+                first: args.each_text.first,
+                confidence: args.each_text.confidence,
                 ..judge_settings(args.judging)?
             },
             quiet: args.quiet,

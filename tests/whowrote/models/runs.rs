@@ -31,6 +31,7 @@ fn report(decision: Decision) -> ProvenanceReport {
         authors: decision.authors,
         alpha: ALPHA,
         alpha_human: ALPHA_HUMAN,
+        confidence: None,
         hypotheses: decision.hypotheses,
         pieces: Vec::new(),
         models: BTreeMap::new(),

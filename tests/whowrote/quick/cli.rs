@@ -353,7 +353,7 @@ fn values_out_of_range_are_usage_errors() {
             .args(["detect", "--alpha", alpha, "x.txt"])
             .assert()
             .code(2)
-            .stderr(contains("alpha is a share above 0 and below 1"));
+            .stderr(contains("a share above 0 and below 1 is needed"));
     }
     for decoding in ["temperature=-1", "temperature=inf", "warm"] {
         whowrote()

@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 #[derive(Debug)]
 pub struct Calibrations {
     known: Vec<Calibration>,
+    /// With what probability over calibrations an author's error must be kept; none if the mean over calibrations is enough.
+    confidence: Option<f64>,
     /// For each calibration and length, at the beginning and later. Every text that is judged asks for some, and counting
     /// documents takes time.
     counts: Vec<[[OnceLock<Counts>; 2]; LENGTHS.len()]>,
@@ -90,17 +92,13 @@ struct Fit {
 
 impl Clone for Calibrations {
     fn clone(&self) -> Self {
-        Self::from(self.known.clone())
+        Self::with_confidence(self.known.clone(), self.confidence)
     }
 }
 
 impl From<Vec<Calibration>> for Calibrations {
     fn from(known: Vec<Calibration>) -> Self {
-        Self {
-            counts: known.iter().map(|_| Default::default()).collect(),
-            known,
-            fits: Mutex::default(),
-        }
+        Self::with_confidence(known, None)
     }
 }
 
@@ -113,6 +111,22 @@ impl Deref for Calibrations {
 }
 
 impl Calibrations {
+    /// Calibrations that exclude an author only if the error is kept with this probability over calibrations. Only scores
+    /// that are fitted then exclude anybody: the others are not fixed before the texts are compared.
+    pub fn with_confidence(known: Vec<Calibration>, confidence: Option<f64>) -> Self {
+        Self {
+            confidence,
+            counts: known.iter().map(|_| Default::default()).collect(),
+            known,
+            fits: Mutex::default(),
+        }
+    }
+
+    /// The confidence with which an author's error is kept; none for its mean over calibrations.
+    pub fn confidence(&self) -> Option<f64> {
+        self.confidence
+    }
+
     /// How a text at a place that reaches this many of [`LENGTHS`] is compared with an author's texts, if `others` are all
     /// other possible authors. None if every length has a group with texts in fewer than [`LEAST_DOCUMENTS`] documents.
     ///
@@ -134,20 +148,24 @@ impl Calibrations {
             } = self.counts(author, class, place);
             let mut authors = others.iter().chain([author]);
             let fitted = !others.is_empty()
-                && compared >= least_documents(level)
+                && compared >= least_documents(level, self.confidence)
                 && authors.all(|member| self.counts(member, class, place).has_fit);
             Comparison {
                 place,
                 class,
                 fitted,
-                documents: if fitted { compared } else { documents },
+                documents: if fitted || self.confidence.is_some() {
+                    compared
+                } else {
+                    documents
+                },
             }
         };
         let lengths = (0..reached.min(LENGTHS.len())).rev().map(at);
         // Of several minima the first is taken, which is the longest.
         lengths
             .filter(|comparison| comparison.documents >= LEAST_DOCUMENTS)
-            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents), of_length))
+            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents, self.confidence), of_length))
     }
 
     fn counts(&self, member: &Member, class: usize, place: Place) -> Counts {
@@ -186,8 +204,18 @@ impl Calibrations {
             let fitted = groups.iter().map(|(place, _)| &fit.fitted[of_author][*place]);
             let compared = groups.iter().map(|(place, _)| &fit.compared[of_author][*place]);
             let by_fit = fitted.map(rank).fold(0.0, f64::max);
-            let ranked = compared.map(|known| Ranked::new(known, score, rank(known), level));
+            let ranked = compared.map(|known| match self.confidence {
+                None => Ranked::new(known, score, rank(known), level),
+                Some(confidence) => Ranked::new(
+                    known,
+                    score,
+                    conformal::confident_p(rank(known), known.len(), confidence),
+                    conformal::level_of_confident(level, known.len(), confidence),
+                ),
+            });
             (ranked.collect(), Some(by_fit))
+        } else if self.confidence.is_some() {
+            return None;
         } else {
             // If the fit fails, the documents of the fit have decided it.
             let meets = |document: &str| !comparison.fitted || !is_for_fit(document);
@@ -442,7 +470,7 @@ mod tests {
         assert!(like_own.p_value > 0.2 && like_own.score > like_own.threshold);
         let (_, like_other) = judge(&all, &text([3.0, 2.9, 3.1]), 0.05);
         // Less typical of the author than any of its texts.
-        assert_eq!(like_other.p_value, least_p_value(compared));
+        assert_eq!(like_other.p_value, least_p_value(compared, None));
         assert!(like_other.score < 0.0 && like_other.score < like_other.threshold);
         // The documents of the fit are not compared.
         assert!(like_own.texts < 150 && like_own.texts >= 2 * compared);
@@ -510,7 +538,9 @@ mod tests {
         // Texts of 130 documents at 30 words cannot reach this level either, but come nearest.
         assert_eq!(class(9, 0.001), Some(1));
         assert_eq!(class(0, 0.05), None);
-        assert_eq!([0.05, 0.01, 0.5, 0.03].map(least_documents), [19, 99, 19, 33]);
+        let needed = |confidence: Option<f64>| [0.05, 0.01, 0.5, 0.03].map(|level| least_documents(level, confidence));
+        assert_eq!(needed(None), [19, 99, 19, 33]);
+        assert_eq!(needed(Some(0.95)), [59, 299, 19, 99]);
     }
 
     /// Which documents are in the fit says nothing about them, and is the same for every author.

@@ -14,6 +14,7 @@ pub use built_in::built_in;
 pub use comparison::{Calibrations, Comparison, Conformal, Member};
 pub use file::CalibrationError;
 
+use crate::conformal::confident_p;
 use crate::conformal_scores::TextFeatures;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -25,17 +26,22 @@ pub const HUMAN: &str = "human";
 /// 0.05.
 pub const LEAST_DOCUMENTS: usize = 19;
 
-/// The least conformal p-value with this many documents.
-pub fn least_p_value(documents: usize) -> f64 {
-    1.0 / (documents as f64 + 1.0)
+/// The least conformal p-value with this many documents; with a confidence, the least [`confident_p`].
+pub fn least_p_value(documents: usize, confidence: Option<f64>) -> f64 {
+    let least = 1.0 / (documents as f64 + 1.0);
+    confidence.map_or(least, |confidence| confident_p(least, documents, confidence))
 }
 
 /// How many documents of a group must have texts of a length for its author to be excluded at a level, by
 /// [`least_p_value`]; at least [`LEAST_DOCUMENTS`].
-pub fn least_documents(alpha: f64) -> usize {
+pub fn least_documents(alpha: f64, confidence: Option<f64>) -> usize {
+    let by_mean = 1.0 / alpha - 1.0;
+    // With one document too few, P(Beta(1, n) > alpha) = (1 - alpha)^n is more than 1 - confidence.
+    let needed = confidence.map_or(by_mean, |confidence| {
+        by_mean.max((-confidence).ln_1p() / (-alpha).ln_1p())
+    });
     // 1/0.05 may be 20 and a rounding error.
-    let needed = (1.0 / alpha - 1.0 - 1e-9).ceil();
-    (needed as usize).max(LEAST_DOCUMENTS)
+    ((needed - 1e-9).ceil() as usize).max(LEAST_DOCUMENTS)
 }
 
 /// A model whose features of texts a calibration holds.

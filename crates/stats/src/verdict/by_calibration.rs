@@ -183,6 +183,11 @@ impl DecisionContext<'_> {
                 .map(|class| self.known(&found).fewest(class, place));
             return;
         };
+        let confidence = self.settings.calibrations.confidence();
+        if confidence.is_some() && !comparison.fitted {
+            tested.fewest_documents = Some(comparison.documents);
+            return;
+        }
         let text: Vec<TextFeatures> = found
             .readers
             .iter()
@@ -193,7 +198,8 @@ impl DecisionContext<'_> {
         let Some(judged) = calibrations.judge(&found.member, others, comparison, &text, own, level) else {
             return;
         };
-        tested.fewest_documents = Some(comparison.documents).filter(|&fewest| fewest < least_documents(level));
+        tested.fewest_documents =
+            Some(comparison.documents).filter(|&fewest| fewest < least_documents(level, confidence));
         let against = if judged.by_fit.is_some() {
             others.as_slice()
         } else {
@@ -215,7 +221,8 @@ impl DecisionContext<'_> {
             against: against.collect(),
             calibration: Some(CalibrationFigures {
                 texts: judged.texts,
-                least_p_value: least_p_value(comparison.documents),
+                least_p_value: least_p_value(comparison.documents, confidence),
+                documents: comparison.documents,
                 words: LENGTHS[comparison.class],
                 group: judged.group,
                 by_fit: judged.by_fit,

@@ -24,6 +24,8 @@ pub enum Caveat {
         author: String,
         /// The level.
         level: f64,
+        /// The confidence with which it must be kept, if that was asked for.
+        confidence: Option<f64>,
         /// The documents or prompts that each group needs.
         needed: usize,
         /// The documents or prompts of the smallest group.

@@ -161,10 +161,12 @@ impl<'a> DecisionContext<'a> {
         for tested in models.iter().chain([human]) {
             let author = &tested.hypothesis.author;
             let level = self.settings.level(author);
+            let confidence = self.settings.calibrations.confidence();
             caveats.extend(tested.fewest_documents.map(|fewest| Caveat::SmallCalibration {
                 author: author.clone(),
                 level,
-                needed: least_documents(level),
+                confidence,
+                needed: least_documents(level, confidence),
                 fewest,
             }));
         }

@@ -145,6 +145,9 @@ pub struct CalibrationFigures {
     pub texts: usize,
     /// The least p-value that a text can have, given the smallest group.
     pub least_p_value: f64,
+    /// How many documents of the smallest group are compared.
+    #[serde(skip)]
+    pub documents: usize,
     /// The length in words that each of them, and the text itself, was cut to.
     pub words: usize,
     /// The group nearest to the text.

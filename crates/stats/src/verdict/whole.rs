@@ -43,7 +43,7 @@ pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDe
             }
             let author = &hypothesis.author;
             caveats.retain(|caveat| !matches!(caveat, Caveat::SmallCalibration { author: told, .. } if told == author));
-            caveats.extend(evidence.too_small(author, level));
+            caveats.extend(evidence.too_small(author, level, settings.calibrations.confidence()));
             *hypothesis = Hypothesis {
                 basis: Basis::Calibration,
                 p_value: Some(p_value),
@@ -77,11 +77,20 @@ struct Deciding {
     piece: usize,
 }
 
+/// The evidence of one piece against an author.
+#[derive(Clone, Copy)]
+struct PieceEvidence {
+    p_value: f64,
+    /// The least that it can be.
+    least: f64,
+    /// How many documents of the smallest group it is compared with.
+    documents: usize,
+}
+
 /// The evidence of all pieces against one author.
 struct AuthorEvidence {
-    /// For each piece that counts against the author, its p-value and the least that it can have. The p-value of any other
-    /// is 1.
-    pieces: Vec<Option<(f64, f64)>>,
+    /// For each piece that counts against the author, its p-value. The p-value of any other is 1.
+    pieces: Vec<Option<PieceEvidence>>,
     /// The stretches that are judged by themselves.
     stretches: Vec<Range<usize>>,
 }
@@ -95,7 +104,11 @@ impl AuthorEvidence {
         let is_human = set == AuthorSet::Human;
         let of_author = |piece: &Decision| {
             let hypothesis = piece.hypotheses.get(number)?;
-            Some((hypothesis.p_value?, hypothesis.least_p_value()))
+            Some(PieceEvidence {
+                p_value: hypothesis.p_value?,
+                least: hypothesis.least_p_value(),
+                documents: hypothesis.places().map(|place| place.documents).min().unwrap_or(0),
+            })
         };
         let from = usize::from(!is_human);
         if pieces.iter().skip(from).all(|piece| of_author(piece).is_none()) {
@@ -111,7 +124,7 @@ impl AuthorEvidence {
     }
 
     fn p_value(&self, piece: usize) -> f64 {
-        self.pieces[piece].map_or(1.0, |(p_value, _)| p_value)
+        self.pieces[piece].map_or(1.0, |piece| piece.p_value)
     }
 
     /// How many pieces of so many must be unusual for the author to be excluded: two of three. Fewer need stronger evidence
@@ -143,19 +156,20 @@ impl AuthorEvidence {
     }
 
     /// That no text of so many pieces can exclude the author, if the calibration is too small for it.
-    fn too_small(&self, author: &str, level: f64) -> Option<Caveat> {
-        let least = |stretch: &Range<usize>| {
+    fn too_small(&self, author: &str, level: f64, confidence: Option<f64>) -> Option<Caveat> {
+        let weakest = |stretch: &Range<usize>| {
             let tested = self.pieces[stretch.clone()].iter().flatten();
-            let least = tested.map(|(_, least)| *least).reduce(f64::max)?;
-            Some((least, self.factor(stretch)))
+            let weakest = tested.max_by(|a, b| a.least.total_cmp(&b.least))?;
+            Some((weakest, self.factor(stretch)))
         };
-        let stretches = self.stretches.iter().filter_map(least);
-        let (least, factor) = stretches.min_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)))?;
-        (least * factor > level).then(|| Caveat::SmallCalibration {
+        let stretches = self.stretches.iter().filter_map(weakest);
+        let (weakest, factor) = stretches.min_by(|a, b| (a.0.least * a.1).total_cmp(&(b.0.least * b.1)))?;
+        (weakest.least * factor > level).then(|| Caveat::SmallCalibration {
             author: author.to_owned(),
             level,
-            needed: least_documents(level / factor),
-            fewest: (1.0 / least - 1.0).round() as usize,
+            confidence,
+            needed: least_documents(level / factor, confidence),
+            fewest: weakest.documents,
         })
     }
 
@@ -163,8 +177,8 @@ impl AuthorEvidence {
     /// as the calibration needs to show anything.
     fn unlike(&self, alpha: f64) -> Vec<bool> {
         let single = alpha / self.pieces.len() as f64;
-        let e_value = |piece: &Option<(f64, f64)>| {
-            piece.map_or(0.0, |(p_value, least)| {
+        let e_value = |piece: &Option<PieceEvidence>| {
+            piece.map_or(0.0, |PieceEvidence { p_value, least, .. }| {
                 counting_e_value(p_value, single * least_rejections(least, single) as f64)
             })
         };
@@ -256,6 +270,7 @@ mod tests {
                 calibration: Some(CalibrationFigures {
                     texts: 500,
                     least_p_value: 0.0025,
+                    documents: 399,
                     words: 150,
                     group: String::new(),
                     by_fit: None,
@@ -409,11 +424,15 @@ mod tests {
                 let own: f64 = rng.sample(StandardNormal);
                 let shift = if piece < foreign { 4.0 } else { 0.0 };
                 let score = alike.sqrt() * of_document + (1.0 - alike).sqrt() * own - shift;
-                Some((p_of_low(&known, score), 1.0 / (documents + 1) as f64))
+                Some(PieceEvidence {
+                    p_value: p_of_low(&known, score),
+                    least: 1.0 / (documents + 1) as f64,
+                    documents,
+                })
             });
             AuthorEvidence {
                 pieces: p_values.collect(),
-                stretches: vec![0..pieces],
+                stretches: std::iter::once(0..pieces).collect(),
             }
         };
         for (documents, pieces) in [(99, 2), (99, 6), (400, 3), (400, 6), (400, 20), (60, 40)] {
