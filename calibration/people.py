@@ -265,43 +265,52 @@ def html_paragraphs(page, keep=()):
 # Sources
 
 
-def fast_detectgpt(folder):
-    """The people's half of the Fast-DetectGPT benchmark's pairs."""
-    genres = {"xsum": "news", "writing": "stories", "squad": "encyclopaedia"}
-    dates = {"xsum": "2010-2017", "writing": "2014-2018", "squad": "2016"}
-    seen = set()
+# The genres of the Fast-DetectGPT benchmark, and when its originals were written.
+PAIRED = {"xsum": ("news", "2010-2017"), "writing": ("stories", "2014-2018"), "squad": ("encyclopaedia", "2016")}
+
+
+def originals(folder):
+    """The people's half of the Fast-DetectGPT benchmark's pairs: each original once, by its fingerprint."""
+    found = {}
     # The smaller files first: the same originals come again in the larger.
     for path in sorted(glob.glob(os.path.join(folder, "*.raw_data.json")),
                        key=lambda p: (os.path.getsize(p), p)):
         name = os.path.basename(path).split(".raw_data")[0]
         kind = name.split("_")[0]
-        if kind not in genres:
+        if kind not in PAIRED:
             continue
         with open(path, encoding="utf-8") as file:
-            originals = json.load(file)["original"]
-        for index, text in enumerate(originals):
-            key = fingerprint(text)
-            if key in seen:
-                continue
-            seen.add(key)
-            text = re.sub(r"^[\[{(] ?[A-Za-z]{2} ?[\]})] ", "", text)  # the forum's tag of a prompt
-            # Some articles were decoded as the wrong character set.
-            text = re.sub("[\u00c2\u00c3][\u0080-\u00bf]",
-                          lambda m: m[0].encode("latin-1").decode("utf-8"), text)
-            yield Document(f"{name}/{index}", genres[kind],
-                           "Fast-DetectGPT " + kind, "MIT (benchmark)", dates[kind],
-                           [[text]], pieces=1)
+            texts = json.load(file)["original"]
+        for index, text in enumerate(texts):
+            found.setdefault(fingerprint(text), (kind, f"{name}/{index}", text))
+    return found
+
+
+def fast_detectgpt(folder):
+    """The originals as documents."""
+    for kind, name, text in originals(folder).values():
+        genre, date = PAIRED[kind]
+        text = re.sub(r"^[\[{(] ?[A-Za-z]{2} ?[\]})] ", "", text)  # the forum's tag of a prompt
+        # Some articles were decoded as the wrong character set.
+        text = re.sub("[\u00c2\u00c3][\u0080-\u00bf]",
+                      lambda m: m[0].encode("latin-1").decode("utf-8"), text)
+        yield Document(name, genre, "Fast-DetectGPT " + kind, "MIT (benchmark)", date, [[text]], pieces=1)
 
 
 def not_loaded(folder):
-    """What models that nobody loads wrote after the first 30 tokens of the same originals; those tokens come first."""
+    """What models that nobody loads wrote after the first 30 tokens of the same originals; those tokens come first.
+
+    The document of such a text is its original, as the people's texts call it.
+    """
+    known = originals(folder)
     for model in ("gpt-3.5-turbo", "davinci"):
         for kind in ("xsum", "writing"):
             name = f"{kind}_{model}"
             with open(os.path.join(folder, f"{name}.raw_data.json"), encoding="utf-8") as file:
-                sampled = json.load(file)["sampled"]
-            for index, text in enumerate(sampled):
-                yield {"id": f"{name}/{index}", "group": name, "text": text}
+                pairs = json.load(file)
+            for index, (original, text) in enumerate(zip(pairs["original"], pairs["sampled"])):
+                _, first, _ = known[fingerprint(original)]
+                yield {"id": f"{name}/{index}", "document": f"{PAIRED[kind][0]}/{first}", "group": name, "text": text}
 
 
 BROWN_GENRES = {

@@ -10,6 +10,9 @@ use whowrote_stats::verdict::{
 /// The level at which a person is excluded.
 pub const ALPHA_HUMAN: f64 = ALPHA / HUMAN_DIVISOR;
 
+/// Test prompts that ask for what a prompt of the calibrations also asks for.
+const NEAR_TWINS: [&str; 4] = ["answer-47", "email-44", "news-44", "review-45"];
+
 /// Scores of texts that calibrate nothing.
 pub fn held_out() -> Vec<Calibration> {
     [
@@ -18,7 +21,13 @@ pub fn held_out() -> Vec<Calibration> {
         ("people", include_str!("../validity/human.json")),
     ]
     .iter()
-    .map(|(name, json)| Calibration::from_json(json, name).unwrap())
+    .map(|(name, json)| {
+        let mut held_out = Calibration::from_json(json, name).unwrap();
+        for group in &mut held_out.groups {
+            group.texts.retain(|text| !NEAR_TWINS.contains(&text.document.as_str()));
+        }
+        held_out
+    })
     .collect()
 }
 
