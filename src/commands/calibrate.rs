@@ -422,15 +422,20 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
     let before = known_texts.len();
     known_texts.retain(|known_text| known_text.copied <= MOST_COPIED);
     let copied = before - known_texts.len();
+    let of = if config.args.pieces || !config.args.later.is_empty() {
+        "texts or pieces"
+    } else {
+        "texts"
+    };
     let mut left_out = Vec::new();
     if short > 0 {
-        left_out.push(format!("{short} texts with fewer than {} words", LENGTHS[0]));
+        left_out.push(format!("{short} {of} with fewer than {} words", LENGTHS[0]));
     }
     if outside > 0 {
-        left_out.push(format!("{outside} texts that are not English prose"));
+        left_out.push(format!("{outside} {of} that are not English prose"));
     }
     if copied > 0 {
-        left_out.push(format!("{copied} texts that copy their prompt"));
+        left_out.push(format!("{copied} {of} that copy their prompt"));
     }
     Ok((known_texts, left_out))
 }

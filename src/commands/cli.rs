@@ -193,7 +193,13 @@ pub struct EachTextArgs {
     ///
     /// By default all of a text is read, in pieces of about 150 words. If the prompt is given, models read all of it in
     /// any case.
-    #[arg(long, value_name = "WORDS", help_heading = headings::TEXTS)]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        value_parser = parse_words,
+        allow_negative_numbers = true,
+        help_heading = headings::TEXTS,
+    )]
     pub first: Option<NonZeroUsize>,
 
     /// Keep the rates with this confidence for the calibration at hand, and not on average
@@ -396,6 +402,10 @@ fn parse_share(text: &str) -> Result<f64, String> {
         Ok(alpha) if alpha > 0.0 && alpha < 1.0 => Ok(alpha),
         _ => Err("a share above 0 and below 1 is needed, such as 0.05".to_owned()),
     }
+}
+
+fn parse_words(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "a whole number above 0 is needed".to_owned())
 }
 
 #[cfg(test)]

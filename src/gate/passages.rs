@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::{Range, RangeInclusive};
 use unicode_segmentation::UnicodeSegmentation;
 use whowrote_input::prose::{Block, BlockKind, Piece, Prose};
-use whowrote_input::{lower_hex, neighbours};
+use whowrote_input::{lower_hex, neighbours, parts};
 use whowrote_stats::conformal_scores::{PIECE, word_ends};
 
 /// The number of equal words in a row that make text old. Any two texts on one subject share shorter runs.
@@ -197,7 +197,8 @@ fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sen
                 next += 1;
             }
             let known = old[first..next].iter().filter(|old| **old).count();
-            let ends = word_ends(&found.text[span.clone()]);
+            // A sentence that is longer than a piece is cut: otherwise only its beginning would be judged.
+            let parts = parts(&found.text[span.clone()], PIECE);
             // A part without words, such as a horizontal rule, is not new and does not split a passage.
             if first == next {
                 continue;
@@ -205,20 +206,16 @@ fn new_sentences(prose: &Prose, before: &Before, ignored: &mut usize) -> Vec<Sen
             if 2 * known > next - first {
                 follows = false;
             } else if found.ignored {
-                *ignored += ends.len();
+                *ignored += parts.iter().map(|(_, words)| words).sum::<usize>();
             } else {
-                // Cut a sentence that is longer than a piece: otherwise only its beginning would be judged.
-                let mut start = span.start;
-                for part in ends.chunks(PIECE) {
-                    let end = span.start + part[part.len() - 1];
-                    let gap = found.text[start..end].len() - found.text[start..end].trim_start().len();
+                for (part, words) in parts {
                     sentences.push(Sentence {
                         block,
-                        span: start + gap..end,
-                        words: part.len(),
+                        span: span.start + part.start..span.start + part.end,
+                        words,
                         follows,
                     });
-                    (start, follows) = (end, true);
+                    follows = true;
                 }
             }
         }

@@ -233,12 +233,15 @@ fn agree(name: &str, state: &str, begun: &[u8], settings: &Value) -> anyhow::Res
     let differ = keys.into_iter().filter(|&key| begun.get(key) != now.get(key));
     let differ: Vec<String> = differ
         .map(|key| {
-            let shown = |value: Option<&Value>| printable(&value.map_or("nothing".to_owned(), Value::to_string));
+            let shown = |value: Option<&Value>| {
+                let value = value.filter(|value| !value.is_null());
+                printable(&value.map_or("nothing".to_owned(), Value::to_string))
+            };
             let (before, after) = (shown(begun.get(key)), shown(now.get(key)));
             if before.len() + after.len() > 200 {
                 key.clone()
             } else {
-                format!("{key}, then {before} and now {after}")
+                format!("{key}: {before} then, {after} now")
             }
         })
         .collect();
@@ -329,7 +332,7 @@ mod tests {
         drop(journal);
         let said = refused(json!({"alpha": 0.01}), false).unwrap();
         assert!(
-            said.contains("alpha, then 0.05 and now 0.01") && said.contains("--overwrite"),
+            said.contains("alpha: 0.05 then, 0.01 now") && said.contains("--overwrite"),
             "{said}"
         );
         assert_eq!(refused(json!({"alpha": 0.05}), false), None);

@@ -298,7 +298,8 @@ mod tests {
 
         What this rests on
           Each model is judged with temperature=1. An excluded model may still have
-          written the text with other sampling. Each model was given the prompt.
+          written the text with other sampling. Each model read the text after the
+          prompt that you gave, if any.
           On texts that meet these conditions, the true author is wrongly excluded at
           most this often: 5% (alpha 0.05).
 
@@ -342,8 +343,9 @@ mod tests {
 
         What this rests on
           Each model is judged with temperature=1. An excluded model may still have
-          written the text with other sampling. Each model was given the prompt. Without
-          the prompt, the text is also compared with known human-written texts.
+          written the text with other sampling. Each model read the text after the
+          prompt that you gave, if any. Without a prompt, the text is also compared with
+          known human-written texts.
           On texts that meet these conditions, the true author is wrongly excluded at
           most this often: 5% if it is a model (alpha 0.05), 1% if it is a person (alpha
           0.01).
@@ -383,7 +385,8 @@ mod tests {
 
         What this rests on
           Each model is judged with temperature=1. An excluded model may still have
-          written the text with other sampling. Each model was given the prompt.
+          written the text with other sampling. Each model read the text after the
+          prompt that you gave, if any.
           On texts that meet these conditions, the true author is wrongly excluded at
           most this often: 5% (alpha 0.05).
 
@@ -418,8 +421,8 @@ mod tests {
         What this rests on
           Each model is judged with temperature=1. An
           excluded model may still have written the text
-          with other sampling. Each model was given the
-          prompt.
+          with other sampling. Each model read the text
+          after the prompt that you gave, if any.
           On texts that meet these conditions, the true
           author is wrongly excluded at most this often:
           5% (alpha 0.05).

@@ -356,10 +356,10 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     };
     let rests_on = |basis: Basis| report.hypotheses.iter().any(|h| h.basis == basis);
     let basis = match (rests_on(Basis::Prompt), rests_on(Basis::Calibration)) {
-        (true, false) => " Each model was given the prompt.",
+        (true, false) => " Each model read the text after the prompt that you gave, if any.",
         (true, true) => {
-            " Each model was given the prompt. Without the prompt, the text is also compared with known human-written \
-             texts."
+            " Each model read the text after the prompt that you gave, if any. Without a prompt, the text is also compared \
+             with known human-written texts."
         }
         (false, true) => " The prompt is not known, so the text is compared with known texts of each author.",
         (false, false) => "",

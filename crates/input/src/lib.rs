@@ -40,7 +40,7 @@ pub use document::{Disguised, Document, Extraction, InputSummary, MAX_BYTES, Sou
 pub use error::InputError;
 pub use json_lines::{JsonLine, JsonLines};
 pub use offset_map::OffsetMap;
-pub use pieces::{neighbours, pieces};
+pub use pieces::{neighbours, parts, pieces};
 pub use printable::printable;
 pub use records::{Columns, Record};
 pub use revisions::{Change, Comparison, Repository, RevisionError, Version};

@@ -44,24 +44,29 @@ fn sentences(text: &str, most: usize) -> Vec<(Range<usize>, usize)> {
         if end < text.len() && !sentence.ends_with(char::is_whitespace) {
             continue;
         }
-        let mut ends = Vec::new();
-        let mut from = start;
-        for part in text[start..end].split_inclusive(char::is_whitespace) {
-            let word = part.trim_end();
-            if !word.is_empty() {
-                ends.push(from + word.len());
-            }
-            from += part.len();
-        }
-        for part in ends.chunks(most) {
-            let end = part[part.len() - 1];
-            let gap = text[start..end].len() - text[start..end].trim_start().len();
-            found.push((start + gap..end, part.len()));
-            start = end;
-        }
+        let parts = parts(&text[start..end], most).into_iter();
+        found.extend(parts.map(|(part, count)| (start + part.start..start + part.end, count)));
         start = end;
     }
     found
+}
+
+/// A sentence in parts of `most` words, the last with the rest, each with the number of its words and without the white space
+/// around it.
+pub fn parts(sentence: &str, most: usize) -> Vec<(Range<usize>, usize)> {
+    let mut words: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    for part in sentence.split_inclusive(char::is_whitespace) {
+        let word = part.trim_end();
+        if !word.is_empty() {
+            words.push(from..from + word.len());
+        }
+        from += part.len();
+    }
+    let parts = words.chunks(most);
+    parts
+        .map(|part| (part[0].start..part[part.len() - 1].end, part.len()))
+        .collect()
 }
 
 #[cfg(test)]

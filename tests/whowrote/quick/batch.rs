@@ -418,8 +418,8 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_lost() {
         assert_eq!(std::fs::read(&output).unwrap(), results);
         err
     };
-    assert!(refused(&["--alpha", "0.1"]).contains("alpha, then 0.05 and now 0.1"));
-    assert!(refused(&["--shard", "1/2"]).contains("shard, then \"1/1\" and now \"1/2\""));
+    assert!(refused(&["--alpha", "0.1"]).contains("alpha: 0.05 then, 0.1 now"));
+    assert!(refused(&["--shard", "1/2"]).contains("shard: \"1/1\" then, \"1/2\" now"));
     text("b.txt", "another hat");
     let said_of_change = refused(&[]);
     assert!(
