@@ -458,4 +458,41 @@ mod tests {
         }
         assert!(found[0] > 700 && found[1] > 800, "{found:?}");
     }
+
+    /// The first piece is ranked among more documents than the later ones, and resembles them.
+    #[test]
+    fn of_texts_by_a_model_with_known_later_pieces_few_are_excluded() {
+        const RUNS: u64 = 10_000;
+        let mut rng = StdRng::seed_from_u64(143);
+        for pieces in [2, 3, 6, 20] {
+            for alike in [0.0, 0.5, 0.9, 1.0] {
+                let (mut excluded, mut marked) = (0, 0);
+                for _ in 0..RUNS {
+                    let mut known =
+                        |documents: usize| -> Vec<f64> { (0..documents).map(|_| rng.sample(StandardNormal)).collect() };
+                    let known = [known(150), known(80)];
+                    let of_document: f64 = rng.sample(StandardNormal);
+                    let of_piece = |piece: usize| {
+                        let own: f64 = rng.sample(StandardNormal);
+                        let known = &known[piece.min(1)];
+                        Some(PieceEvidence {
+                            p_value: p_of_low(known, f64::sqrt(alike) * of_document + f64::sqrt(1.0 - alike) * own),
+                            least: 1.0 / (known.len() + 1) as f64,
+                            documents: known.len(),
+                        })
+                    };
+                    let evidence = AuthorEvidence {
+                        pieces: (0..pieces).map(of_piece).collect(),
+                        stretches: vec![0..1, 1..pieces],
+                    };
+                    excluded += u64::from(evidence.deciding().p_value <= 0.05 * (1.0 + ROUNDING));
+                    marked += u64::from(evidence.unlike(0.05).contains(&true));
+                }
+                println!("{pieces} pieces, {alike}: {excluded} excluded, {marked} marked");
+                for count in [excluded, marked] {
+                    assert!(clopper_pearson(count, RUNS, 0.999).0 <= 0.05);
+                }
+            }
+        }
+    }
 }
