@@ -149,8 +149,8 @@ fn caveat(caveat: &Caveat) -> String {
             models.join(" and ")
         ),
         Caveat::Repeats => {
-            "The text mostly repeats itself. Repetition looks machine-made to every model, whoever wrote \
-                            it, so do not conclude anything from it."
+            "The text mostly repeats itself. Repetition looks machine-made to every model, whoever wrote it, so it does not \
+             exclude a person. Do not conclude anything from it."
                 .to_owned()
         }
         Caveat::TooShort(TooShort::NoTokens) => "The text is too short: no model could score a token of it.".to_owned(),

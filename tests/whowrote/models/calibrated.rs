@@ -10,6 +10,7 @@ use whowrote::model::LanguageModel;
 use whowrote::model::chat::{Prompt, prompt_ids};
 use whowrote::model::generate::{Generated, Job, Limits, Listener, generate};
 use whowrote::report::{ProvenanceReport, Warning};
+use whowrote::stats::calibration::HUMAN;
 use whowrote::stats::clopper_pearson;
 use whowrote::stats::verdict::{ALPHA, Caveat, Outside, Verdict};
 use whowrote::{Judge, JudgeSettings};
@@ -145,6 +146,25 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
     assert!(report.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
     let is_easier = |warning: &Warning| matches!(warning, Warning::Decision(Caveat::Outside(Outside::Easier { .. })));
     assert!(report.warnings.iter().any(is_easier), "{:?}", report.warnings);
+}
+
+/// Anybody can copy a sentence, and to every model the copies look machine-made.
+#[test]
+fn a_sentence_many_times_names_no_author_alone() {
+    let text = "I will not talk in class again. ".repeat(30);
+    let document = Document::from_text("lines".to_owned(), text);
+    let report = Judge::new(JudgeSettings::default())
+        .unwrap()
+        .judge(&[document])
+        .unwrap()
+        .remove(0);
+    assert!(
+        report.authors.iter().any(|author| author == HUMAN),
+        "{:?}",
+        report.hypotheses
+    );
+    let repeats = |warning: &Warning| matches!(warning, Warning::Decision(Caveat::Repeats));
+    assert!(report.warnings.iter().any(repeats), "{:?}", report.warnings);
 }
 
 /// The human-written calibration texts were read without a prompt. After a prompt that gives the text away, every model

@@ -49,7 +49,7 @@ pub enum Caveat {
         /// The models.
         models: Vec<String>,
     },
-    /// The text repeats itself, and little else is left of it.
+    /// The text repeats itself, and little else is left of it. A person is not excluded.
     Repeats,
     /// No test could have decided on so little text.
     TooShort(TooShort),

@@ -55,8 +55,9 @@ pub fn decide(observation: &Observation, candidates: &[Candidate], settings: &De
     }
     let models: Vec<TestedHypothesis> = candidates.iter().map(|candidate| context.judge(candidate)).collect();
     let mut human = context.judge_human();
-    // A known text looks machine-made to every model that knows it by heart, and a person wrote most of them.
-    human.hypothesis.retained |= !observation.memorised.is_empty();
+    // A known text looks machine-made to every model that knows it by heart, and a person wrote most of them. So does a
+    // text that repeats itself, whoever wrote it.
+    human.hypothesis.retained |= !observation.memorised.is_empty() || observation.repeats;
     let caveats = context.caveats(&models, &human);
     let hypotheses: Vec<Hypothesis> = models.into_iter().chain([human]).map(|j| j.hypothesis).collect();
     let (verdict, authors) = answer(&hypotheses, observation.scored_tokens > 0);
