@@ -282,6 +282,67 @@ fn long_texts_in_pieces() {
     documented("long texts in pieces", &table);
 }
 
+/// A model's beginning, and a rest that somebody else wrote: the first piece of each long text of a model, and the later
+/// pieces of a long text of another author.
+#[test]
+fn long_texts_that_a_model_only_begins() {
+    let defaults = Defaults::new(built_in());
+    let long = long_texts();
+    let by = |author: &str| {
+        let group = long.groups.iter().find(|group| group.name == author).unwrap();
+        LongText::of(group)
+    };
+    let authors = ["model: smollm2-135m-instruct", "model: gemma-3-270m", "people"];
+    let texts = authors.map(by);
+    let decide = |piece: &Option<&KnownText>, place: Place| {
+        defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), place)
+    };
+    let mut table = String::from(
+        "\n| begun by | all later pieces by | n | the first is left by the first piece | by all pieces | texts with a later \
+         piece unlike the first | its pieces that are so |\n|---|---|---|---|---|---|---|\n",
+    );
+    for (begins, model) in authors[..2].iter().zip(&texts) {
+        let model_name = begins.trim_start_matches("model: ");
+        let is_left = |decision: &Decision| decision.authors.iter().any(|left| left == model_name);
+        for (goes_on, others) in authors.iter().zip(&texts) {
+            let (mut n, mut by_first, mut by_all, mut marked, mut own, mut own_marked) = (0, 0, 0, 0, 0, 0);
+            for (first, rest) in model.iter().zip(others) {
+                let first = decide(&first.pieces[0], Place::Beginning);
+                let later = rest.pieces[1..].iter().map(|piece| decide(piece, Place::Later));
+                let pieces: Vec<Decision> = [first].into_iter().chain(later).collect();
+                let whole = decide_whole(&pieces, &defaults.settings);
+                let is_marked = |piece: &Vec<String>| piece.iter().any(|unlike| unlike == model_name);
+                n += 1;
+                by_first += u64::from(is_left(&pieces[0]));
+                by_all += u64::from(is_left(&whole.decision));
+                marked += u64::from(whole.unlike[1..].iter().any(is_marked));
+                let of_model = if begins == goes_on { pieces.len() } else { 1 };
+                own += of_model as u64;
+                own_marked += whole.unlike[..of_model].iter().filter(|piece| is_marked(piece)).count() as u64;
+            }
+            let cells =
+                [(by_first, n), (by_all, n), (marked, n), (own_marked, own)].map(|(count, of)| share(count, of));
+            let goes_on_name = if begins == goes_on {
+                "the same"
+            } else {
+                goes_on.trim_start_matches("model: ")
+            };
+            writeln!(table, "| {model_name} | {goes_on_name} | {n} | {} |", cells.join(" | ")).unwrap();
+            if begins == goes_on {
+                assert!(
+                    clopper_pearson(n - by_all, n, 0.999).0 <= ALPHA,
+                    "{model_name}: {by_all} of {n}"
+                );
+                assert!(
+                    clopper_pearson(marked, n, 0.999).0 <= ALPHA,
+                    "{model_name}: {marked} marked of {n}"
+                );
+            }
+        }
+    }
+    documented("texts that a model begins", &table);
+}
+
 #[test]
 fn the_three_way_table() {
     let defaults = Defaults::new(built_in());

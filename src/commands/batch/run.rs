@@ -379,6 +379,8 @@ fn repeated(line: &str, input: InputSummary) -> anyhow::Result<Vec<u8>> {
         alpha: &'a RawValue,
         #[serde(borrow)]
         alpha_human: &'a RawValue,
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        confidence: Option<&'a RawValue>,
         #[serde(borrow)]
         hypotheses: &'a RawValue,
         #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
