@@ -33,7 +33,8 @@ impl GatheredText<'_> {
     /// The text, named after its file and its first line.
     pub fn document(&self) -> Document {
         let first = self.passage.lines.first().map_or(1, |lines| *lines.start());
-        Document::from_passage(format!("{}:{first}", self.path), self.passage.text.clone())
+        let name = format!("{}:{first}", self.path);
+        Document::from_passage(name, self.passage.text.clone(), self.passage.is_later)
     }
 
     /// Whether it can fail by the evidence.

@@ -4,9 +4,8 @@
 //! the greatest p-value of the allowed authors. [`e_bh`] gives all texts of the run one error: if allowed authors wrote
 //! all texts of a run, the run fails with probability at most alpha (docs/THEORY.md 14.1).
 //!
-//! If a model may write a file, a later piece of a passage in it does not fail by the evidence. Calibrations of models
-//! hold the beginnings of texts, and they exclude the model's later pieces more often than promised (docs/VALIDITY.md,
-//! "Pieces of long texts"). The report shows such a piece.
+//! If a model may write a file, a later piece of a passage in it does not fail by the evidence: known later pieces are
+//! few, and the more texts can fail, the stronger the evidence must be against each. The report shows such a piece.
 //!
 //! For each text it is fixed before its p-value is known how many texts must fail together. The more they are, the weaker
 //! the evidence that suffices for each. A conformal p-value among n calibration texts is at least 1/(n + 1), so a

@@ -374,8 +374,8 @@ impl Rule {
         self.matcher.matched_path_or_any_parents(path, false).is_ignore()
     }
 
-    /// Whether the bound of the run holds for a text of these files. Calibrations of people hold pieces from anywhere
-    /// in a document, but calibrations of models hold only beginnings.
+    /// Whether a run can fail by a text of these files. Calibrations of models have far fewer later pieces than beginnings,
+    /// and if later pieces counted too, each beginning would need stronger evidence.
     pub fn can_fail(&self, is_later: bool) -> bool {
         !is_later || self.allow.iter().all(|name| name == "human")
     }

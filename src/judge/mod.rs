@@ -282,7 +282,9 @@ impl Judge {
         let cuts: Vec<Vec<Range<usize>>> = documents.iter().map(|document| self.cut(&document.text)).collect();
         let pieces = documents.iter().zip(&cuts).flat_map(|(document, cuts)| {
             let piece = |(number, cut): (usize, &Range<usize>)| {
-                Job::new(&document.text, &document.text[cut.clone()], number > 0)
+                // If the prompt is known, a text is read after it, whatever it continues.
+                let is_later = number > 0 || (document.continues && !whole);
+                Job::new(&document.text, &document.text[cut.clone()], is_later)
             };
             cuts.iter().enumerate().map(piece)
         });

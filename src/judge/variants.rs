@@ -94,6 +94,7 @@ fn variant(document: &Document, text: String) -> Document {
         bytes: document.bytes,
         chars: document.chars,
         extraction: document.extraction.clone(),
+        continues: document.continues,
     }
 }
 

@@ -54,8 +54,8 @@ pub fn finding(text: &GateText) -> String {
     let nobody_else = "No other author considered here is left either.";
     if text.ruled_out_alone && text.is_later {
         return format!(
-            "If this were the beginning of a text, no allowed author could have written it. It continues another \
-             piece, and the calibrations of models are too weak to fail it; review it by hand. {}",
+            "Judged alone, no allowed author could have gone on like this. It continues another piece, and where a model \
+             may write, a run fails by beginnings only; review it by hand. {}",
             not_excluded(nobody_else)
         );
     }

@@ -108,6 +108,8 @@ pub struct Document {
     pub chars: usize,
     /// How the text was taken out of a file in another format; none if the file is judged as it is.
     pub extraction: Option<Extraction>,
+    /// Whether it continues another text by the same author.
+    pub continues: bool,
 }
 
 /// A text with its disguises.
@@ -200,10 +202,14 @@ impl Document {
         Self::new(name, text, digest, bytes)
     }
 
-    /// Makes a document of a passage of [`Prose`](prose::Prose), whose layout is off already.
-    pub fn from_passage(name: String, text: String) -> Self {
+    /// Makes a document of a passage of [`Prose`](prose::Prose), whose layout is off already and which may continue another
+    /// passage.
+    pub fn from_passage(name: String, text: String, continues: bool) -> Self {
         let (digest, bytes) = (lower_hex(&Sha256::digest(&text)), text.len());
-        Self::undisguised(name, text, digest, bytes)
+        Self {
+            continues,
+            ..Self::undisguised(name, text, digest, bytes)
+        }
     }
 
     /// Takes the layout and the disguises off a decoded text. `sha256` and `bytes` describe the input before decoding.
@@ -247,6 +253,7 @@ impl Document {
             bytes,
             chars,
             extraction: None,
+            continues: false,
         }
     }
 
@@ -388,7 +395,7 @@ mod tests {
         let read = |path| Document::from_reader("x.txt", text.as_bytes(), path).unwrap().text;
         assert!(read(Some(Path::new("x.txt"))).starts_with("The keeper of the lighthouse had not spoken to"));
         assert_eq!(read(None), text);
-        assert_eq!(Document::from_passage(String::new(), text.to_owned()).text, text);
+        assert_eq!(Document::from_passage(String::new(), text.to_owned(), false).text, text);
     }
 
     #[test]
