@@ -282,6 +282,53 @@ fn long_texts_in_pieces() {
     documented("long texts in pieces", &table);
 }
 
+/// Single pieces of long texts by one author, each at the levels of one text, and what they would be as beginnings.
+#[test]
+fn later_pieces() {
+    let defaults = Defaults::new(built_in());
+    let mut table = String::from(
+        "\n| texts by | pieces | compared with | n | author retained | author alone |\n|---|---|---|---|---|---|\n",
+    );
+    for group in &long_texts().groups {
+        let author = match group.name.strip_prefix("model: ") {
+            Some(model) => model,
+            None if group.name == "people" => HUMAN,
+            None => continue,
+        };
+        let texts = LongText::of(group);
+        let later = if author == HUMAN {
+            "pieces from anywhere"
+        } else {
+            "later pieces"
+        };
+        let beginning = if author == HUMAN { later } else { "beginnings" };
+        for (pieces, is_later, place, with) in [
+            ("first", false, Place::Beginning, beginning),
+            ("later", true, Place::Beginning, beginning),
+            ("later", true, Place::Later, later),
+        ] {
+            if author == HUMAN && is_later && place == Place::Beginning {
+                continue;
+            }
+            let mut row = Row::default();
+            for text in &texts {
+                let (first, rest) = text.pieces.split_at(1);
+                for piece in (if is_later { rest } else { first }).iter().flatten() {
+                    row.add(&defaults.decide_piece(&piece.features, place), author);
+                }
+            }
+            let [retained, alone] = [row.retained, row.alone].map(|count| share(count, row.texts));
+            writeln!(
+                table,
+                "| {author} | {pieces} | {with} | {} | {retained} | {alone} |",
+                row.texts
+            )
+            .unwrap();
+        }
+    }
+    documented("later pieces", &table);
+}
+
 /// A model's beginning, and a rest that somebody else wrote: the first piece of each long text of a model, and the later
 /// pieces of a long text of another author.
 #[test]

@@ -7,7 +7,6 @@ mod gate;
 mod golden;
 mod known_prompt;
 mod own_samples;
-mod pieces;
 mod referee;
 mod runs;
 mod tokenisers;
