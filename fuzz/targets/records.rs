@@ -26,6 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         columns: Columns {
             text: "text".to_owned(),
             id: Some("id".to_owned()),
+            keep: vec!["label".to_owned()],
         },
         format: None,
         globs: Vec::new(),

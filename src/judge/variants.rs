@@ -87,6 +87,7 @@ fn variant(document: &Document, text: String) -> Document {
     Document {
         name: document.name.clone(),
         id: document.id.clone(),
+        kept: document.kept.clone(),
         text,
         disguised: None,
         layout: None,

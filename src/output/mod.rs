@@ -51,9 +51,20 @@ pub struct Format {
 /// Prints a whole run of the gate.
 pub type RunWriter = fn(&GateReport, Layout, &mut dyn Write) -> io::Result<()>;
 
-/// Makes a table from JSON lines. The arguments are the lines, the output, the names of the authors and of the
-/// models, and the path for messages.
-pub type TableWriter = fn(&mut dyn BufRead, &mut (dyn Write + Send), &[String], &[String], &Path) -> anyhow::Result<()>;
+/// Makes a table from JSON lines. The arguments are the lines, the output, the names of the columns, and the path for
+/// messages.
+pub type TableWriter = fn(&mut dyn BufRead, &mut (dyn Write + Send), &TableNames, &Path) -> anyhow::Result<()>;
+
+/// The names that decide the columns of a table.
+#[derive(Clone, Debug, Default)]
+pub struct TableNames {
+    /// The authors of the verdicts.
+    pub authors: Vec<String>,
+    /// The models.
+    pub models: Vec<String>,
+    /// The fields whose values are kept.
+    pub kept: Vec<String>,
+}
 
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! Reports as a Parquet file: one row for each text, with typed columns for each author and model.
 
 use super::Format;
+use super::TableNames;
 use anyhow::{Context, bail};
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use parquet::data_type::{BoolType, ByteArrayType, DataType, DoubleType, Int64Type};
@@ -21,8 +22,8 @@ pub(super) const FORMAT: Format = Format {
     is_styled: false,
     reports: None,
     run: None,
-    table: Some(("parquet", |lines, out, authors, models, name| {
-        write_table(lines, out, authors, models, name)
+    table: Some(("parquet", |lines, out, names, name| {
+        write_table(lines, out, names, name)
     })),
 };
 
@@ -120,8 +121,8 @@ fn list(name: &str, item: Column) -> (String, Column) {
 }
 
 impl Column {
-    /// The columns for reports with these authors and models. A text that could not be judged has no figures.
-    fn of_reports(authors: &[String], models: &[String]) -> Vec<(String, Self)> {
+    /// The columns for reports with these names. A text that could not be judged has no figures.
+    fn of_reports(names: &TableNames) -> Vec<(String, Self)> {
         let hypothesis = |author: &String| {
             let retained = ("retained".to_owned(), Self::Boolean(Leaf::new()));
             let columns = vec![
@@ -144,7 +145,7 @@ impl Column {
             let columns = [whole("tokens"), whole("scored_tokens")].into_iter();
             group(model, columns.chain(means.map(float)).collect())
         };
-        vec![
+        let mut columns = vec![
             text("name"),
             text("id"),
             text("sha256"),
@@ -154,11 +155,16 @@ impl Column {
             list("authors", Self::Text(Leaf::new())),
             float("alpha"),
             float("alpha_human"),
-            group("hypotheses", authors.iter().map(hypothesis).collect()),
-            group("models", models.iter().map(figures).collect()),
+            group("hypotheses", names.authors.iter().map(hypothesis).collect()),
+            group("models", names.models.iter().map(figures).collect()),
             list("warnings", Self::Group(vec![text("code"), text("message")])),
             float("score_ms"),
-        ]
+        ];
+        // Parquet has no groups without columns.
+        if !names.kept.is_empty() {
+            columns.push(group("kept", names.kept.iter().map(|name| text(name)).collect()));
+        }
+        columns
     }
 
     /// The types of a group's columns.
@@ -284,20 +290,14 @@ fn row(mut report: Map<String, Value>) -> Map<String, Value> {
 ///
 /// # Errors
 /// If a line is not a report, or a file cannot be read or written.
-fn write_table(
-    lines: impl BufRead,
-    out: impl Write + Send,
-    authors: &[String],
-    models: &[String],
-    name: &Path,
-) -> anyhow::Result<()> {
+fn write_table(lines: impl BufRead, out: impl Write + Send, names: &TableNames, name: &Path) -> anyhow::Result<()> {
     let failed = || {
         format!(
             "cannot write `{}`; make room and run the same command again",
             printable(&name.to_string_lossy())
         )
     };
-    let mut columns = Column::of_reports(authors, models);
+    let mut columns = Column::of_reports(names);
     let schema = Type::group_type_builder("schema")
         .with_fields(Column::types(&columns)?)
         .build()?;
@@ -347,7 +347,12 @@ mod tests {
     fn table(lines: &[u8], authors: &[&str], models: &[&str]) -> anyhow::Result<SerializedFileReader<std::fs::File>> {
         let file = tempfile::NamedTempFile::new()?;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        write_table(lines, file.reopen()?, &owned(authors), &owned(models), file.path())?;
+        let names = TableNames {
+            authors: owned(authors),
+            models: owned(models),
+            kept: vec!["label".to_owned()],
+        };
+        write_table(lines, file.reopen()?, &names, file.path())?;
         Ok(SerializedFileReader::new(file.reopen()?)?)
     }
 
@@ -426,7 +431,7 @@ mod tests {
             OPTIONAL GROUP warnings (LIST) { REPEATED GROUP list { OPTIONAL GROUP item {
                 OPTIONAL BYTE_ARRAY code (STRING); OPTIONAL BYTE_ARRAY message (STRING);
             } } }
-            OPTIONAL DOUBLE score_ms;
+            OPTIONAL DOUBLE score_ms; OPTIONAL GROUP kept { OPTIONAL BYTE_ARRAY label (STRING); }
         }";
         let found = table.metadata().file_metadata().schema();
         assert_eq!(found, &parse_message_type(expected).unwrap());

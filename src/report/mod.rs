@@ -368,6 +368,7 @@ impl ProvenanceReport {
         let input = InputSummary {
             name,
             id,
+            kept: Default::default(),
             sha256: String::new(),
             bytes: 0,
             chars: 0,

@@ -564,6 +564,7 @@ pub(crate) mod tests {
             input: InputSummary {
                 name: "essay.txt".to_owned(),
                 id: None,
+                kept: Default::default(),
                 sha256: "ab".repeat(32),
                 bytes: 1834,
                 chars: 1821,
@@ -632,6 +633,7 @@ pub(crate) mod tests {
         report.input = InputSummary {
             name: "essay.pdf".to_owned(),
             id: None,
+            kept: Default::default(),
             sha256: String::new(),
             bytes: 0,
             chars: 0,

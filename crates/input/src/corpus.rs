@@ -1,7 +1,7 @@
 //! Many texts, one after another: from folders, from lists of paths, and from files that hold many.
 
 use super::parquet::Parquet;
-use super::records::{Columns, CsvRecords, JsonRecords, Record, Records};
+use super::records::{Columns, CsvRecords, JsonRecords, Kept, Record, Records};
 use super::unpack::{Compression, compression, open, unpacked};
 use super::{Document, InputError, printable};
 use ignore::overrides::OverrideBuilder;
@@ -415,6 +415,7 @@ impl Iterator for Corpus {
                     return Some(Record {
                         name,
                         id: None,
+                        kept: Kept::new(),
                         document,
                     });
                 }
@@ -448,6 +449,7 @@ mod tests {
             columns: Columns {
                 text: "text".to_owned(),
                 id: None,
+                keep: Vec::new(),
             },
             format: None,
             globs: Vec::new(),

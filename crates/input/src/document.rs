@@ -7,6 +7,7 @@ use super::disguise::{self, Disguise, DisguiseKind};
 use super::layout::without_layout;
 use super::offset_map::OffsetMap;
 use super::prose::{self, Markup};
+use super::records::Kept;
 use super::{InputError, charset, printable, unpack};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -64,6 +65,9 @@ pub struct InputSummary {
     /// The name that a file of many texts gives this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Other values that the file gives for the text, by their fields.
+    #[serde(skip_serializing_if = "Kept::is_empty")]
+    pub kept: Kept,
     /// SHA-256 of the bytes as read, in lower-case hexadecimal.
     pub sha256: String,
     /// Number of bytes as read.
@@ -94,6 +98,8 @@ pub struct Document {
     pub name: String,
     /// The name that a file of many texts gives this one.
     pub id: Option<String>,
+    /// Other values that the file gives for the text, by their fields.
+    pub kept: Kept,
     /// The text without a byte order mark, without layout and without disguises. Every line ends in a single line feed.
     pub text: String,
     /// The text with its disguises, if it has any.
@@ -246,6 +252,7 @@ impl Document {
         Document {
             name,
             id: None,
+            kept: Kept::new(),
             text: plain.text,
             disguised,
             layout: None,
@@ -279,6 +286,7 @@ impl Document {
         InputSummary {
             name: self.name.clone(),
             id: self.id.clone(),
+            kept: self.kept.clone(),
             sha256: self.sha256.clone(),
             bytes: self.bytes,
             chars: self.chars,

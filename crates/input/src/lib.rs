@@ -42,5 +42,5 @@ pub use json_lines::{JsonLine, JsonLines};
 pub use offset_map::OffsetMap;
 pub use pieces::{neighbours, parts, pieces};
 pub use printable::printable;
-pub use records::{Columns, Record};
+pub use records::{Columns, Kept, Record};
 pub use revisions::{Change, Comparison, Repository, RevisionError, Version};

@@ -90,7 +90,11 @@ impl Records for Parquet {
                 name: printable(&name),
                 column: printable(&self.columns.text),
             });
-        Some(Some(Record::new(name, row.id.and_then(Id::printed), text)))
+        let mut others = row.others.into_iter().map(|value| value.and_then(Id::printed));
+        let id = self.columns.id.as_ref().and_then(|_| others.next().flatten());
+        let kept = self.columns.keep.iter().zip(others);
+        let kept = kept.filter_map(|(column, value)| Some((column.clone(), value?)));
+        Some(Some(Record::new(name, id, kept.collect(), text)))
     }
 }
 
@@ -101,21 +105,21 @@ fn damaged(name: &str, reason: impl ToString) -> InputError {
     }
 }
 
-/// A file with the column of its texts and that of their names.
+/// A file with the column of its texts, that of their names, and those that are kept.
 struct Table {
     file: SerializedFileReader<File>,
     text: Column,
-    id: Option<Column>,
+    others: Vec<Column>,
     /// The number of row groups whose columns were opened.
     groups: usize,
     /// Rows of the last of them that are still to come.
     left: i64,
 }
 
-/// The two values of a row, where they are not null.
+/// The values of a row, where they are not null.
 struct Row {
     text: Option<Value>,
-    id: Option<Id>,
+    others: Vec<Option<Id>>,
 }
 
 impl Table {
@@ -180,28 +184,25 @@ impl Table {
                 kind: words,
             });
         }
-        let id = match &columns.id {
-            None => None,
-            Some(id) => match column(id)? {
-                (
-                    Column {
-                        kind: Kind::Other(_), ..
-                    },
-                    kind,
-                ) => {
-                    return Err(InputError::NotId {
-                        name: printable(name),
-                        column: printable(id),
-                        kind,
-                    });
-                }
-                (column, _) => Some(column),
-            },
+        let other = |wanted: &String| match column(wanted)? {
+            (
+                Column {
+                    kind: Kind::Other(_), ..
+                },
+                kind,
+            ) => Err(InputError::NotId {
+                name: printable(name),
+                column: printable(wanted),
+                kind,
+            }),
+            (column, _) => Ok(column),
         };
+        let others = columns.id.iter().chain(&columns.keep).map(other);
+        let others = others.collect::<Result<Vec<Column>, InputError>>()?;
         Ok(Self {
             file,
             text,
-            id,
+            others,
             groups: 0,
             left: 0,
         })
@@ -211,23 +212,24 @@ impl Table {
     fn rows(&mut self) -> Result<Vec<Row>, ParquetError> {
         loop {
             let texts = self.text.read()?;
-            let ids = match &mut self.id {
-                None => texts.iter().map(|_| None).collect(),
-                Some(column) => {
-                    let kind = column.kind;
-                    let values = column.read()?.into_iter();
-                    values
-                        .map(|value| value.map(|value| Id { kind, value }))
-                        .collect::<Vec<_>>()
-                }
+            let row = |text| Row {
+                text,
+                others: Vec::with_capacity(self.others.len()),
             };
-            if texts.len() != ids.len() {
-                return Err(ParquetError::General("one column is longer than the other".to_owned()));
+            let mut rows: Vec<Row> = texts.into_iter().map(row).collect();
+            for column in &mut self.others {
+                let kind = column.kind;
+                let values = column.read()?;
+                if values.len() != rows.len() {
+                    return Err(ParquetError::General("one column is longer than the other".to_owned()));
+                }
+                for (row, value) in rows.iter_mut().zip(values) {
+                    row.others.push(value.map(|value| Id { kind, value }));
+                }
             }
-            if !texts.is_empty() {
-                self.left = self.left.saturating_sub(texts.len() as i64);
-                let rows = texts.into_iter().zip(ids);
-                return Ok(rows.map(|(text, id)| Row { text, id }).collect());
+            if !rows.is_empty() {
+                self.left = self.left.saturating_sub(rows.len() as i64);
+                return Ok(rows);
             }
             if self.left != 0 {
                 return Err(ParquetError::General(
@@ -240,7 +242,7 @@ impl Table {
             let group = self.file.get_row_group(self.groups)?;
             self.groups += 1;
             self.left = group.metadata().num_rows();
-            for column in [Some(&mut self.text), self.id.as_mut()].into_iter().flatten() {
+            for column in [&mut self.text].into_iter().chain(&mut self.others) {
                 column.reader = Some(group.get_column_reader(column.leaf)?);
             }
         }
@@ -559,6 +561,7 @@ mod tests {
         Columns {
             text: text.to_owned(),
             id: id.map(str::to_owned),
+            keep: Vec::new(),
         }
     }
 

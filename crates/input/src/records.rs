@@ -9,9 +9,11 @@ use rows::{Row, Rows};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The longest record, in bytes: the longest text and some room for other fields.
 pub(super) const MAX_RECORD: u64 = MAX_BYTES + (1 << 20);
@@ -35,7 +37,12 @@ pub struct Columns {
     pub text: String,
     /// The field or column of the record's name. Without it, records are known by their numbers.
     pub id: Option<String>,
+    /// Other fields or columns whose values results repeat.
+    pub keep: Vec<String>,
 }
+
+/// The values of the fields in [`Columns::keep`], by their names. One that is null or missing has none.
+pub type Kept = BTreeMap<String, String>;
 
 /// One text of a file of many, or the reason why it cannot be judged.
 #[derive(Debug)]
@@ -44,6 +51,8 @@ pub struct Record {
     pub name: String,
     /// The name that the file gives the text.
     pub id: Option<String>,
+    /// The values that results repeat.
+    pub kept: Kept,
     /// The text.
     pub document: Result<Document, InputError>,
 }
@@ -51,16 +60,21 @@ pub struct Record {
 impl Record {
     /// A record whose text is already in memory.
     ///
-    /// An overlong id is cut.
-    pub(super) fn new(name: String, id: Option<String>, text: Result<&[u8], InputError>) -> Self {
+    /// An overlong id or value is cut.
+    pub(super) fn new(name: String, id: Option<String>, kept: Kept, text: Result<&[u8], InputError>) -> Self {
         let document = text.and_then(|text| Document::from_bytes(&name, text));
-        let id = id.map(|mut id| {
-            if let Some((at, _)) = id.char_indices().nth(MAX_ID) {
-                id.truncate(at);
+        let cut = |mut value: String| {
+            if let Some((at, _)) = value.char_indices().nth(MAX_ID) {
+                value.truncate(at);
             }
-            id
-        });
-        Self { name, id, document }
+            value
+        };
+        Self {
+            name,
+            id: id.map(cut),
+            kept: kept.into_iter().map(|(field, value)| (field, cut(value))).collect(),
+            document,
+        }
     }
 
     /// A record that cannot be judged.
@@ -68,6 +82,7 @@ impl Record {
         Self {
             name,
             id: None,
+            kept: Kept::new(),
             document: Err(error),
         }
     }
@@ -105,7 +120,7 @@ impl<R: Read> JsonRecords<R> {
             Ok(found)
         });
         let place = self.lines.place();
-        let (text, id) = match parsed {
+        let (text, id, kept) = match parsed {
             Ok(found) => found,
             Err(error) => return Record::failed(place, error),
         };
@@ -121,7 +136,7 @@ impl<R: Read> JsonRecords<R> {
             }),
             Found::Nothing(fields) => Err(no_field(name, column, fields)),
         };
-        Record::new(place, id, text)
+        Record::new(place, id, kept, text)
     }
 }
 
@@ -164,11 +179,11 @@ enum Found {
     Nothing(Vec<String>),
 }
 
-/// Parses an object for its text and its name. All other fields are skipped without being built.
+/// Parses an object for its text, its name and the values that are kept. All other fields are skipped without being built.
 struct Wanted<'a>(&'a Columns);
 
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = (Found, Option<String>);
+    type Value = (Found, Option<String>, Kept);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -176,17 +191,18 @@ impl<'de> DeserializeSeed<'de> for Wanted<'_> {
 }
 
 impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = (Found, Option<String>);
+    type Value = (Found, Option<String>, Kept);
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let (mut text, mut id, mut others) = (None, None, Vec::new());
+        let (mut text, mut id, mut kept, mut others) = (None, None, Kept::new(), Vec::new());
         while let Some(field) = object.next_key::<String>()? {
             let (is_text, is_id) = (field == self.0.text, self.0.id.as_ref() == Some(&field));
-            if !is_text && !is_id {
+            let is_kept = self.0.keep.contains(&field);
+            if !is_text && !is_id && !is_kept {
                 object.next_value::<IgnoredAny>()?;
                 if others.len() < MAX_NAMES {
                     others.push(field);
@@ -203,18 +219,25 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                 Some(b't' | b'f') => Found::Other("a truth value"),
                 Some(_) => Found::Other("a number"),
             };
+            let printed = || match &found {
+                Found::Text(text) => Some(text.clone()),
+                Found::Other(_) if !value.starts_with(['{', '[']) => Some(value.to_owned()),
+                _ => None,
+            };
             if is_id {
-                id = match &found {
-                    Found::Text(id) => Some(id.clone()),
-                    Found::Other(_) if !value.starts_with(['{', '[']) => Some(value.to_owned()),
-                    _ => None,
+                id = printed();
+            }
+            if is_kept {
+                match printed() {
+                    Some(value) => kept.insert(field, value),
+                    None => kept.remove(&field),
                 };
             }
             if is_text {
                 text = Some(found);
             }
         }
-        Ok((text.unwrap_or(Found::Nothing(others)), id))
+        Ok((text.unwrap_or(Found::Nothing(others)), id, kept))
     }
 }
 
@@ -241,7 +264,7 @@ pub struct CsvRecords<R> {
     delimiter: u8,
     columns: Columns,
     /// Known once the first row is read.
-    header: Option<Header>,
+    header: Option<Arc<Header>>,
     row: u64,
     /// Whether the last row has a quotation mark that is left open. The lines after it may belong to it.
     is_broken: bool,
@@ -250,10 +273,11 @@ pub struct CsvRecords<R> {
 }
 
 /// What the first row says.
-#[derive(Clone, Copy)]
 struct Header {
     text: usize,
     id: Option<usize>,
+    /// In the order of [`Columns::keep`].
+    keep: Vec<usize>,
     /// The number of columns.
     columns: usize,
 }
@@ -301,13 +325,16 @@ impl<R: Read> CsvRecords<R> {
             let place = |column: &str| self.record.iter().position(|field| field == column.as_bytes());
             let text = place(&self.columns.text);
             let id = self.columns.id.as_deref().map(place);
+            let keep: Option<Vec<usize>> = self.columns.keep.iter().map(|column| place(column)).collect();
             if let Some(text) = text
                 && id != Some(None)
+                && let Some(keep) = keep
             {
                 self.delimiter = delimiter;
                 return Ok(Header {
                     text,
                     id: id.flatten(),
+                    keep,
                     columns: self.record.len(),
                 });
             }
@@ -321,11 +348,9 @@ impl<R: Read> CsvRecords<R> {
         if is_open {
             return Err(InputError::OpenQuote { name });
         }
-        let has = |column: &String| known.contains(column);
-        let column = match &self.columns.id {
-            Some(id) if has(&self.columns.text) => id,
-            _ => &self.columns.text,
-        };
+        let Columns { text, id, keep } = &self.columns;
+        let mut wanted = [text].into_iter().chain(id).chain(keep);
+        let column = wanted.find(|column| !known.contains(column)).unwrap_or(text);
         known.truncate(MAX_NAMES);
         Err(InputError::NoColumn {
             name,
@@ -398,10 +423,10 @@ impl<R: Read> Records for CsvRecords<R> {
         if self.ended {
             return None;
         }
-        let header = match self.header {
-            Some(header) => header,
+        let header = match &self.header {
+            Some(header) => Arc::clone(header),
             None => match self.read_header() {
-                Ok(header) => *self.header.insert(header),
+                Ok(header) => Arc::clone(self.header.insert(Arc::new(header))),
                 Err(error) => return self.last(error),
             },
         };
@@ -429,19 +454,24 @@ impl<R: Read> Records for CsvRecords<R> {
             }
             self.is_broken = is_open;
             self.row += 1;
-            return Some(wanted.then(|| self.record(header, is_open)));
+            return Some(wanted.then(|| self.record(&header, is_open)));
         }
     }
 }
 
 impl<R: Read> CsvRecords<R> {
     /// The record of the row that was parsed last.
-    fn record(&self, header: Header, is_open: bool) -> Record {
+    fn record(&self, header: &Header, is_open: bool) -> Record {
         let name = format!("{}:{}", self.name, self.row);
         // Of the value that is left open only the beginning is known.
         let known = self.record.len() - usize::from(is_open).min(self.record.len());
-        let id = header.id.filter(|&id| id < known).and_then(|id| self.record.get(id));
-        let id = id.map(|id| String::from_utf8_lossy(id).into_owned());
+        let value = |place: usize| {
+            let value = self.record.get(place).filter(|_| place < known);
+            value.map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        let id = header.id.and_then(value);
+        let kept = self.columns.keep.iter().zip(&header.keep);
+        let kept = kept.filter_map(|(column, &place)| Some((column.clone(), value(place)?)));
         let text = match self.record.get(header.text) {
             _ if is_open => Err(InputError::OpenQuote { name: printable(&name) }),
             Some(text) => Ok(text),
@@ -450,7 +480,7 @@ impl<R: Read> CsvRecords<R> {
                 column: printable(&self.columns.text),
             }),
         };
-        Record::new(name, id, text)
+        Record::new(name, id, kept.collect(), text)
     }
 }
 
@@ -462,7 +492,33 @@ mod tests {
         Columns {
             text: "text".to_owned(),
             id: id.map(str::to_owned),
+            keep: Vec::new(),
         }
+    }
+
+    #[test]
+    fn values_of_other_fields_are_kept() {
+        let keep = Columns {
+            keep: vec!["by".to_owned(), "n".to_owned()],
+            ..columns(None)
+        };
+        let kept = |mut records: Box<dyn Records>| -> Vec<Kept> {
+            std::iter::from_fn(|| records.next(true))
+                .map(|record| record.unwrap().kept)
+                .collect()
+        };
+        let known = |by: &str, n: &str| Kept::from([("by", by), ("n", n)].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let lines = concat!(
+            "{\"by\": \"a\", \"text\": \"one\", \"n\": 1.50, \"x\": 3}\n",
+            "{\"by\": null, \"text\": \"two\", \"n\": {\"x\": 1}}\n",
+        );
+        let found = kept(Box::new(JsonRecords::new("f", lines.as_bytes(), keep.clone())));
+        assert_eq!(found, [known("a", "1.50"), Kept::new()]);
+        let rows = "n,text,by\n1,one,a\n2,two,\n";
+        let found = kept(Box::new(CsvRecords::new("f", rows.as_bytes(), b',', keep.clone())));
+        assert_eq!(found, [known("a", "1"), known("", "2")]);
+        let missing = all(CsvRecords::new("f", "n,text\n1,one\n".as_bytes(), b',', keep));
+        assert!(missing[0].2.as_ref().unwrap_err().contains("`by`"), "{missing:?}");
     }
 
     /// Name, id, and text or sentence of each record.

@@ -50,6 +50,10 @@ pub struct BatchArgs {
     #[arg(long, value_name = "NAME", help_heading = headings::TEXTS)]
     pub id: Option<String>,
 
+    /// Another field or column, which the results repeat in `input.kept`; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = headings::TEXTS)]
+    pub keep: Vec<String>,
+
     /// Format of all files, whatever their endings
     #[arg(
         long,
@@ -277,6 +281,7 @@ impl BatchConfig {
                 columns: Columns {
                     text: args.text,
                     id: args.id,
+                    keep: args.keep,
                 },
                 format: args.input_format,
                 globs: args.globs,

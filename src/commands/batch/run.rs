@@ -4,7 +4,7 @@ use super::tally::Tally;
 use super::{BatchConfig, Output};
 use crate::commands::detect::TextJudge;
 use crate::commands::{ExitStatus, OutputError, write_sentence};
-use crate::output::{Finished, Journal, OutFile};
+use crate::output::{Finished, Journal, OutFile, TableNames};
 use crate::report::ProvenanceReport;
 use crate::sentences::verdicts as sentences;
 use anyhow::{Context, bail};
@@ -67,6 +67,7 @@ pub fn run(
             let CorpusOptions { columns, shard, .. } = &config.corpus;
             settings["text"] = columns.text.as_str().into();
             settings["id"] = columns.id.as_deref().into();
+            settings["keep"] = columns.keep.clone().into();
             settings["shard"] = format!("{}/{}", shard.index + 1, shard.of).into();
             LineSink::Journal(Box::new(Journal::open(lines, &settings, config.overwrite)?))
         }
@@ -80,6 +81,7 @@ pub fn run(
         progress: progress(&config),
         stop,
     };
+    let kept = config.corpus.columns.keep.clone();
     let mut corpus = Corpus::new(config.roots, config.corpus);
     batch.pass_over_finished(&mut corpus)?;
     let before = batch.tally.texts;
@@ -135,13 +137,12 @@ pub fn run(
         };
         let mut file = OutFile::create(table, [])?;
         let read = File::open(lines).with_context(|| file.cannot_write())?;
-        write_table(
-            &mut BufReader::new(read),
-            &mut file,
-            &names("authors"),
-            &names("models"),
-            table,
-        )?;
+        let names = TableNames {
+            authors: names("authors"),
+            models: names("models"),
+            kept,
+        };
+        write_table(&mut BufReader::new(read), &mut file, &names, table)?;
         file.finish()?;
     }
     Ok(ExitStatus::Done)
@@ -258,13 +259,15 @@ impl Batch<'_> {
                 Err(error) => {
                     let why = error.to_string();
                     self.tally.refused(&why);
-                    let report = ProvenanceReport::unreadable(record.name, record.id, self.levels, why);
+                    let mut report = ProvenanceReport::unreadable(record.name, record.id, self.levels, why);
+                    report.input.kept = record.kept;
                     pending.push(PendingLine::Ready(serde_json::to_vec(&report)?));
                     continue;
                 }
             };
             let document = Document {
                 id: record.id,
+                kept: record.kept,
                 ..document
             };
             let again = digest(&document.sha256).and_then(|digest| self.known.get(&digest));

@@ -22,6 +22,7 @@ fn report(decision: Decision) -> ProvenanceReport {
         input: InputSummary {
             name: String::new(),
             id: None,
+            kept: Default::default(),
             sha256: String::new(),
             bytes: 0,
             chars: 0,

@@ -4,10 +4,11 @@
 use crate::common::rows::{Keys, write_parquet};
 use crate::common::tiny::{ArchitectureFamily, Tiny, two_models};
 use candle_core::DType;
-use parquet::file::reader::SerializedFileReader;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -30,7 +31,7 @@ pub fn said(command: &mut Command, code: i32) -> (String, String) {
     (out, err)
 }
 
-fn parsed(lines: &str) -> Vec<serde_json::Value> {
+fn parsed(lines: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -89,7 +90,7 @@ fn every_input_has_its_line_in_a_stable_order() {
     inside("e.txt.zst", &zstd.finish().unwrap());
     let (out, err) = said(&mut batch(&[path(folder.path()), "--id", "key"]), 0);
     let lines = parsed(&out);
-    let name = |line: &serde_json::Value| {
+    let name = |line: &Value| {
         let name = line["input"]["name"].as_str().unwrap();
         name.strip_prefix(path(folder.path())).unwrap()[1..].to_owned()
     };
@@ -189,8 +190,8 @@ fn rows_of_parquet_become_rows_of_parquet() {
     let read = table();
     assert_eq!((read.len(), lines.len()), (5, 5));
     for (line, row) in lines.iter().zip(&read) {
-        let number = |value: &serde_json::Value| value.as_f64().map_or(Field::Null, Field::Double);
-        let text = |value: &serde_json::Value| Field::Str(value.as_str().unwrap().to_owned());
+        let number = |value: &Value| value.as_f64().map_or(Field::Null, Field::Double);
+        let text = |value: &Value| Field::Str(value.as_str().unwrap().to_owned());
         assert_eq!(&text(&line["input"]["id"]), field(row, &["id"]));
         assert_eq!(&text(&line["verdict"]), field(row, &["verdict"]));
         let expected = number(&line["hypotheses"][0]["ln_e_value"]);
@@ -246,6 +247,83 @@ fn a_text_that_comes_again_is_scored_once_and_has_its_own_line() {
         .map(|line| line.split_whitespace().next().unwrap().parse::<u64>().unwrap())
         .sum();
     assert_eq!(counted, all.len() as u64, "{err}");
+}
+
+#[test]
+fn values_of_other_fields_come_with_the_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.jsonl"), folder.path().join("out.jsonl"));
+    let text = &texts(1)[0];
+    let lines = [
+        json!({"text": text, "label": "human", "n": 3}),
+        // The same text, by somebody else.
+        json!({"text": text, "label": "model"}),
+        json!({"label": "nobody"}),
+    ];
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(&input, lines.join("\n")).unwrap();
+    let arguments = |confidence| {
+        [
+            path(&input),
+            "--keep",
+            "label",
+            "--keep",
+            "n",
+            "--confidence",
+            confidence,
+            "-o",
+            path(&output),
+        ]
+    };
+    said(&mut batch(&arguments("0.9")), 0);
+    let results = parsed(&std::fs::read_to_string(&output).unwrap());
+    let kept: Vec<&Value> = results.iter().map(|line| &line["input"]["kept"]).collect();
+    assert_eq!(
+        kept,
+        [
+            &json!({"label": "human", "n": "3"}),
+            &json!({"label": "model"}),
+            &json!({"label": "nobody"})
+        ]
+    );
+    assert_eq!(
+        (&results[0]["confidence"], &results[1]["confidence"]),
+        (&json!(0.9), &json!(0.9))
+    );
+    // Results that were written with others cannot be resumed.
+    let (_, err) = said(&mut batch(&[path(&input), "--keep", "n", "-o", path(&output)]), 2);
+    assert!(err.contains("keep: [\"label\",\"n\"] then, [\"n\"] now"), "{err}");
+    let (_, err) = said(&mut batch(&arguments("0.8")), 2);
+    assert!(err.contains("confidence: 0.9 then, 0.8 now"), "{err}");
+    let table = folder.path().join("out.parquet");
+    said(&mut batch(&[path(&input), "--keep", "label", "-o", path(&table)]), 0);
+    let read = SerializedFileReader::new(std::fs::File::open(&table).unwrap()).unwrap();
+    let rows: Vec<String> = read
+        .get_row_iter(None)
+        .unwrap()
+        .map(|row| row.unwrap().to_string())
+        .collect();
+    assert!(rows[1].contains("kept: {label: \"model\"}"), "{}", rows[1]);
+    // Parquet is read in the same way.
+    let (lines, _) = said(
+        &mut batch(&[
+            path(&table),
+            "--text",
+            "verdict",
+            "--keep",
+            "kept.label",
+            "--keep",
+            "bytes",
+        ]),
+        0,
+    );
+    let kept: Vec<Value> = parsed(&lines)
+        .iter()
+        .map(|line| line["input"]["kept"].clone())
+        .collect();
+    let bytes = text.len().to_string();
+    assert_eq!(kept[0], json!({"kept.label": "human", "bytes": bytes}));
+    assert_eq!(kept[2], json!({"kept.label": "nobody", "bytes": "0"}));
 }
 
 #[test]
@@ -351,7 +429,7 @@ fn a_hundred_thousand_texts_take_no_more_memory_than_a_thousand() {
         let lines = std::io::BufReader::new(std::fs::File::open(&output).unwrap());
         let mut count = 0;
         for line in std::io::BufRead::lines(lines) {
-            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
             tokens += line["models"]["one"]["tokens"].as_u64().unwrap();
             count += 1;
         }
