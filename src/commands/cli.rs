@@ -206,7 +206,7 @@ pub struct EachTextArgs {
     ///
     /// A calibration is a sample of an author's texts, and another sample gives other rates. By default the rates are kept on
     /// average over calibrations. With 0.95, at most one calibration in twenty exceeds them. This needs at least 59 documents
-    /// or prompts for a rate of 0.05 and 299 for 0.01.
+    /// or prompts for a rate of 0.05 and 299 for 0.01, and only the first 150 words of a text are judged.
     #[arg(
         long,
         value_name = "SHARE",

@@ -1,13 +1,15 @@
 //! From arguments to settings. Contradictions are refused here, before any work starts.
 
-use super::{DetectArgs, JudgeArgs, RunArgs};
+use super::{DetectArgs, EachTextArgs, JudgeArgs, RunArgs};
 use crate::judge::{AuthorChoice, JudgeSettings, PromptChoice};
 use crate::model::DeviceChoice;
 use crate::output::{Detail, Format};
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use whowrote_input::{Source, printable};
+use whowrote_stats::conformal_scores::PIECE;
 use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
 
 /// The settings of `detect`, without contradictions.
@@ -87,6 +89,9 @@ pub enum Contradiction {
     /// Figures of tokens in a format that cannot print them.
     #[error("--tokens adds the figures of every token to the JSON; add --format json, or leave out --tokens")]
     TokensAsText,
+    /// A guarantee for one calibration over several pieces.
+    #[error("--confidence holds for one piece of a text; leave out --first, or let it be {PIECE} at most")]
+    ConfidenceInPieces,
     /// A device that this build cannot use.
     #[error(
         "this program was built without {feature}, so --device {device} cannot be used; build it with \
@@ -137,9 +142,7 @@ impl DetectConfig {
         }
         let judging = JudgeSettings {
             tokens: args.tokens,
-            first: args.each_text.first,
-            confidence: args.each_text.confidence,
-            ..judge_settings(args.judging)?
+            ..args.each_text.settings(judge_settings(args.judging)?)?
         };
         Ok(DetectConfig {
             plain: args.plain,
@@ -158,6 +161,24 @@ impl DetectConfig {
             progress: terminal.stderr_is_watched && !args.quiet,
             sources,
             judging,
+        })
+    }
+}
+
+impl EachTextArgs {
+    /// The settings with these for each text.
+    pub(super) fn settings(&self, others: JudgeSettings) -> Result<JudgeSettings, Contradiction> {
+        // A guarantee for one calibration holds for one piece (docs/THEORY.md, Theorem 17).
+        let one_piece = self.confidence.and_then(|_| NonZeroUsize::new(PIECE));
+        if let (Some(piece), Some(first)) = (one_piece, self.first)
+            && first > piece
+        {
+            return Err(Contradiction::ConfidenceInPieces);
+        }
+        Ok(JudgeSettings {
+            first: self.first.or(one_piece),
+            confidence: self.confidence,
+            ..others
         })
     }
 }

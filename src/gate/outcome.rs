@@ -392,6 +392,7 @@ mod tests {
             retained: p.is_none_or(|p| p > 0.05),
             p_value: p,
             ln_e_value: None,
+            later_known: false,
             pieces: 1,
             evidence: vec![evidence],
         }

@@ -508,6 +508,7 @@ pub(crate) mod tests {
             retained: p > alpha,
             p_value: Some(p),
             ln_e_value: Some(ln_e),
+            later_known: false,
             pieces: 1,
             evidence: vec![Evidence {
                 test: Test::LikelihoodRatio,
@@ -535,6 +536,7 @@ pub(crate) mod tests {
             retained,
             p_value,
             ln_e_value: None,
+            later_known: false,
             pieces: 1,
             evidence: vec![],
         }

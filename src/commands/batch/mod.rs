@@ -294,11 +294,7 @@ impl BatchConfig {
             output,
             overwrite: args.overwrite,
             memory: args.memory,
-            judging: JudgeSettings {
-                first: args.each_text.first,
-                confidence: args.each_text.confidence,
-                ..judge_settings(args.judging)?
-            },
+            judging: args.each_text.settings(judge_settings(args.judging)?)?,
             quiet: args.quiet,
             watched: terminal.stderr_is_watched,
         })

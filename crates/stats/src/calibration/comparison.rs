@@ -165,7 +165,12 @@ impl Calibrations {
         // Of several minima the first is taken, which is the longest.
         lengths
             .filter(|comparison| comparison.documents >= LEAST_DOCUMENTS)
-            .min_by_key(|comparison| least_rejections(least_p_value(comparison.documents, self.confidence), of_length))
+            .min_by_key(|comparison| {
+                let least = least_p_value(comparison.documents, self.confidence);
+                // With a confidence, only a fitted score excludes anybody.
+                let is_void = self.confidence.is_some() && !comparison.fitted;
+                (is_void, least_rejections(least, of_length))
+            })
     }
 
     fn counts(&self, member: &Member, class: usize, place: Place) -> Counts {
@@ -657,6 +662,47 @@ mod tests {
         let of_each = 1.0 / documents.len() as f64;
         assert!(documents.len() > 5 && documents.values().all(|share| (share - of_each).abs() < 1e-12));
         assert!(documents.keys().all(|document| is_for_fit(document)));
+    }
+
+    /// Of calibrations with a confidence, few exclude more than alpha of what the author writes.
+    #[test]
+    fn with_a_confidence_few_calibrations_exclude_too_many_texts() {
+        const CALIBRATIONS: u64 = 100;
+        let mut rng = StdRng::seed_from_u64(12);
+        let new: Vec<TextFeatures> = (0..1_000).map(|_| text(numbers(0.0, &mut rng))).collect();
+        let (mut exceeding, mut excluded) = (0, 0);
+        for _ in 0..CALIBRATIONS {
+            let own = calibration("own", vec![alone(0.0, 120, &mut rng)]);
+            let other = calibration("other", vec![alone(2.0, 60, &mut rng)]);
+            let all = Calibrations::with_confidence(vec![own, other], Some(0.95));
+            let of_new = new.iter().filter(|text| {
+                let (comparison, found) = judge(&all, text, 0.05);
+                assert!(comparison.fitted);
+                assert_eq!(found.score < found.threshold, found.p_value <= 0.05);
+                found.p_value <= 0.05
+            });
+            let count = of_new.count();
+            exceeding += u64::from(count as f64 > 0.05 * new.len() as f64);
+            excluded += count;
+        }
+        println!(
+            "{exceeding} of {CALIBRATIONS} exceed 0.05, mean {}",
+            excluded as f64 / 100_000.0
+        );
+        assert!(excluded > 0 && clopper_pearson(exceeding, CALIBRATIONS, 0.999).0 <= 0.05);
+    }
+
+    #[test]
+    fn with_a_confidence_only_fitted_scores_exclude() {
+        let mut rng = StdRng::seed_from_u64(13);
+        let own = calibration("own", vec![alone(0.0, 300, &mut rng)]);
+        let all = Calibrations::with_confidence(vec![own], Some(0.95));
+        let comparison = all
+            .comparison(&member(0), &[], Place::Beginning, 1, 0.05, 0.05)
+            .unwrap();
+        assert!(!comparison.fitted && comparison.documents < 300);
+        let far = text([9.0; 3]);
+        assert_eq!(all.judge(&member(0), &[], comparison, &[far], Some(0), 0.05), None);
     }
 
     proptest! {

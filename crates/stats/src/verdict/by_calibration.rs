@@ -168,6 +168,7 @@ impl DecisionContext<'_> {
             tested.uncalibrated = true;
             return;
         };
+        tested.hypothesis.later_known = self.known(&found).covers(Place::Later);
         let place = self.observation.place;
         if self.outside.is_some() || !self.known(&found).covers(place) {
             return;
@@ -184,10 +185,7 @@ impl DecisionContext<'_> {
             return;
         };
         let confidence = self.settings.calibrations.confidence();
-        if confidence.is_some() && !comparison.fitted {
-            tested.fewest_documents = Some(comparison.documents);
-            return;
-        }
+        tested.fewest_documents = Some(comparison.documents).filter(|_| confidence.is_some());
         let text: Vec<TextFeatures> = found
             .readers
             .iter()

@@ -178,6 +178,10 @@ pub struct Hypothesis {
     pub p_value: Option<f64>,
     /// Natural logarithm of the combined evidence; see [`decide`](super::decide).
     pub ln_e_value: Option<f64>,
+    /// Whether later pieces of a text test the author: its calibration has texts that they can be compared with. This does
+    /// not depend on the text.
+    #[serde(skip)]
+    pub later_known: bool,
     /// The number of pieces of the text that the p-value rests on.
     #[serde(skip_serializing_if = "is_one")]
     pub pieces: usize,
@@ -202,6 +206,7 @@ impl Hypothesis {
             retained: true,
             p_value: None,
             ln_e_value: None,
+            later_known: false,
             pieces: 1,
             evidence: Vec::new(),
         }

@@ -20,7 +20,7 @@ pub struct WholeDecision {
 
 /// Who may have written all of a text, and which pieces look as if somebody else had written them.
 ///
-/// `pieces` are the decisions on its pieces, in their order. An author who is tested by later pieces is judged by all of them,
+/// `pieces` are the decisions on its pieces, in their order. An author whose later pieces are known is judged by all of them,
 /// and any other by the first piece. A piece without hypotheses counts against nobody.
 pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDecision {
     let mut unlike = vec![Vec::new(); pieces.len()];
@@ -96,7 +96,8 @@ struct AuthorEvidence {
 }
 
 impl AuthorEvidence {
-    /// None if only the first piece, or none, tests the author.
+    /// None if later pieces do not test the author, or if no piece does. The choice between the first piece and all of them
+    /// does not depend on the text: otherwise the level would be spent twice.
     ///
     /// All pieces of a person are compared with the same texts, and make one stretch. The first piece of a model is compared
     /// with other texts than the later ones, and with more of them. So it is a stretch by itself.
@@ -110,10 +111,11 @@ impl AuthorEvidence {
                 documents: hypothesis.places().map(|place| place.documents).min().unwrap_or(0),
             })
         };
-        let from = usize::from(!is_human);
-        if pieces.iter().skip(from).all(|piece| of_author(piece).is_none()) {
+        let later_known = pieces.first()?.hypotheses.get(number)?.later_known;
+        if !later_known || pieces.iter().all(|piece| of_author(piece).is_none()) {
             return None;
         }
+        let from = usize::from(!is_human);
         let counts = |at: usize, piece: &Decision| at < from || piece.caveats.iter().all(Caveat::is_telling);
         let count = |(at, piece)| of_author(piece).filter(|_| counts(at, piece));
         let stretches = [0..from, from..pieces.len()];
@@ -257,6 +259,7 @@ mod tests {
     fn hypothesis(author: &str, set: AuthorSet, p_value: Option<f64>) -> Hypothesis {
         let mut tested = Hypothesis::untested(author, set);
         tested.p_value = p_value;
+        tested.later_known = set == AuthorSet::Human;
         tested.retained = p_value.is_none_or(|p| p > 0.01);
         if let Some(p) = p_value {
             tested.basis = Basis::Calibration;
@@ -295,6 +298,13 @@ mod tests {
         }
     }
 
+    /// The same of a model whose later pieces are known.
+    fn known(model: Option<f64>, person: Option<f64>) -> Decision {
+        let mut known = piece(model, person);
+        known.hypotheses[0].later_known = true;
+        known
+    }
+
     #[test]
     fn one_piece_is_decided_as_it_is() {
         let whole = decide_whole(&[piece(Some(0.3), Some(0.004))], &settings());
@@ -322,7 +332,7 @@ mod tests {
     #[test]
     fn a_model_is_excluded_by_the_first_piece_or_by_most_of_the_later_ones() {
         let judged = |first: f64, later: [f64; 3]| {
-            let pieces = [first].into_iter().chain(later).map(|p| piece(Some(p), Some(0.4)));
+            let pieces = [first].into_iter().chain(later).map(|p| known(Some(p), Some(0.4)));
             let whole = decide_whole(&pieces.collect::<Vec<_>>(), &settings());
             let model = &whole.decision.hypotheses[0];
             assert_eq!((model.pieces, whole.decision.hypotheses[1].retained), (4, true));
@@ -338,6 +348,16 @@ mod tests {
         let (_, retained, unlike) = judged(0.4, [0.4, 0.4, 0.005]);
         assert!(retained);
         assert_eq!(unlike, [vec![], vec![], vec![], vec!["model".to_owned()]]);
+        // Pieces that are not tested take nothing back: whether they are depends on the text.
+        let pieces = [known(Some(0.03), None), known(None, None), known(None, None)];
+        let whole = decide_whole(&pieces, &settings());
+        assert_eq!(
+            (
+                whole.decision.hypotheses[0].p_value,
+                whole.decision.hypotheses[0].retained
+            ),
+            (Some(0.06), true)
+        );
     }
 
     #[test]

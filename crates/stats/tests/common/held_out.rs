@@ -11,7 +11,7 @@ use whowrote_stats::verdict::{
 pub const ALPHA_HUMAN: f64 = ALPHA / HUMAN_DIVISOR;
 
 /// Test prompts that ask for what a prompt of the calibrations also asks for.
-const NEAR_TWINS: [&str; 4] = ["answer-47", "email-44", "news-44", "review-45"];
+pub const NEAR_TWINS: [&str; 4] = ["answer-47", "email-44", "news-44", "review-45"];
 
 /// Scores of texts that calibrate nothing.
 pub fn held_out() -> Vec<Calibration> {
