@@ -284,7 +284,7 @@ impl Judge {
             let piece = |(number, cut): (usize, &Range<usize>)| {
                 // If the prompt is known, a text is read after it, whatever it continues.
                 let is_later = number > 0 || (document.continues && !whole);
-                Job::new(&document.text, &document.text[cut.clone()], is_later)
+                Job::new(&document.text, &document.text[cut.clone()], is_later, cuts.len())
             };
             cuts.iter().enumerate().map(piece)
         });

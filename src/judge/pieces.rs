@@ -43,6 +43,7 @@ impl Judge {
                 models: identities,
                 scores: job.unprompted(whole),
                 place: job.place(),
+                pieces: job.pieces,
             };
             let text = if whole { job.text } else { job.piece };
             let observation = Observation::new(text, job.reported(), unprompted, &self.candidates, &self.decision);

@@ -26,6 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) piece: &'a str,
     /// Whether it continues another piece. Such a piece is only read without the prompt.
     pub(super) is_later: bool,
+    /// The number of pieces of the text.
+    pub(super) pieces: usize,
     /// Each model's scores of the part that is read, after the prompt if it is known.
     pub(super) scores: BTreeMap<String, TextScores>,
     /// Each model's scores of its beginning without the prompt, if that needs another reading.
@@ -39,11 +41,12 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(text: &'a str, piece: &'a str, is_later: bool) -> Self {
+    pub(super) fn new(text: &'a str, piece: &'a str, is_later: bool, pieces: usize) -> Self {
         Self {
             text,
             piece,
             is_later,
+            pieces,
             scores: BTreeMap::new(),
             unprompted: BTreeMap::new(),
             long: Vec::new(),

@@ -60,6 +60,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
         models: &[],
         scores: &unread,
         place: Place::Beginning,
+        pieces: 1,
     };
     let text = "a".repeat(100);
     let observation = Observation::new(&text, &scores, unprompted, &candidates, &settings);

@@ -238,7 +238,7 @@ fn long_texts_in_pieces() {
         for text in LongText::of(group) {
             let decide = |(at, piece): (usize, &Option<&KnownText>)| {
                 let place = if at > 0 { Place::Later } else { Place::Beginning };
-                defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), place)
+                defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), place, text.pieces.len())
             };
             let decided: Vec<Decision> = text.pieces.iter().enumerate().map(decide).collect();
             let has = |decision: &Decision, author: &str| decision.authors.iter().any(|left| left == author);
@@ -319,7 +319,7 @@ fn later_pieces() {
             for text in &texts {
                 let (first, rest) = text.pieces.split_at(1);
                 for piece in (if is_later { rest } else { first }).iter().flatten() {
-                    row.add(&defaults.decide_piece(&piece.features, place), author);
+                    row.add(&defaults.decide_piece(&piece.features, place, 1), author);
                 }
             }
             let [retained, alone] = [row.retained, row.alone].map(|count| share(count, row.texts));
@@ -346,8 +346,8 @@ fn long_texts_that_a_model_only_begins() {
     };
     let authors = ["model: smollm2-135m-instruct", "model: gemma-3-270m", "people"];
     let texts = authors.map(by);
-    let decide = |piece: &Option<&KnownText>, place: Place| {
-        defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), place)
+    let decide = |piece: &Option<&KnownText>, place: Place, pieces: usize| {
+        defaults.decide_piece(piece.map_or(&[], |piece| &piece.features), place, pieces)
     };
     let mut table = String::from(
         "\n| begun by | all later pieces by | n | the first is left by the first piece | by all pieces | texts with a piece by \
@@ -360,8 +360,9 @@ fn long_texts_that_a_model_only_begins() {
             let (mut n, mut by_first, mut by_all, mut marked, mut own, mut own_marked) = (0, 0, 0, 0, 0, 0);
             let mut later_tested = 0;
             for (first, rest) in model.iter().zip(others) {
-                let first = decide(&first.pieces[0], Place::Beginning);
-                let later = rest.pieces[1..].iter().map(|piece| decide(piece, Place::Later));
+                let all = rest.pieces.len();
+                let first = decide(&first.pieces[0], Place::Beginning, all);
+                let later = rest.pieces[1..].iter().map(|piece| decide(piece, Place::Later, all));
                 let pieces: Vec<Decision> = [first].into_iter().chain(later).collect();
                 let whole = decide_whole(&pieces, &defaults.settings);
                 let is_marked = |piece: &Vec<String>| piece.iter().any(|unlike| unlike == model_name);

@@ -233,6 +233,7 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
         models: &[],
         scores: &unread,
         place: Place::Beginning,
+        pieces: 1,
     };
     let mut rows = Rows::new();
     let mut mixtures = Mixtures::new();

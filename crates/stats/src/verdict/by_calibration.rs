@@ -2,7 +2,8 @@
 
 use super::caveats::Outside;
 use super::decide::{DecisionContext, TestedHypothesis};
-use super::hypothesis::{Basis, CalibrationFigures, Candidate, Evidence, Test};
+use super::hypothesis::{AuthorSet, Basis, CalibrationFigures, Candidate, Evidence, Test};
+use super::whole::factor;
 use crate::calibration::{Calibration, Comparison, HUMAN, Member, Place, least_documents, least_p_value};
 use crate::conformal_scores::{LENGTHS, TextFeatures};
 use crate::sampling_params::SamplingFamily;
@@ -95,7 +96,17 @@ impl DecisionContext<'_> {
 
     /// How a text at a place that reaches this many lengths is compared with an author's texts.
     fn comparison(&self, author: &str, found: &Calibrated, place: Place, reached: usize) -> Option<Comparison> {
-        let (level, of_length) = (self.settings.level(author), self.settings.level_of_length(author));
+        let level = self.settings.level(author);
+        let set = if author == HUMAN {
+            AuthorSet::Human
+        } else {
+            AuthorSet::A
+        };
+        let factor = match self.known(found).covers(Place::Later) {
+            true => factor(set, place, self.observation.pieces),
+            false => 1.0,
+        };
+        let of_length = self.settings.level_of_length(author) / factor;
         let calibrations = &self.settings.calibrations;
         calibrations.comparison(&found.member, &found.others, place, reached, level, of_length)
     }

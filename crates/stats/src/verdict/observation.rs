@@ -30,6 +30,8 @@ pub struct Observation<'a> {
     pub repeats: bool,
     /// Where it stands in the text that it is a piece of; otherwise at the beginning.
     pub place: Place,
+    /// The number of pieces of that text.
+    pub pieces: usize,
     /// The scores of every token after the known prompt; none if the prompt is unknown.
     pub prompted: Option<Prompted<'a>>,
 }
@@ -54,6 +56,8 @@ pub struct Unprompted<'a> {
     pub scores: &'a BTreeMap<String, TextScores>,
     /// Where it stands in the text that it is a piece of; otherwise at the beginning.
     pub place: Place,
+    /// The number of pieces of that text.
+    pub pieces: usize,
 }
 
 impl<'a> Observation<'a> {
@@ -102,6 +106,7 @@ impl<'a> Observation<'a> {
             memorised: memorised(of_piece, &repeated),
             repeats: repeated.iter().any(|repeated| repeats(repeated)),
             place: unprompted.place,
+            pieces: unprompted.pieces,
             prompted: is_prompted.then_some(Prompted { text, scores }),
         }
     }

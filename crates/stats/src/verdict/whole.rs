@@ -4,7 +4,7 @@ use super::caveats::{Caveat, HumanUntested};
 use super::decide::{Decision, answer};
 use super::hypothesis::{AuthorSet, Basis, Hypothesis, Verdict};
 use super::settings::DecisionSettings;
-use crate::calibration::least_documents;
+use crate::calibration::{Place, least_documents};
 use crate::e_bh::{counting_e_value, e_bh, least_rejections};
 use std::ops::Range;
 
@@ -71,6 +71,30 @@ pub fn decide_whole(pieces: &[Decision], settings: &DecisionSettings) -> WholeDe
     }
 }
 
+/// What a p-value of a piece at this place counts for, if it decides on a text of so many pieces by an author whose later
+/// pieces are known: it excludes the author if it is at most the level divided by this.
+pub(super) fn factor(set: AuthorSet, place: Place, pieces: usize) -> f64 {
+    let later = pieces.saturating_sub(1);
+    match (set, place) {
+        _ if later == 0 => 1.0,
+        (AuthorSet::Human, _) => of_stretch(pieces, 1),
+        (_, Place::Beginning) => of_stretch(1, 2),
+        (_, Place::Later) => of_stretch(later, 2),
+    }
+}
+
+/// The same for a stretch of so many pieces, one of so many stretches: within the stretch by Rüger (1978), and once for each
+/// stretch.
+fn of_stretch(pieces: usize, stretches: usize) -> f64 {
+    stretches as f64 * pieces as f64 / most(pieces) as f64
+}
+
+/// How many pieces of so many must be unusual for the author to be excluded: two of three. Fewer need stronger evidence each,
+/// more than a calibration of a few hundred documents has at the level for a person.
+fn most(pieces: usize) -> usize {
+    (2 * pieces).div_ceil(3)
+}
+
 /// The p-value of a whole text, and the piece that it comes from.
 struct Deciding {
     p_value: f64,
@@ -129,16 +153,9 @@ impl AuthorEvidence {
         self.pieces[piece].map_or(1.0, |piece| piece.p_value)
     }
 
-    /// How many pieces of so many must be unusual for the author to be excluded: two of three. Fewer need stronger evidence
-    /// each, more than a calibration of a few hundred documents has at the level for a person.
-    fn most(pieces: usize) -> usize {
-        (2 * pieces).div_ceil(3)
-    }
-
-    /// What a p-value counts for if it is the last of [`Self::most`]: within the stretch by Rüger (1978), and once for each
-    /// stretch.
+    /// What a p-value counts for if it is the last of [`most`] in a stretch.
     fn factor(&self, stretch: &Range<usize>) -> f64 {
-        self.stretches.len() as f64 * stretch.len() as f64 / Self::most(stretch.len()) as f64
+        of_stretch(stretch.len(), self.stretches.len())
     }
 
     /// If the author wrote all pieces, this p-value is at most u with probability at most u, however the pieces depend on
@@ -147,7 +164,7 @@ impl AuthorEvidence {
         let of_stretch = |stretch: &Range<usize>| {
             let mut order: Vec<usize> = stretch.clone().collect();
             order.sort_by(|&a, &b| self.p_value(a).total_cmp(&self.p_value(b)));
-            let piece = order[Self::most(order.len()) - 1];
+            let piece = order[most(order.len()) - 1];
             let p_value = (self.p_value(piece) * self.factor(stretch)).min(1.0);
             Deciding { p_value, piece }
         };
@@ -303,6 +320,29 @@ mod tests {
         let mut known = piece(model, person);
         known.hypotheses[0].later_known = true;
         known
+    }
+
+    #[test]
+    fn the_factor_of_a_place_is_that_of_its_stretch() {
+        for pieces in 2..20 {
+            let decisions: Vec<Decision> = (0..pieces).map(|_| known(Some(0.5), Some(0.5))).collect();
+            for (number, set) in [AuthorSet::B, AuthorSet::Human].into_iter().enumerate() {
+                let evidence = AuthorEvidence::of(&decisions, number, set).unwrap();
+                for stretch in &evidence.stretches {
+                    let place = if stretch.start > 0 {
+                        Place::Later
+                    } else {
+                        Place::Beginning
+                    };
+                    assert_eq!(
+                        factor(set, place, pieces),
+                        evidence.factor(stretch),
+                        "{pieces} pieces, {place:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(factor(AuthorSet::A, Place::Beginning, 1), 1.0);
     }
 
     #[test]

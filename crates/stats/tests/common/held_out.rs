@@ -67,11 +67,11 @@ impl Defaults {
 
     /// What the program decides of a text with these figures at every length that it reaches.
     pub fn decide(&self, text: &[Vec<TextFeatures>]) -> Decision {
-        self.decide_piece(text, Place::Beginning)
+        self.decide_piece(text, Place::Beginning, 1)
     }
 
-    /// The same, for a piece of a text.
-    pub fn decide_piece(&self, text: &[Vec<TextFeatures>], place: Place) -> Decision {
+    /// The same, for a piece of a text with so many.
+    pub fn decide_piece(&self, text: &[Vec<TextFeatures>], place: Place, pieces: usize) -> Decision {
         let words = text.len().checked_sub(1).map_or(0, |class| LENGTHS[class]);
         let observation = Observation {
             words,
@@ -85,6 +85,7 @@ impl Defaults {
             memorised: Vec::new(),
             repeats: false,
             place,
+            pieces,
             prompted: None,
         };
         decide(&observation, &self.candidates, &self.settings)
