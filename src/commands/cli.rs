@@ -189,7 +189,7 @@ fn tests() -> impl Iterator<Item = (Test, &'static str, &'static str)> {
 /// How each text is judged, as no other counts.
 #[derive(Clone, Debug, Args)]
 pub struct EachTextArgs {
-    /// Read only so many words at the beginning of each text
+    /// Read only the first WORDS words of each text
     ///
     /// By default all of a text is read, in pieces of about 150 words. If the prompt is given, models read all of it in
     /// any case.
@@ -202,9 +202,9 @@ pub struct EachTextArgs {
     )]
     pub first: Option<NonZeroUsize>,
 
-    /// Keep the rates with this confidence for the calibration at hand, and not on average
+    /// With this confidence, hold the error rates for the calibration in use, and not only on average
     ///
-    /// A calibration is a sample of an author's texts, and another sample gives other rates. By default the rates are kept on
+    /// A calibration is a sample of an author's texts, and another sample gives other rates. By default the rates hold on
     /// average over calibrations. With 0.95, at most one calibration in twenty exceeds them. This needs at least 59 documents
     /// or prompts for a rate of 0.05 and 299 for 0.01, and only the first 150 words of a text are judged.
     #[arg(

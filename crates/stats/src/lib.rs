@@ -29,6 +29,7 @@
 //! - [`conformal`]: ranks a score among the scores of texts by known authors. Exact for exchangeable texts.
 //! - [`e_value`]: averages, unions and p-values of e-values, in logarithms (Ville, Markov).
 //! - [`e_bh`](mod@e_bh): many hypotheses in one run, with a bounded false discovery rate (e-BH).
+//! - [`roc`]: how well a score tells texts of two kinds apart, with errors by document. A measurement, not a test.
 //! - [`interval`]: the Clopper-Pearson interval for a rate. The coverage is at least as stated.
 //! - [`verdict`]: from all of this to a confidence set of authors.
 //!
@@ -68,6 +69,7 @@ mod linear_algebra;
 pub mod logistic_regression;
 pub mod max_likelihood;
 pub mod mixture;
+pub mod roc;
 pub mod sampling_params;
 pub mod token_stats;
 pub mod truncated_likelihood;

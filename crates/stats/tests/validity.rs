@@ -15,6 +15,7 @@ use std::ops::RangeInclusive;
 use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, Place, built_in};
 use whowrote_stats::clopper_pearson;
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
+use whowrote_stats::roc::{Area, ScoredText, found_at};
 use whowrote_stats::verdict::{ALPHA, Decision, decide_whole};
 
 /// The lengths of the tables, words.
@@ -727,4 +728,62 @@ fn models_that_are_not_loaded() {
         }
     }
     documented("models not loaded", &table);
+    documented("areas of models not loaded", &areas(&levels.strict, &originals));
+}
+
+/// How well the score of "a person wrote it" tells texts of models that are not loaded from people's.
+fn areas(defaults: &Defaults, originals: &BTreeSet<&str>) -> String {
+    let score = |text: &[Vec<TextFeatures>]| {
+        let decision = defaults.decide(text);
+        let person = decision
+            .hypotheses
+            .into_iter()
+            .find(|hypothesis| hypothesis.author == HUMAN);
+        let evidence = person.and_then(|person| person.evidence.into_iter().next());
+        -evidence.map_or(f64::NAN, |evidence| evidence.statistic)
+    };
+    let scored = |groups: &[Group], words: usize, is_sought: bool| -> Vec<(f64, bool, String)> {
+        let texts = groups.iter().flat_map(|group| one_of_each(group, words));
+        texts
+            .filter(|(document, _)| !originals.contains(document))
+            .map(|(document, text)| (score(text), is_sought, document.to_owned()))
+            .collect()
+    };
+    let people = held_out()
+        .into_iter()
+        .find(|held_out| held_out.author == HUMAN)
+        .unwrap();
+    let mut table = String::from(
+        "\n| texts by | words | n | human-written | AUROC | found at 5% false alarms | at 1% |\n|---|---|---|---|---|---|---|\n",
+    );
+    for group in &not_loaded().groups {
+        for words in WORDS {
+            let mut all = scored(std::slice::from_ref(group), words, true);
+            let sought = all.len();
+            all.extend(scored(&people.groups, words, false));
+            let texts: Vec<ScoredText> = all
+                .iter()
+                .map(|(score, is_sought, document)| ScoredText {
+                    score: *score,
+                    is_sought: *is_sought,
+                    document,
+                })
+                .collect();
+            let area = Area::of(&texts).unwrap();
+            let (low, high) = area.interval(0.95);
+            let [five, one] = [0.05, 0.01].map(|false_alarms| {
+                let (found, of) = found_at(&texts, false_alarms);
+                share(found, of)
+            });
+            let area = format!("{:.2} ({low:.2}–{high:.2})", area.value);
+            writeln!(
+                table,
+                "| {} | {words} | {sought} | {} | {area} | {five} | {one} |",
+                group.name,
+                texts.len() - sought
+            )
+            .unwrap();
+        }
+    }
+    table
 }

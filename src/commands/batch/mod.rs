@@ -73,11 +73,11 @@ pub struct BatchArgs {
     #[arg(short, long = "glob", value_name = "GLOB", help_heading = headings::TEXTS)]
     pub globs: Vec<String>,
 
-    /// In folders, take hidden files too
+    /// In folders, also take hidden files
     #[arg(long, help_heading = headings::TEXTS)]
     pub hidden: bool,
 
-    /// In folders, take files too that a .gitignore or .ignore names
+    /// In folders, also take files that a .gitignore or .ignore names
     #[arg(long, help_heading = headings::TEXTS)]
     pub no_ignore: bool,
 
