@@ -133,15 +133,16 @@ fn assert_within_alpha(name: &str, ruled_out: u64, n: u64) {
     assert!(low <= ALPHA, "{name} was excluded for {ruled_out} of {n} own texts");
 }
 
+/// What the program says of a text by default.
+fn judged(text: String) -> ProvenanceReport {
+    let document = Document::from_text("text".to_owned(), text);
+    let mut judge = Judge::new(JudgeSettings::default()).unwrap();
+    judge.judge(&[document]).unwrap().remove(0)
+}
+
 #[test]
 fn what_is_easier_than_every_calibration_text_is_outside() {
-    let text = "all work and no play makes Jack a dull boy\n".repeat(20);
-    let document = Document::from_text("dull".to_owned(), text);
-    let report = Judge::new(JudgeSettings::default())
-        .unwrap()
-        .judge(&[document])
-        .unwrap()
-        .remove(0);
+    let report = judged("all work and no play makes Jack a dull boy\n".repeat(20));
     assert_eq!(report.verdict, Verdict::Undecided);
     assert!(report.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
     let is_easier = |warning: &Warning| matches!(warning, Warning::Decision(Caveat::Outside(Outside::Easier { .. })));
@@ -151,13 +152,7 @@ fn what_is_easier_than_every_calibration_text_is_outside() {
 /// Anybody can copy a sentence, and to every model the copies look machine-made.
 #[test]
 fn a_sentence_many_times_names_no_author_alone() {
-    let text = "I will not talk in class again. ".repeat(30);
-    let document = Document::from_text("lines".to_owned(), text);
-    let report = Judge::new(JudgeSettings::default())
-        .unwrap()
-        .judge(&[document])
-        .unwrap()
-        .remove(0);
+    let report = judged("I will not talk in class again. ".repeat(30));
     assert!(
         report.authors.iter().any(|author| author == HUMAN),
         "{:?}",
