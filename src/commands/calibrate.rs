@@ -205,8 +205,9 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     }
     if known_texts.is_empty() {
         bail!(
-            "no text is left for the calibration; it needs English prose of at least {} words a text",
-            LENGTHS[0]
+            "no text is left for the calibration; it needs English prose of at least {} words a text, or {} with --later",
+            LENGTHS[0],
+            PIECE + LEAST_PIECE
         );
     }
     // Scoring can take hours. So check the output first.
@@ -347,6 +348,10 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
                 LENGTHS[class],
                 group.documents(class)
             ),
+            None if group.place == Some(Place::Later) => format!(
+                "too few to exclude the author at level {level} by later pieces: these would need to be from {least} \
+                 documents or prompts"
+            ),
             None => format!(
                 "too few: to exclude the author at level {level}, a group needs texts from {least} documents or \
                  prompts; while this group is included, the author cannot be excluded"
@@ -357,6 +362,12 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
             _ => "texts",
         };
         let _ = writeln!(out, "{}: {} {kind}, {use_}", printable(&group.name), group.texts.len());
+    }
+    if !calibration.covers(Place::Beginning) {
+        let _ = writeln!(
+            out,
+            "there are later pieces only, which test nobody; add texts from their beginnings"
+        );
     }
     describe_comparison(calibration, Place::Beginning, level, out);
     if calibration.covers(Place::Later) && calibration.author != HUMAN {
@@ -412,7 +423,9 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
         read_path(config, path, "texts", &mut known_texts)?;
     }
     let longer = known_texts.split_off(first);
-    known_texts.extend(longer.iter().flat_map(|text| text.pieces().into_iter().skip(1)));
+    let longer: Vec<Vec<CalibrationText>> = longer.iter().map(CalibrationText::pieces).collect();
+    let single = longer.iter().filter(|pieces| pieces.len() < 2).count();
+    known_texts.extend(longer.into_iter().flat_map(|pieces| pieces.into_iter().skip(1)));
     let before = known_texts.len();
     known_texts.retain(|known_text: &CalibrationText| word_ends(&known_text.text).len() >= LENGTHS[0]);
     let short = before - known_texts.len();
@@ -428,6 +441,12 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
         "texts"
     };
     let mut left_out = Vec::new();
+    if single > 0 {
+        left_out.push(format!(
+            "{single} texts of --later with fewer than {} words, which have one piece",
+            PIECE + LEAST_PIECE
+        ));
+    }
     if short > 0 {
         left_out.push(format!("{short} {of} with fewer than {} words", LENGTHS[0]));
     }
@@ -449,9 +468,9 @@ fn prompt_name(prompt: &Value) -> Option<String> {
     Some(id.unwrap_or_else(|| format!("prompt {:.16}", lower_hex(&Sha256::digest(prompt.to_string())))))
 }
 
-/// A document's name that no text before has: of the next text, which is a document by itself.
-fn alone(id: &str, before: &[CalibrationText]) -> String {
-    format!("{}: {id}", before.len() + 1)
+/// The name of a text that is a document by itself. The same text given twice is one document.
+fn alone(text: &str) -> String {
+    format!("text {:.16}", lower_hex(&Sha256::digest(text)))
 }
 
 fn read_path(
@@ -486,7 +505,7 @@ fn read_path(
         known_texts.push(CalibrationText {
             place,
             copied: 0.0,
-            document: alone(&id, known_texts),
+            document: alone(&document.text),
             id,
             text: document.text,
             group: group.to_owned(),
@@ -511,7 +530,7 @@ fn read_path(
             document: field("document")
                 .map(str::to_owned)
                 .or_else(|| prompt_name(object.get("prompt")?))
-                .unwrap_or_else(|| alone(&id, known_texts)),
+                .unwrap_or_else(|| alone(text)),
             id,
             text: undisguise(&with_line_feeds(text.into())).text,
             group: or(&config.group, group),
@@ -547,6 +566,12 @@ mod tests {
         assert!(pieces.iter().all(|piece| piece.document == "1: essay"));
         let places: Vec<_> = pieces.iter().map(|piece| piece.place).collect();
         assert_eq!(places, [Some(Place::Beginning), Some(Place::Later)]);
+    }
+
+    #[test]
+    fn a_text_given_twice_is_one_document() {
+        assert_eq!(alone("We walked there."), alone("We walked there."));
+        assert_ne!(alone("We walked there."), alone("We walked here."));
     }
 
     #[test]

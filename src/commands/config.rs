@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use whowrote_input::{Source, printable};
 use whowrote_stats::conformal_scores::PIECE;
-use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR, Test};
+use whowrote_stats::verdict::{ALPHA, HUMAN_DIVISOR};
 
 /// The settings of `detect`, without contradictions.
 #[derive(Clone, Debug)]
@@ -221,11 +221,11 @@ pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradic
 }
 
 /// Without repetitions: a test that is averaged with itself would count twice.
-fn each_once(tests: Vec<Test>) -> Vec<Test> {
-    let mut once = Vec::with_capacity(tests.len());
-    for test in tests {
-        if !once.contains(&test) {
-            once.push(test);
+pub(super) fn each_once<T: PartialEq>(all: Vec<T>) -> Vec<T> {
+    let mut once = Vec::with_capacity(all.len());
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
         }
     }
     once

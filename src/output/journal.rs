@@ -11,7 +11,7 @@ use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use whowrote_input::printable;
+use whowrote_input::{Kept, printable};
 
 /// How often lines are written to the disk, so that they survive a loss of power.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +36,9 @@ pub struct FinishedInput {
     pub name: String,
     /// Its name inside its file.
     pub id: Option<String>,
+    /// Other values that its file gives for it.
+    #[serde(default)]
+    pub kept: Kept,
     /// SHA-256 of its bytes; empty if they could not be read.
     pub sha256: String,
 }

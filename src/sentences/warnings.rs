@@ -90,13 +90,24 @@ fn caveat(caveat: &Caveat) -> String {
         ),
         Caveat::SmallCalibration {
             author,
+            confidence: Some(confidence),
+            needed,
+            fewest,
+            ..
+        } if fewest >= needed => format!(
+            "Nothing can exclude {} with a confidence of {confidence}. This needs a score that is fitted to texts of every \
+             author in question, and one of them has no calibration with texts this long by the same models.",
+            author_name(author)
+        ),
+        Caveat::SmallCalibration {
+            author,
             level,
             confidence: Some(confidence),
             needed,
             fewest,
         } => format!(
-            "Nothing can exclude {} at the level of {level} with a confidence of {confidence}. Every author in question \
-             would need a calibration, and each group of this one {needed} documents or prompts for comparison; one group \
+            "Nothing can exclude {} at the level of {level} with a confidence of {confidence}. Each group of its \
+             calibration would need {needed} documents or prompts for comparison, besides those of the fit, and one group \
              has {fewest}.",
             author_name(author)
         ),

@@ -164,7 +164,7 @@ pub enum InputError {
         message: &'static str,
     },
     /// The file lacks a column.
-    #[error("`{name}` has no column `{column}`, but {known}; name the right columns with --text and --id")]
+    #[error("`{name}` has no column `{column}`, but {known}; name the right columns with --text, --id and --keep")]
     NoColumn {
         /// The file.
         name: String,
@@ -184,7 +184,9 @@ pub enum InputError {
         kind: String,
     },
     /// A column of ids that are not single values.
-    #[error("`{name}` holds {kind} in the column `{column}`, which cannot be ids; name another column with --id")]
+    #[error(
+        "`{name}` holds {kind} in the column `{column}`, which cannot be repeated in results; name another column with --id or --keep"
+    )]
     NotId {
         /// The file.
         name: String,

@@ -6,7 +6,7 @@ mod tally;
 pub use run::run;
 
 use super::choices::choices;
-use super::config::judge_settings;
+use super::config::{each_once, judge_settings};
 use super::help::headings;
 use super::{EachTextArgs, JudgeArgs, Terminal};
 use crate::judge::JudgeSettings;
@@ -281,7 +281,7 @@ impl BatchConfig {
                 columns: Columns {
                     text: args.text,
                     id: args.id,
-                    keep: args.keep,
+                    keep: each_once(args.keep),
                 },
                 format: args.input_format,
                 globs: args.globs,

@@ -241,6 +241,12 @@ impl Batch<'_> {
                     called(&finished.input.name, finished.input.id.as_deref())
                 );
             }
+            if finished.input.kept != record.kept {
+                bail!(
+                    "line {line} of the results repeats other values of --keep than {} has now; {remedy}",
+                    called(&record.name, record.id.as_deref())
+                );
+            }
             know(&mut self.known, sha256, place);
             self.tally.add_finished(&finished);
             self.progress.inc(1);

@@ -253,7 +253,7 @@ fn a_text_is_an_ordinary_one_among_copies_of_itself() {
     // score are all compared.
     for (count, models) in [(50, &[][..]), (50, &["--model", WRITER]), (19, &[])] {
         let lines: Vec<String> = (0..count)
-            .map(|i| serde_json::json!({ "text": SHORT, "id": i.to_string() }).to_string())
+            .map(|i| serde_json::json!({ "text": SHORT, "id": i.to_string(), "document": i.to_string() }).to_string())
             .collect();
         std::fs::write(&texts, lines.join("\n")).unwrap();
         let mut command = Command::cargo_bin("whowrote").unwrap();

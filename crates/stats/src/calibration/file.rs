@@ -24,7 +24,7 @@ const GREATEST: u64 = 100_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {
     /// The file could not be read.
-    #[error("cannot read the calibration {file}: {reason}")]
+    #[error("cannot read the calibration {file}: {reason}; check the path given with --calibration")]
     Read {
         /// The file.
         file: String,
@@ -112,7 +112,10 @@ impl Calibration {
         };
         let version: Version = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if !(OLDEST_SCHEMA..=SCHEMA).contains(&version.schema) {
-            return Err(malformed(format!("its schema is {}, not {SCHEMA}", version.schema)));
+            return Err(malformed(format!(
+                "its schema is {}, not {OLDEST_SCHEMA} or {SCHEMA}",
+                version.schema
+            )));
         }
         let form: FileForm = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if form.lengths != LENGTHS || form.skipped_words != SKIPPED_WORDS {

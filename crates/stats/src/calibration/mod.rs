@@ -15,7 +15,7 @@ pub use comparison::{Calibrations, Comparison, Conformal, Member};
 pub use file::CalibrationError;
 
 use crate::conformal::confident_p;
-use crate::conformal_scores::TextFeatures;
+use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -131,6 +131,12 @@ impl Calibration {
     /// Whether it has texts to compare a piece at this place with.
     pub fn covers(&self, place: Place) -> bool {
         self.groups_at(place).next().is_some()
+    }
+
+    /// Whether later pieces of a text, which have [`LEAST_PIECE`] words or more, can be compared with enough documents.
+    pub fn knows_later_pieces(&self) -> bool {
+        let class = LENGTHS.iter().take_while(|length| **length < LEAST_PIECE).count();
+        self.fewest(class, Place::Later) >= LEAST_DOCUMENTS
     }
 
     /// The groups that a piece at this place is compared with.

@@ -102,7 +102,7 @@ impl DecisionContext<'_> {
         } else {
             AuthorSet::A
         };
-        let factor = match self.known(found).covers(Place::Later) {
+        let factor = match self.known(found).knows_later_pieces() {
             true => factor(set, place, self.observation.pieces),
             false => 1.0,
         };
@@ -179,9 +179,13 @@ impl DecisionContext<'_> {
             tested.uncalibrated = true;
             return;
         };
-        tested.hypothesis.later_known = self.known(&found).covers(Place::Later);
+        tested.hypothesis.later_known = self.known(&found).knows_later_pieces();
         let place = self.observation.place;
-        if self.outside.is_some() || !self.known(&found).covers(place) {
+        if !self.known(&found).covers(place) {
+            tested.uncalibrated = place == Place::Beginning;
+            return;
+        }
+        if self.outside.is_some() {
             return;
         }
         let author = tested.hypothesis.author.as_str();
