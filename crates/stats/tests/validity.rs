@@ -251,7 +251,7 @@ fn long_texts_in_pieces() {
             row.by_first += u64::from(is_excluded(&decided[0], HUMAN));
             row.excluded += u64::from(is_excluded(&whole.decision, HUMAN));
             let marked: Vec<usize> = (0..decided.len())
-                .filter(|&piece| !whole.unlike[piece].is_empty())
+                .filter(|&piece| whole.unlike[piece].iter().any(|unlike| unlike == HUMAN))
                 .collect();
             row.marked += u64::from(!marked.is_empty());
             let is_found = |&piece: &usize| 2 * text.words(piece).0 > text.words(piece).1;
