@@ -364,35 +364,44 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
         (false, true) => " The prompt is not known, so the text is compared with known texts of each author.",
         (false, false) => "",
     };
-    let words_of = |is_it: fn(&Hypothesis) -> bool| {
-        let compared = report
-            .hypotheses
-            .iter()
-            .filter(|h| is_it(h))
-            .flat_map(Hypothesis::places);
-        compared.map(|place| place.words).max()
-    };
-    let of_models = words_of(|h| h.set != AuthorSet::Human);
-    let of_all = words_of(|_| true);
-    let tested = report.pieces.iter().filter(|piece| piece.p_values.contains_key(HUMAN));
-    let judged: u64 = tested.map(|piece| piece.words.min(PIECE) as u64).sum();
-    let by_pieces = report.hypotheses.iter().find(|h| h.pieces > 1).map(|person| {
-        let all = report.pieces.iter().map(|piece| piece.words as u64).sum();
-        let (judged, all) = (thousands(judged), thousands(all));
-        format!(
-            " A person is judged by {judged} of its {all} words, in {} pieces",
-            person.pieces
-        )
-    });
-    // With a known prompt, the models are judged on the whole text.
-    let of_models = of_models.filter(|_| !rests_on(Basis::Prompt));
-    let judged = match (by_pieces, of_models, of_all) {
-        (Some(person), Some(words), _) => format!("{person}; a model by the first {words} words."),
-        (Some(person), None, _) => format!("{person}."),
-        (None, _, Some(words)) if !rests_on(Basis::Prompt) => format!(" Only the first {words} words are judged."),
-        _ => String::new(),
+    let in_pieces: Vec<&Hypothesis> = report.hypotheses.iter().filter(|h| h.pieces > 1).collect();
+    let by_first = report.hypotheses.iter().filter(|h| h.pieces == 1);
+    let by_first = by_first.flat_map(Hypothesis::places).map(|place| place.words).max();
+    let prompted = rests_on(Basis::Prompt);
+    let judged = match (&in_pieces[..], by_first) {
+        ([], Some(words)) if !prompted => format!(" Only the first {words} words are judged."),
+        ([], _) => String::new(),
+        (authors, by_first) => {
+            let is_tested = |piece: &&PieceReport| authors.iter().any(|h| piece.p_values.contains_key(&h.author));
+            let tested = report.pieces.iter().filter(is_tested);
+            let judged = thousands(tested.map(|piece| piece.words.min(PIECE) as u64).sum());
+            let all = thousands(report.pieces.iter().map(|piece| piece.words as u64).sum());
+            let pieces = authors[0].pieces;
+            let names: Vec<String> = authors.iter().map(|h| author_name(&h.author)).collect();
+            let (who, others) = match by_first {
+                // With a known prompt, the models are judged by the whole text.
+                _ if prompted => ("A person is".to_owned(), String::new()),
+                None => ("It is".to_owned(), String::new()),
+                Some(words) if names.len() == 1 => (format!("{} is", begun(&names[0])), others_by(words)),
+                Some(words) => (format!("{} are", list(&names, "and")), others_by(words)),
+            };
+            format!(" {who} judged by {judged} of its {all} words, in {pieces} pieces{others}.")
+        }
     };
     Some(format!("Each model is judged {used}{basis}{judged}"))
+}
+
+/// An author's name where a sentence begins. A model's name stays as it is.
+fn begun(name: &str) -> String {
+    if name == author_name(HUMAN) {
+        capitalised(name)
+    } else {
+        name.to_owned()
+    }
+}
+
+fn others_by(words: usize) -> String {
+    format!("; the others by the first {words} words")
 }
 
 /// The meaning of the levels.
