@@ -142,7 +142,7 @@ fn judged(text: String) -> ProvenanceReport {
 
 #[test]
 fn what_is_easier_than_every_calibration_text_is_outside() {
-    let report = judged("all work and no play makes Jack a dull boy\n".repeat(20));
+    let report = judged("work ".repeat(200));
     assert_eq!(report.verdict, Verdict::Undecided);
     assert!(report.hypotheses.iter().all(|h| h.retained && h.p_value.is_none()));
     let is_easier = |warning: &Warning| matches!(warning, Warning::Decision(Caveat::Outside(Outside::Easier { .. })));
