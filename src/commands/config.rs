@@ -273,6 +273,7 @@ mod tests {
     use super::super::{Cli, Command};
     use super::*;
     use clap::Parser;
+    use whowrote_stats::verdict::Test;
 
     fn config(arguments: &[&str]) -> Result<DetectConfig, Contradiction> {
         let cli = Cli::try_parse_from(["whowrote", "detect"].iter().chain(arguments)).expect("is well-formed");

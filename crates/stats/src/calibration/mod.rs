@@ -91,7 +91,7 @@ pub struct KnownText {
     /// The name of the document that it comes from, or of the prompt that it answers. A name means the same document in
     /// every group and every calibration. Texts of one document resemble each other.
     pub document: String,
-    /// For each of [`LENGTHS`](crate::conformal_scores::LENGTHS) that it reaches, its features under the calibration's models.
+    /// For each of [`LENGTHS`] that it reaches, its features under the calibration's models.
     pub features: Vec<Vec<TextFeatures>>,
 }
 
