@@ -20,6 +20,7 @@ draws are hashes of SEED and an id. SOURCES.md describes the sources.
 import argparse
 import collections
 import email
+import functools
 import glob
 import gzip
 import hashlib
@@ -269,6 +270,7 @@ def html_paragraphs(page, keep=()):
 PAIRED = {"xsum": ("news", "2010-2017"), "writing": ("stories", "2014-2018"), "squad": ("encyclopaedia", "2016")}
 
 
+@functools.cache
 def originals(folder):
     """The people's half of the Fast-DetectGPT benchmark's pairs: each original once, by its fingerprint."""
     found = {}

@@ -220,7 +220,8 @@ pub(super) fn judge_settings(args: JudgeArgs) -> Result<JudgeSettings, Contradic
     })
 }
 
-/// Without repetitions: a test that is averaged with itself would count twice.
+/// The values without repetitions. A test that is averaged with itself would count twice, and a table has no two columns of
+/// one name.
 pub(super) fn each_once<T: PartialEq>(all: Vec<T>) -> Vec<T> {
     let mut once = Vec::with_capacity(all.len());
     for one in all {

@@ -1,7 +1,6 @@
 //! Reports as a Parquet file: one row for each text, with typed columns for each author and model.
 
-use super::Format;
-use super::TableNames;
+use super::{Format, TableNames};
 use anyhow::{Context, bail};
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use parquet::data_type::{BoolType, ByteArrayType, DataType, DoubleType, Int64Type};

@@ -42,6 +42,11 @@ pub fn p_of_low(calibration: &[f64], score: f64) -> f64 {
     )
 }
 
+/// The score, or the least of all if it is not a number.
+pub(crate) fn nan_as_least(score: f64) -> f64 {
+    if score.is_nan() { f64::NEG_INFINITY } else { score }
+}
+
 /// The p-value of a text, if this many of the known texts are as extreme.
 fn share(as_low: usize, known: usize) -> f64 {
     (1 + as_low) as f64 / (1 + known) as f64
@@ -102,11 +107,10 @@ pub fn p_of_low_jointly(scores: &[Vec<f64>]) -> f64 {
     let mut least = vec![usize::MAX; texts];
     for score in scores {
         // A score that is not a number ranks lowest.
-        let key = |value: f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
-        let mut sorted: Vec<f64> = score.iter().map(|&value| key(value)).collect();
+        let mut sorted: Vec<f64> = score.iter().copied().map(nan_as_least).collect();
         sorted.sort_by(f64::total_cmp);
         for (least, &value) in least.iter_mut().zip(score) {
-            *least = (*least).min(sorted.partition_point(|&other| other <= key(value)));
+            *least = (*least).min(sorted.partition_point(|&other| other <= nan_as_least(value)));
         }
     }
     let own = least[texts - 1];

@@ -14,6 +14,7 @@
 //! - X. Sun, W. Xu, *Fast implementation of DeLong's algorithm for comparing the areas under correlated receiver operating
 //!   characteristic curves*, IEEE Signal Processing Letters 21(11), 2014: the components from ranks.
 
+use crate::conformal::nan_as_least;
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::collections::BTreeMap;
 
@@ -101,13 +102,7 @@ struct Sum {
 
 /// For each text that is meant, its rank among them by the score, from 1; equal scores share the mean of their ranks.
 fn mid_ranks(texts: &[ScoredText], meant: impl Fn(&ScoredText) -> bool) -> Vec<f64> {
-    let key = |i: &usize| {
-        if texts[*i].score.is_nan() {
-            f64::NEG_INFINITY
-        } else {
-            texts[*i].score
-        }
-    };
+    let key = |i: &usize| nan_as_least(texts[*i].score);
     let mut order: Vec<usize> = (0..texts.len()).filter(|&i| meant(&texts[i])).collect();
     order.sort_by(|a, b| key(a).total_cmp(&key(b)));
     let mut ranks = vec![0.0; texts.len()];
@@ -123,12 +118,11 @@ fn mid_ranks(texts: &[ScoredText], meant: impl Fn(&ScoredText) -> bool) -> Vec<f
 /// Of the texts that are looked for, the number with a score above a threshold, and how many there are. The threshold is the
 /// least at which at most this share of the others is above it.
 pub fn found_at(texts: &[ScoredText], false_alarms: f64) -> (u64, u64) {
-    let key = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
     let of = |kind: bool| {
         texts
             .iter()
             .filter(move |text| text.is_sought == kind)
-            .map(|text| key(text.score))
+            .map(|text| nan_as_least(text.score))
     };
     let mut others: Vec<f64> = of(false).collect();
     others.sort_by(|a, b| b.total_cmp(a));

@@ -47,6 +47,17 @@ impl Row {
         self.undecided += u64::from(left.len() > 1);
     }
 
+    /// The promise of a row: the true author is retained at a rate of at least 0.95, and 0.99 for people.
+    fn assert_retained(&self, is_human: bool, name: &str) {
+        let level = if is_human { ALPHA_HUMAN } else { ALPHA };
+        assert!(
+            clopper_pearson(self.retained, self.texts, 0.999).1 >= 1.0 - level,
+            "{name}: retained in {} of {}",
+            self.retained,
+            self.texts
+        );
+    }
+
     fn cells(&self) -> String {
         let cell = |k| share(k, self.texts);
         [self.alone, self.retained, self.wrong, self.undecided]
@@ -97,6 +108,11 @@ impl Person {
     }
 }
 
+/// The people's one among calibrations, or among scores of texts that calibrate nothing.
+fn of_people(all: Vec<Calibration>) -> Calibration {
+    all.into_iter().find(|known| known.author == HUMAN).unwrap()
+}
+
 /// What a row of a table is called: an author and a way of sampling, or people and a group of genres.
 fn row_name(author: &str, group: &str) -> String {
     match author {
@@ -136,6 +152,12 @@ fn source(document: &str) -> &str {
 /// model's words, as in `text@301-620`.
 fn long_texts() -> Calibration {
     Calibration::from_json(include_str!("validity/long.json"), "long texts").unwrap()
+}
+
+/// Who wrote all of the long texts of a group; none if both had a part in them.
+fn author_of_all(group: &Group) -> Option<&str> {
+    let model = group.name.strip_prefix("model: ");
+    model.or_else(|| (group.name == "people").then_some(HUMAN))
 }
 
 /// A piece of a long text: its place among how many, and the places of its words, from `ID#2/5 (words 151 to 312)`.
@@ -231,10 +253,7 @@ fn long_texts_in_pieces() {
          |---|---|---|---|---|---|---|---|---|\n",
     );
     for group in &long_texts().groups {
-        let author = match group.name.strip_prefix("model: ") {
-            Some(model) => Some(model),
-            None => (group.name == "people").then_some(HUMAN),
-        };
+        let author = author_of_all(group);
         let mut row = LongRow::default();
         for text in LongText::of(group) {
             let decide = |(at, piece): (usize, &Option<&KnownText>)| {
@@ -296,11 +315,7 @@ fn later_pieces() {
         "\n| texts by | pieces | compared with | n | author retained | author alone |\n|---|---|---|---|---|---|\n",
     );
     for group in &long_texts().groups {
-        let author = match group.name.strip_prefix("model: ") {
-            Some(model) => model,
-            None if group.name == "people" => HUMAN,
-            None => continue,
-        };
+        let Some(author) = author_of_all(group) else { continue };
         let texts = LongText::of(group);
         let later = if author == HUMAN {
             "pieces from anywhere"
@@ -428,14 +443,7 @@ fn the_three_way_table() {
         tables.push_str("|---|---|---|---|---|---|\n");
         for (name, row) in &rows {
             writeln!(tables, "| {name} | {} | {} |", row.texts, row.cells()).unwrap();
-            // The promise is a rate of at least 0.95 in every row, and 0.99 for people.
-            let level = if name.starts_with("people") { ALPHA_HUMAN } else { ALPHA };
-            assert!(
-                clopper_pearson(row.retained, row.texts, 0.999).1 >= 1.0 - level,
-                "{name} at {words} words: retained in {} of {}",
-                row.retained,
-                row.texts
-            );
+            row.assert_retained(name.starts_with("people"), &format!("{name} at {words} words"));
         }
     }
     documented("three-way table", &tables);
@@ -500,12 +508,7 @@ fn a_stated_genre() {
                         "| {words} | {genre} | {name} | {n} | {alone} | {before} | {retained} |"
                     )
                     .unwrap();
-                    let level = if held_out.author == HUMAN { ALPHA_HUMAN } else { ALPHA };
-                    assert!(
-                        clopper_pearson(with.retained, n, 0.999).1 >= 1.0 - level,
-                        "{genre}, {name}: {}",
-                        with.retained
-                    );
+                    with.assert_retained(held_out.author == HUMAN, &format!("{genre}, {name} at {words} words"));
                 }
             }
         }
@@ -517,7 +520,7 @@ fn a_stated_genre() {
 #[test]
 fn sources_that_calibrate_nothing() {
     let defaults = Defaults::new(built_in());
-    let people = built_in().into_iter().find(|known| known.author == HUMAN).unwrap();
+    let people = of_people(built_in());
     let documents = people.groups.iter().flat_map(|group| &group.texts);
     let known: BTreeSet<&str> = documents.map(|text| source(&text.document)).collect();
     let mut table = String::from(
@@ -526,25 +529,14 @@ fn sources_that_calibrate_nothing() {
     );
     for words in WORDS {
         let mut rows = [Row::default(), Row::default()];
-        let held_out = held_out();
-        for group in held_out
-            .iter()
-            .filter(|held_out| held_out.author == HUMAN)
-            .flat_map(|people| &people.groups)
-        {
+        for group in &of_people(held_out()).groups {
             for (document, text) in one_of_each(group, words) {
                 rows[usize::from(known.contains(source(document)))].add(&defaults.decide(text), HUMAN);
             }
         }
         for (row, name) in rows.iter().zip(["new", "known"]) {
             writeln!(table, "| {words} | {name} | {} | {} |", row.texts, row.cells()).unwrap();
-            let (_, high) = clopper_pearson(row.retained, row.texts, 0.999);
-            assert!(
-                high >= 1.0 - ALPHA_HUMAN,
-                "{name} at {words}: {} of {}",
-                row.retained,
-                row.texts
-            );
+            row.assert_retained(true, &format!("{name} sources at {words} words"));
         }
     }
     documented("sources", &table);
@@ -686,10 +678,7 @@ fn each_kind_of_prompt_left_out_in_turn() {
 fn each_genre_left_out_in_turn() {
     let calibrations = built_in();
     let human = calibrations.iter().position(|known| known.author == HUMAN).unwrap();
-    let held_out = held_out()
-        .into_iter()
-        .find(|held_out| held_out.author == HUMAN)
-        .unwrap();
+    let held_out = of_people(held_out());
     let mut table = format!("\n| genre left out | {} |\n|---|---|---|---|---|---|\n", Person::HEAD);
     for left_out in kinds(&held_out) {
         let mut poorer = calibrations.clone();
@@ -714,7 +703,7 @@ fn models_that_are_not_loaded() {
         "\n| texts by | words | {} |\n|---|---|---|---|---|---|---|\n",
         Person::HEAD
     );
-    let people = built_in().into_iter().find(|known| known.author == HUMAN).unwrap();
+    let people = of_people(built_in());
     let originals = people.groups.iter().flat_map(|group| &group.texts);
     let originals: BTreeSet<&str> = originals.map(|text| text.document.as_str()).collect();
     for group in &not_loaded().groups {
@@ -751,10 +740,7 @@ fn areas(defaults: &Defaults, originals: &BTreeSet<&str>) -> String {
             .map(|(document, text)| (score(text), is_sought, document.to_owned()))
             .collect()
     };
-    let people = held_out()
-        .into_iter()
-        .find(|held_out| held_out.author == HUMAN)
-        .unwrap();
+    let people = of_people(held_out());
     let mut table = String::from(
         "\n| texts by | words | n | human-written | AUROC | found at 5% false alarms | at 1% |\n|---|---|---|---|---|---|---|\n",
     );

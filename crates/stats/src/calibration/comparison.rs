@@ -4,7 +4,7 @@ use super::{
     Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, least_documents, least_p_value, random,
 };
 use crate::conformal;
-use crate::conformal_scores::{LENGTHS, TextFeatures, figures, human_scores, own_scores};
+use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures, figures, human_scores, own_scores};
 use crate::e_bh::least_rejections;
 use crate::logistic_regression::{Example, LogisticRegression};
 use std::collections::{BTreeMap, HashMap};
@@ -173,6 +173,13 @@ impl Calibrations {
             })
     }
 
+    /// Whether later pieces of a text, which have [`LEAST_PIECE`] words or more, can be compared with enough documents of an
+    /// author.
+    pub fn knows_later_pieces(&self, author: &Member) -> bool {
+        let class = LENGTHS.iter().take_while(|length| **length < LEAST_PIECE).count();
+        self.counts(author, class, Place::Later).documents >= LEAST_DOCUMENTS
+    }
+
     fn counts(&self, member: &Member, class: usize, place: Place) -> Counts {
         let calibration = &self.known[member.calibration];
         *self.counts[member.calibration][class][place as usize].get_or_init(|| Counts {
@@ -209,14 +216,15 @@ impl Calibrations {
             let fitted = groups.iter().map(|(place, _)| &fit.fitted[of_author][*place]);
             let compared = groups.iter().map(|(place, _)| &fit.compared[of_author][*place]);
             let by_fit = fitted.map(rank).fold(0.0, f64::max);
-            let ranked = compared.map(|known| match self.confidence {
-                None => Ranked::new(known, score, rank(known), level),
-                Some(confidence) => Ranked::new(
-                    known,
-                    score,
-                    conformal::confident_p(rank(known), known.len(), confidence),
-                    conformal::level_of_confident(level, known.len(), confidence),
-                ),
+            let ranked = compared.map(|known| {
+                let p_value = rank(known);
+                let (p_value, level) = self.confidence.map_or((p_value, level), |confidence| {
+                    (
+                        conformal::confident_p(p_value, known.len(), confidence),
+                        conformal::level_of_confident(level, known.len(), confidence),
+                    )
+                });
+                Ranked::new(known, score, p_value, level)
             });
             (ranked.collect(), Some(by_fit))
         } else if self.confidence.is_some() {

@@ -15,7 +15,7 @@ pub use comparison::{Calibrations, Comparison, Conformal, Member};
 pub use file::CalibrationError;
 
 use crate::conformal::confident_p;
-use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures};
+use crate::conformal_scores::TextFeatures;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -91,7 +91,7 @@ pub struct KnownText {
     /// The name of the document that it comes from, or of the prompt that it answers. A name means the same document in
     /// every group and every calibration. Texts of one document resemble each other.
     pub document: String,
-    /// For each of [`LENGTHS`] that it reaches, its features under the calibration's models.
+    /// For each of [`LENGTHS`](crate::conformal_scores::LENGTHS) that it reaches, its features under the calibration's models.
     pub features: Vec<Vec<TextFeatures>>,
 }
 
@@ -131,12 +131,6 @@ impl Calibration {
     /// Whether it has texts to compare a piece at this place with.
     pub fn covers(&self, place: Place) -> bool {
         self.groups_at(place).next().is_some()
-    }
-
-    /// Whether later pieces of a text, which have [`LEAST_PIECE`] words or more, can be compared with enough documents.
-    pub fn knows_later_pieces(&self) -> bool {
-        let class = LENGTHS.iter().take_while(|length| **length < LEAST_PIECE).count();
-        self.fewest(class, Place::Later) >= LEAST_DOCUMENTS
     }
 
     /// The groups that a piece at this place is compared with.

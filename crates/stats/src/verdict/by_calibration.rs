@@ -102,12 +102,13 @@ impl DecisionContext<'_> {
         } else {
             AuthorSet::A
         };
-        let factor = match self.known(found).knows_later_pieces() {
-            true => factor(set, place, self.observation.pieces),
-            false => 1.0,
+        let calibrations = &self.settings.calibrations;
+        let factor = if calibrations.knows_later_pieces(&found.member) {
+            factor(set, place, self.observation.pieces)
+        } else {
+            1.0
         };
         let of_length = self.settings.level_of_length(author) / factor;
-        let calibrations = &self.settings.calibrations;
         calibrations.comparison(&found.member, &found.others, place, reached, level, of_length)
     }
 
@@ -179,7 +180,7 @@ impl DecisionContext<'_> {
             tested.uncalibrated = true;
             return;
         };
-        tested.hypothesis.later_known = self.known(&found).knows_later_pieces();
+        tested.hypothesis.later_known = self.settings.calibrations.knows_later_pieces(&found.member);
         let place = self.observation.place;
         if !self.known(&found).covers(place) {
             tested.uncalibrated = place == Place::Beginning;
