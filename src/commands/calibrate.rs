@@ -41,7 +41,7 @@ const TOGETHER: usize = 32;
 #[derive(Clone, Debug, Args)]
 pub struct CalibrateArgs {
     /// Texts of the author: JSONL files with a "text" on each line, text files, or folders of them
-    #[arg(value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, required_unless_present = "later")]
+    #[arg(value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, required_unless_present_any = ["later", "whole"])]
     pub texts: Vec<PathBuf>,
 
     /// Who wrote all of the texts: human, or the name of an author or model
@@ -70,6 +70,13 @@ pub struct CalibrateArgs {
     /// More texts, of which only the pieces after the first are used; may be repeated
     #[arg(long, value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, help_heading = headings::TEXTS)]
     pub later: Vec<PathBuf>,
+
+    /// Texts that end by themselves; only those before 150 words are used, as groups of their own; may be repeated
+    ///
+    /// A model may write in another way where it ends early. `detect` compares a text of fewer than 150 words with these
+    /// texts and with beginnings, and excludes the model only if it is unlike both.
+    #[arg(long, value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, help_heading = headings::TEXTS)]
+    pub whole: Vec<PathBuf>,
 
     /// Where the texts come from, if their line has no "source"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = headings::TEXTS)]
@@ -160,6 +167,8 @@ struct CalibrationText {
     place: Option<Place>,
     /// The share of it that is copied from its prompt.
     copied: f64,
+    /// Whether `generate` cut it before it ended.
+    is_cut: bool,
     id: String,
     /// The name of the document it is from, or of the prompt it answers; its own if it shares them with no other text.
     document: String,
@@ -171,6 +180,10 @@ struct CalibrationText {
 }
 
 impl CalibrationText {
+    fn ends_early(&self) -> bool {
+        !self.is_cut && word_ends(&self.text).len() < PIECE
+    }
+
     /// Its pieces. Their names have their place among them and the places of their words.
     fn pieces(&self) -> Vec<Self> {
         let cuts = pieces(&self.text, PIECE, LEAST_PIECE);
@@ -211,7 +224,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         );
     }
     // Scoring can take hours. So check the output first.
-    let texts = || args.texts.iter().chain(&args.later);
+    let texts = || args.texts.iter().chain(&args.later).chain(&args.whole);
     let inputs = || texts().chain(&args.run.models).map(PathBuf::as_path);
     let output = args.output.as_ref();
     let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
@@ -309,8 +322,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
             }),
         }
     }
-    let is_later = |group: &Group| group.place == Some(Place::Later);
-    groups.sort_by_key(|group| (is_later(group), group.name.clone()));
+    groups.sort_by_key(|group| (group.place.map(|place| place as usize), group.name.clone()));
     let calibration = Calibration {
         author: args.author.clone(),
         family: decoding.to_string(),
@@ -359,7 +371,8 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
         };
         let kind = match group.place {
             Some(Place::Later) => "later pieces",
-            _ => "texts",
+            Some(Place::Whole) => "texts that end early",
+            Some(Place::Beginning) | None => "texts",
         };
         let _ = writeln!(out, "{}: {} {kind}, {use_}", printable(&group.name), group.texts.len());
     }
@@ -370,8 +383,12 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
         );
     }
     describe_comparison(calibration, Place::Beginning, level, out);
-    if calibration.covers(Place::Later) && calibration.author != HUMAN {
-        describe_comparison(calibration, Place::Later, level, out);
+    if calibration.author != HUMAN {
+        for place in [Place::Later, Place::Whole] {
+            if calibration.groups.iter().any(|group| group.place == Some(place)) {
+                describe_comparison(calibration, place, level, out);
+            }
+        }
     }
 }
 
@@ -385,6 +402,7 @@ fn describe_comparison(calibration: &Calibration, place: Place, level: f64, out:
     let what = match place {
         Place::Beginning => "a text",
         Place::Later => "a later piece",
+        Place::Whole => "a text that ends early",
     };
     let (documents, compared) = (
         calibration.fewest(class, place),
@@ -404,7 +422,7 @@ fn describe_comparison(calibration: &Calibration, place: Place, level: f64, out:
          below {:.2}",
         least_p_value(ranked, None)
     );
-    if class + 1 < LENGTHS.len() {
+    if class + 1 < LENGTHS.len() && place != Place::Whole {
         let _ = writeln!(out, "only the first {words} words of {what} are judged");
     }
 }
@@ -412,20 +430,30 @@ fn describe_comparison(calibration: &Calibration, place: Place, level: f64, out:
 /// All texts of the calibration, and what was left out and why. Texts that are never judged are left out here too.
 fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<String>)> {
     let mut known_texts = Vec::new();
+    // A person is compared with texts from anywhere.
+    let place = (config.args.author != HUMAN).then_some(Place::Beginning);
     for path in &config.args.texts {
-        read_path(config, path, "texts", &mut known_texts)?;
+        read_path(config, path, "texts", place, &mut known_texts)?;
     }
     if config.args.pieces {
         known_texts = known_texts.iter().flat_map(CalibrationText::pieces).collect();
     }
     let first = known_texts.len();
     for path in &config.args.later {
-        read_path(config, path, "texts", &mut known_texts)?;
+        read_path(config, path, "texts", place, &mut known_texts)?;
     }
     let longer = known_texts.split_off(first);
     let longer: Vec<Vec<CalibrationText>> = longer.iter().map(CalibrationText::pieces).collect();
     let single = longer.iter().filter(|pieces| pieces.len() < 2).count();
     known_texts.extend(longer.into_iter().flat_map(|pieces| pieces.into_iter().skip(1)));
+    let first = known_texts.len();
+    for path in &config.args.whole {
+        read_path(config, path, "texts", Some(Place::Whole), &mut known_texts)?;
+    }
+    let ended = known_texts.split_off(first);
+    let all = ended.len();
+    known_texts.extend(ended.into_iter().filter(CalibrationText::ends_early));
+    let not_early = first + all - known_texts.len();
     let before = known_texts.len();
     known_texts.retain(|known_text: &CalibrationText| word_ends(&known_text.text).len() >= LENGTHS[0]);
     let short = before - known_texts.len();
@@ -445,6 +473,11 @@ fn read(config: &CalibrateConfig) -> anyhow::Result<(Vec<CalibrationText>, Vec<S
         left_out.push(format!(
             "{single} texts of --later with fewer than {} words, which have one piece",
             PIECE + LEAST_PIECE
+        ));
+    }
+    if not_early > 0 {
+        left_out.push(format!(
+            "{not_early} texts of --whole that were cut or have {PIECE} words or more"
         ));
     }
     if short > 0 {
@@ -477,11 +510,10 @@ fn read_path(
     config: &CalibrateConfig,
     path: &Path,
     group: &str,
+    place: Option<Place>,
     known_texts: &mut Vec<CalibrationText>,
 ) -> anyhow::Result<()> {
     let args = &config.args;
-    // A person is compared with texts from anywhere.
-    let place = (args.author != HUMAN).then_some(Place::Beginning);
     let name = printable(&path.to_string_lossy());
     if path.is_dir() {
         let group = path
@@ -495,7 +527,7 @@ fn read_path(
         inside.retain(|path| !path.is_symlink() && (path.is_file() || path.is_dir()));
         return inside
             .iter()
-            .try_for_each(|path| read_path(config, path, &group, known_texts));
+            .try_for_each(|path| read_path(config, path, &group, place, known_texts));
     }
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         let document = Document::read(&Source::File(path.to_owned()))?;
@@ -505,6 +537,7 @@ fn read_path(
         known_texts.push(CalibrationText {
             place,
             copied: 0.0,
+            is_cut: false,
             document: alone(&document.text),
             id,
             text: document.text,
@@ -527,6 +560,7 @@ fn read_path(
         known_texts.push(CalibrationText {
             place,
             copied: object.get("copied").and_then(Value::as_f64).unwrap_or(0.0),
+            is_cut: field("finish").is_some_and(|finish| finish != "end"),
             document: field("document")
                 .map(str::to_owned)
                 .or_else(|| prompt_name(object.get("prompt")?))
@@ -552,6 +586,7 @@ mod tests {
         let text = CalibrationText {
             place: Some(Place::Beginning),
             copied: 0.0,
+            is_cut: false,
             id: "essay".to_owned(),
             document: "1: essay".to_owned(),
             text: "We walked there again. ".repeat(60),

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use variants::Variants;
 use whowrote_input::{Document, lower_hex};
-use whowrote_stats::calibration::{Calibration, Calibrations};
+use whowrote_stats::calibration::{Calibration, Calibrations, Place};
 use whowrote_stats::verdict::{Candidate, DecisionSettings, PromptKnowledge};
 
 /// The largest number of documents in a round: each model scores all of them before the next model takes its turn. The
@@ -284,7 +284,16 @@ impl Judge {
             let piece = |(number, cut): (usize, &Range<usize>)| {
                 // If the prompt is known, a text is read after it, whatever it continues.
                 let is_later = number > 0 || (document.continues && !whole);
-                Job::new(&document.text, &document.text[cut.clone()], is_later, cuts.len())
+                // In a run of texts, a short one is a passage of a longer text. And so many texts are put to the test that
+                // no calibration has as many short texts as it would need.
+                let is_whole = self.decision.alpha_together.is_none()
+                    && document.text[cut.clone()].trim().len() == document.text.trim().len();
+                let place = match (is_later, is_whole) {
+                    (true, _) => Place::Later,
+                    (false, true) => Place::Whole,
+                    (false, false) => Place::Beginning,
+                };
+                Job::new(&document.text, &document.text[cut.clone()], place, cuts.len())
             };
             cuts.iter().enumerate().map(piece)
         });
@@ -306,7 +315,7 @@ impl Judge {
             }
             let mut bytes = 0;
             let fits = |job: &&Job| {
-                bytes += if whole && !job.is_later {
+                bytes += if whole && !job.is_later() {
                     job.text.len()
                 } else {
                     job.piece.len()

@@ -42,7 +42,7 @@ impl Judge {
                 text: job.piece,
                 models: identities,
                 scores: job.unprompted(whole),
-                place: job.place(),
+                place: job.place,
                 pieces: job.pieces,
             };
             let text = if whole { job.text } else { job.piece };
@@ -50,7 +50,7 @@ impl Judge {
             decide(&observation, &self.candidates, &self.decision)
         });
         // The figures are those of the reading with the prompt.
-        let of_report = identities.iter().filter(|_| !(whole && job.is_later));
+        let of_report = identities.iter().filter(|_| !(whole && job.is_later()));
         let figures = of_report.filter_map(|model| {
             let as_scored = match self.decision.prompt {
                 PromptKnowledge::Unknown => model.clone(),

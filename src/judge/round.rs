@@ -24,8 +24,8 @@ pub(super) struct Job<'a> {
     pub(super) text: &'a str,
     /// The piece of it that is read without the prompt.
     pub(super) piece: &'a str,
-    /// Whether it continues another piece. Such a piece is only read without the prompt.
-    pub(super) is_later: bool,
+    /// Where the piece stands in the text. A later piece is only read without the prompt.
+    pub(super) place: Place,
     /// The number of pieces of the text.
     pub(super) pieces: usize,
     /// Each model's scores of the part that is read, after the prompt if it is known.
@@ -41,11 +41,11 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(text: &'a str, piece: &'a str, is_later: bool, pieces: usize) -> Self {
+    pub(super) fn new(text: &'a str, piece: &'a str, place: Place, pieces: usize) -> Self {
         Self {
             text,
             piece,
-            is_later,
+            place,
             pieces,
             scores: BTreeMap::new(),
             unprompted: BTreeMap::new(),
@@ -55,9 +55,9 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Where the piece stands in the text.
-    pub(super) fn place(&self) -> Place {
-        if self.is_later { Place::Later } else { Place::Beginning }
+    /// Whether the piece continues another one.
+    pub(super) fn is_later(&self) -> bool {
+        self.place == Place::Later
     }
 
     /// Takes the scores of a reading; none if the tokeniser refused the text.
@@ -128,9 +128,9 @@ impl Readers {
                 prefixes.insert(name.to_owned(), prefixes_of(model, prompt.as_ref(), *knowledge)?);
             }
             let [prefix, unknown] = &prefixes[name];
-            let keeps = pairs.keeps(model) && jobs.iter().any(|job| !job.is_later);
+            let keeps = pairs.keeps(model) && jobs.iter().any(|job| !job.is_later());
             let mut hidden: Vec<_> = jobs.iter().map(|_| Default::default()).collect();
-            let part = |job: &Job<'a>| match (*whole, job.is_later) {
+            let part = |job: &Job<'a>| match (*whole, job.is_later()) {
                 (true, true) => None,
                 (true, false) => Some(job.text),
                 (false, _) => Some(beginning(job.piece)),

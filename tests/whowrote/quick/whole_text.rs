@@ -48,7 +48,6 @@ impl Detector {
     /// Calibrations of texts of so many sentences.
     fn calibrated(sentences: usize, arguments: &[&str], rng: &mut StdRng) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [one, two] = tiny::two_models();
         let texts = folder.path().join("texts.jsonl");
         let calibrations = [
             ("human", &WORDS),
@@ -61,12 +60,12 @@ impl Detector {
             };
             std::fs::write(&texts, (0..66).map(line).collect::<Vec<_>>().join("\n")).unwrap();
             let path = folder.path().join(author);
-            let mut command = Command::cargo_bin("whowrote").unwrap();
-            command
-                .args(["calibrate", "--offline", "--group", "genre", "--author", author, "-o"])
+            calibrate(author)
+                .arg("-o")
                 .args([&path, &texts])
-                .args(arguments);
-            command.arg("--model").arg(one).arg("--model").arg(two).assert().code(0);
+                .args(arguments)
+                .assert()
+                .code(0);
             path
         });
         Self {
@@ -94,6 +93,19 @@ impl Detector {
             .write_stdin(text);
         serde_json::from_slice(&command.assert().code(0).get_output().stdout).unwrap()
     }
+}
+
+/// `calibrate` for an author, as read by the tiny models.
+fn calibrate(author: &str) -> Command {
+    let [one, two] = tiny::two_models();
+    let mut command = Command::cargo_bin("whowrote").unwrap();
+    command
+        .args(["calibrate", "--offline", "--group", "genre", "--author", author])
+        .arg("--model")
+        .arg(one)
+        .arg("--model")
+        .arg(two);
+    command
 }
 
 fn spans(report: &Value) -> Vec<Range<usize>> {
@@ -201,6 +213,63 @@ fn a_model_whose_later_pieces_are_known_is_judged_by_all_pieces() {
         (&json!("prompt"), &Value::Null)
     );
     assert!(prompted["pieces"][3]["p_values"]["one"].is_null());
+}
+
+#[test]
+fn a_text_that_ends_early_is_also_compared_with_such_texts() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let mut detector = Detector::calibrated(16, &[], &mut rng);
+    let path = |name: &str| detector.folder.path().join(name);
+    let (long, early, calibration) = (path("long.jsonl"), path("early.jsonl"), path("one-early"));
+    let line = |words: &[&str], sentences: usize, i: usize, finish: &str, rng: &mut StdRng| {
+        let text = text(words, sentences, rng);
+        json!({"text": text, "document": i.to_string(), "genre": "all", "finish": finish}).to_string()
+    };
+    let lines: Vec<String> = (0..66)
+        .map(|i| line(&WORDS_OF_MODELS[0], 16, i, "words", &mut rng))
+        .collect();
+    std::fs::write(&long, lines.join("\n")).unwrap();
+    // Where it ends early, it writes like a person. Texts that were cut did not end, and those of 150 words not early.
+    let ended = (0..66).map(|i| line(&WORDS, 8, i, "end", &mut rng)).collect::<Vec<_>>();
+    let cut = (0..5)
+        .map(|i| line(&WORDS_OF_MODELS[1], 8, i, "words", &mut rng))
+        .collect();
+    let longer = (0..7)
+        .map(|i| line(&WORDS_OF_MODELS[1], 16, i, "end", &mut rng))
+        .collect();
+    std::fs::write(&early, [ended, cut, longer].concat().join("\n")).unwrap();
+    let told = calibrate("one")
+        .args([
+            &long,
+            &PathBuf::from("--whole"),
+            &early,
+            &PathBuf::from("-o"),
+            &calibration,
+        ])
+        .assert()
+        .code(0);
+    let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
+    assert!(
+        told.contains("12 texts of --whole that were cut or have 150 words or more"),
+        "{told}"
+    );
+    assert!(told.contains("66 texts that end early"), "{told}");
+
+    let may_be_of_one = |detector: &Detector, text: &str, arguments: &[&str]| {
+        detector.report(text, arguments)["hypotheses"][0]["retained"].clone()
+    };
+    let short = text(&WORDS, 8, &mut rng);
+    assert_eq!(may_be_of_one(&detector, &short, &[]), false);
+    detector.calibrations.insert(0, calibration);
+    assert_eq!(may_be_of_one(&detector, &short, &[]), true);
+    assert_eq!(
+        may_be_of_one(&detector, &text(&WORDS_OF_MODELS[0], 8, &mut rng), &[]),
+        true
+    );
+    // The beginning of a longer text did not end.
+    let longer = format!("{short} {short}");
+    assert_eq!(may_be_of_one(&detector, &longer, &["--first", "80"]), false);
+    assert_eq!(may_be_of_one(&detector, &longer, &[]), false);
 }
 
 #[test]

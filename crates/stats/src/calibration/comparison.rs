@@ -17,9 +17,9 @@ pub struct Calibrations {
     known: Vec<Calibration>,
     /// With what probability over calibrations an author's error must be kept; none if the mean over calibrations is enough.
     confidence: Option<f64>,
-    /// For each calibration and length, at the beginning and later. Every text that is judged asks for some, and counting
+    /// For each calibration, length and place. Every text that is judged asks for some, and counting
     /// documents takes time.
-    counts: Vec<[[OnceLock<Counts>; 2]; LENGTHS.len()]>,
+    counts: Vec<[[OnceLock<Counts>; Place::COUNT]; LENGTHS.len()]>,
     fits: Mutex<HashMap<FitKey, Option<Arc<Fit>>>>,
 }
 

@@ -8,8 +8,8 @@ use std::io::Read;
 use std::path::Path;
 
 /// The version of the file format.
-const SCHEMA: u32 = 4;
-/// The oldest version that can still be read. It has no places.
+const SCHEMA: u32 = 5;
+/// The oldest version that can still be read. It has no places, and version 4 has no place "whole".
 const OLDEST_SCHEMA: u32 = 3;
 /// A longer file is not a calibration.
 const MAX_BYTES: u64 = 256 << 20;
@@ -113,7 +113,7 @@ impl Calibration {
         let version: Version = serde_json::from_str(json).map_err(|e| malformed(e.to_string()))?;
         if !(OLDEST_SCHEMA..=SCHEMA).contains(&version.schema) {
             return Err(malformed(format!(
-                "its schema is {}, not {OLDEST_SCHEMA} or {SCHEMA}",
+                "its schema is {}, not {OLDEST_SCHEMA} to {SCHEMA}",
                 version.schema
             )));
         }
@@ -267,7 +267,12 @@ mod tests {
                 text.prop_map(|(id, document, features)| KnownText { id, document, features }),
                 1..4,
             );
-            let place = prop::sample::select(vec![None, Some(Place::Beginning), Some(Place::Later)]);
+            let place = prop::sample::select(vec![
+                None,
+                Some(Place::Beginning),
+                Some(Place::Later),
+                Some(Place::Whole),
+            ]);
             let group = (texts, place, "[a-z \n]{0,6}").prop_map(|(texts, place, name)| Group {
                 name,
                 place,

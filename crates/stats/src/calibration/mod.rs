@@ -64,6 +64,13 @@ pub enum Place {
     Beginning,
     /// After another piece.
     Later,
+    /// The piece is the whole text, and that ends before the longest of [`LENGTHS`](crate::conformal_scores::LENGTHS).
+    Whole,
+}
+
+impl Place {
+    /// The number of places.
+    const COUNT: usize = 3;
 }
 
 /// Texts of one kind: a genre of human-written texts, or one way of sampling from a model.
@@ -161,9 +168,11 @@ impl Calibration {
 }
 
 impl Group {
-    /// Whether a piece at this place is compared with its texts.
+    /// Whether a piece at this place is compared with its texts. Nobody knows whether a short text is all that its author
+    /// wrote, so it is also compared with the beginnings of longer texts.
     pub fn covers(&self, place: Place) -> bool {
-        self.place.is_none_or(|own| own == place)
+        let begins = place == Place::Whole && self.place == Some(Place::Beginning);
+        begins || self.place.is_none_or(|own| own == place)
     }
 
     /// The texts that reach a length, each with its place.

@@ -183,7 +183,7 @@ impl DecisionContext<'_> {
         tested.hypothesis.later_known = self.settings.calibrations.knows_later_pieces(&found.member);
         let place = self.observation.place;
         if !self.known(&found).covers(place) {
-            tested.uncalibrated = place == Place::Beginning;
+            tested.uncalibrated = place != Place::Later;
             return;
         }
         if self.outside.is_some() {

@@ -5,7 +5,7 @@ use super::domain_check::{DomainCheck, OutsideDomain};
 use super::hypothesis::Candidate;
 use super::settings::{DecisionSettings, PromptKnowledge};
 use crate::calibration::{CalibratedModel, Place};
-use crate::conformal_scores::{TextFeatures, beginning, text_features, word_ends};
+use crate::conformal_scores::{LENGTHS, TextFeatures, beginning, text_features, word_ends};
 use crate::sampling_params::SamplingFamily;
 use crate::token_stats::TextScores;
 use crate::truncated_likelihood::members;
@@ -28,7 +28,7 @@ pub struct Observation<'a> {
     pub memorised: Vec<String>,
     /// Whether the text repeats itself so much that little else is left of it.
     pub repeats: bool,
-    /// Where it stands in the text that it is a piece of; otherwise at the beginning.
+    /// Where it stands in the text that it is a piece of.
     pub place: Place,
     /// The number of pieces of that text.
     pub pieces: usize,
@@ -54,7 +54,7 @@ pub struct Unprompted<'a> {
     pub models: &'a [CalibratedModel],
     /// Their scores of `text`, or of its [`beginning`], at an inverse temperature of 1.
     pub scores: &'a BTreeMap<String, TextScores>,
-    /// Where it stands in the text that it is a piece of; otherwise at the beginning.
+    /// Where it stands in the text that it is a piece of.
     pub place: Place,
     /// The number of pieces of that text.
     pub pieces: usize,
@@ -75,7 +75,7 @@ impl<'a> Observation<'a> {
     ) -> Self {
         // Calibration texts are also checked by their beginnings.
         let beginning = beginning(unprompted.text);
-        let is_prompted = settings.prompt == PromptKnowledge::Known && unprompted.place == Place::Beginning;
+        let is_prompted = settings.prompt == PromptKnowledge::Known && unprompted.place != Place::Later;
         let outside = DomainCheck::of(beginning).outside();
         let mut features: Vec<(SamplingFamily, Vec<Vec<TextFeatures>>)> = Vec::new();
         if outside.is_none() {
@@ -102,11 +102,15 @@ impl<'a> Observation<'a> {
             scored_tokens: scores.values().map(TextScores::scored).max().unwrap_or(0),
             outside,
             readers: unprompted.models,
-            features,
             memorised: memorised(of_piece, &repeated),
             repeats: repeated.iter().any(|repeated| repeats(repeated)),
-            place: unprompted.place,
+            place: match unprompted.place {
+                // It does not end before the longest length.
+                Place::Whole if features.iter().any(|(_, lengths)| lengths.len() == LENGTHS.len()) => Place::Beginning,
+                place => place,
+            },
             pieces: unprompted.pieces,
+            features,
             prompted: is_prompted.then_some(Prompted { text, scores }),
         }
     }

@@ -78,7 +78,7 @@ pub(super) fn factor(set: AuthorSet, place: Place, pieces: usize) -> f64 {
     match (set, place) {
         _ if later == 0 => 1.0,
         (AuthorSet::Human, _) => of_stretch(pieces, 1),
-        (_, Place::Beginning) => of_stretch(1, 2),
+        (_, Place::Beginning | Place::Whole) => of_stretch(1, 2),
         (_, Place::Later) => of_stretch(later, 2),
     }
 }
