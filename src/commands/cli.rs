@@ -6,6 +6,7 @@
 use super::batch::BatchArgs;
 use super::calibrate::CalibrateArgs;
 use super::choices::{choices, named};
+use super::eval::EvalArgs;
 use super::gate::GateArgs;
 use super::generate::GenerateArgs;
 use super::help::{self, headings};
@@ -54,6 +55,10 @@ const BATCH_EXIT_CODES: &str = "Exit codes: 0 every text has its line, even a te
                                 stopped, or could not write results, or a model or the command line could not be \
                                 read. Run the same command again to resume.";
 
+const EVAL_EXIT_CODES: &str = "Exit codes: 0 done, whatever was measured; 2 it was stopped, or a text stands in a \
+                               calibration, or a text, a model or the command line could not be read. Run the same \
+                               command again to resume.";
+
 const GATE_EXIT_CODES: &str = "Exit codes: 0 passed; 1 a text failed; 2 no text failed, but something could not be \
                                read. Results go to standard output, errors and progress to standard error.";
 
@@ -77,6 +82,9 @@ pub enum Command {
     /// Judge many texts: one JSON line for each; run the same command again to resume
     #[command(after_help = help::end(BATCH_EXIT_CODES, " batch"), after_long_help = BATCH_EXIT_CODES)]
     Batch(BatchArgs),
+    /// Measure how well texts whose authors are known are judged: ROC curves, verdicts and p-values
+    #[command(after_help = help::end(EVAL_EXIT_CODES, " eval"), after_long_help = EVAL_EXIT_CODES)]
+    Eval(EvalArgs),
     /// Judge submitted texts by a policy, for CI: exit code 1 if no allowed author can have written a text
     #[command(after_help = help::end(GATE_EXIT_CODES, " gate"), after_long_help = GATE_EXIT_CODES)]
     Gate(GateArgs),

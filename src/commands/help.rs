@@ -21,6 +21,8 @@ pub(super) mod headings {
     pub const MODELS: &str = "Where models run";
     /// Which texts of a collection are judged.
     pub const TEXTS: &str = "Which texts";
+    /// Who wrote the texts of `eval`.
+    pub const LABELS: &str = "Who wrote them";
     /// The prompts of `generate`.
     pub const PROMPTS: &str = "Prompts";
     /// How `generate` samples.

@@ -6,6 +6,7 @@ mod choices;
 mod cli;
 mod config;
 pub mod detect;
+pub mod eval;
 pub mod gate;
 pub mod generate;
 mod help;
@@ -61,6 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
             detect_on_terminal(&config)
         }
         Command::Batch(args) => batch_on_terminal(BatchConfig::new(args, Terminal::detect())?),
+        Command::Eval(args) => eval_on_terminal(args),
         Command::Gate(args) => gate_on_terminal(args),
         Command::Generate(args) => generate::run(&GenerateConfig::new(args, Terminal::detect())?),
         Command::Calibrate(args) => {
@@ -133,6 +135,14 @@ fn batch_on_terminal(config: BatchConfig) -> anyhow::Result<ExitStatus> {
         Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Incomplete),
         done => done,
     }
+}
+
+/// Prints the figures on standard output, with styles only if the format is for reading.
+fn eval_on_terminal(args: eval::EvalArgs) -> anyhow::Result<ExitStatus> {
+    let (mut styled, mut plain) = (anstream::stdout(), io::stdout());
+    let config = eval::EvalConfig::new(args, Terminal::detect())?;
+    let out: &mut dyn Write = if config.is_styled() { &mut styled } else { &mut plain };
+    eval::run(config, out, &mut anstream::stderr())
 }
 
 /// Prints the run on standard output, with styles only if the format is for reading.

@@ -139,6 +139,11 @@ impl Judge {
         self
     }
 
+    /// The calibrations that verdicts may rest on.
+    pub fn calibrations(&self) -> &[Calibration] {
+        &self.decision.calibrations
+    }
+
     /// Judges texts. The reports have the order of the texts.
     ///
     /// # Errors

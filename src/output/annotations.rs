@@ -15,6 +15,7 @@ pub(super) const FORMAT: Format = Format {
     is_styled: false,
     reports: None,
     run: Some(write),
+    evaluation: None,
     table: None,
 };
 

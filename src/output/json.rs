@@ -1,8 +1,8 @@
 //! One JSON object on each line. The fields are those of [`ProvenanceReport`]; docs/OUTPUT.md gives the unit of each.
 
 use super::{Format, ReportWriter};
-use crate::gate::GateReport;
 use crate::report::ProvenanceReport;
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// The format.
@@ -11,12 +11,13 @@ pub(super) const FORMAT: Format = Format {
     help: "for programs; docs/OUTPUT.md and docs/GATE.md describe the fields",
     is_styled: false,
     reports: Some(|_| Box::new(JsonWriter)),
-    run: Some(|report, _, out| write_run(report, out)),
+    run: Some(|report, _, out| write_object(report, out)),
+    evaluation: Some(|evaluation, _, out| write_object(evaluation, out)),
     table: None,
 };
 
-/// Prints a whole run as one object.
-fn write_run(report: &GateReport, out: &mut dyn Write) -> io::Result<()> {
+/// Prints a whole run, or an evaluation, as one object.
+fn write_object(report: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, report)?;
     writeln!(out)
 }
@@ -46,12 +47,12 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_contract() {
-        insta::assert_snapshot!(line(&undecided()), @r#"{"schema":1,"input":{"name":"essay.txt","sha256":"abababababababababababababababababababababababababababababababab","bytes":1834,"chars":1821},"verdict":"undecided","authors":["smollm2-135m-instruct","human"],"alpha":0.05,"alpha_human":0.01,"hypotheses":[{"author":"smollm2-135m-instruct","set":"a","model":"smollm2-135m-instruct","decoding":"temperature=1","basis":"prompt","retained":true,"p_value":1.0,"ln_e_value":-9.4,"evidence":[{"test":"likelihood-ratio","ln_e_value":-9.4,"statistic":-9.4,"threshold":3.0,"against":["gemma-3-270m"]}]},{"author":"gemma-3-270m","set":"b","model":"gemma-3-270m","decoding":"temperature=1","basis":"prompt","retained":false,"p_value":1.1973824502035734e-31,"ln_e_value":71.2,"evidence":[{"test":"likelihood-ratio","ln_e_value":71.2,"statistic":71.2,"threshold":3.0,"against":["smollm2-135m-instruct"]}]},{"author":"human","set":"human","basis":"untested","retained":true,"p_value":null,"ln_e_value":null,"evidence":[]}],"models":{"gemma-3-270m":{"tokens":1207,"scored_tokens":1206,"log_perplexity":3.02,"entropy":3.517,"varentropy":6.4,"mean_log_rank":1.9,"bits_per_byte":1.18},"smollm2-135m-instruct":{"tokens":213,"scored_tokens":212,"log_perplexity":3.71,"entropy":3.69,"varentropy":6.4,"mean_log_rank":1.9,"bits_per_byte":1.18}},"warnings":[{"code":"human-untested","message":"Nothing tests whether a person wrote the text, so a person is never excluded: there is no calibration of human-written texts with the models that are loaded. `whowrote calibrate --author human` makes one."}],"timing":{"score_ms":431.0}}"#);
+        insta::assert_snapshot!(line(&undecided()), @r#"{"schema":1,"input":{"name":"essay.txt","sha256":"abababababababababababababababababababababababababababababababab","bytes":1834,"chars":1821,"words":301},"verdict":"undecided","authors":["smollm2-135m-instruct","human"],"alpha":0.05,"alpha_human":0.01,"hypotheses":[{"author":"smollm2-135m-instruct","set":"a","model":"smollm2-135m-instruct","decoding":"temperature=1","basis":"prompt","retained":true,"p_value":1.0,"ln_e_value":-9.4,"evidence":[{"test":"likelihood-ratio","ln_e_value":-9.4,"statistic":-9.4,"threshold":3.0,"against":["gemma-3-270m"]}]},{"author":"gemma-3-270m","set":"b","model":"gemma-3-270m","decoding":"temperature=1","basis":"prompt","retained":false,"p_value":1.1973824502035734e-31,"ln_e_value":71.2,"evidence":[{"test":"likelihood-ratio","ln_e_value":71.2,"statistic":71.2,"threshold":3.0,"against":["smollm2-135m-instruct"]}]},{"author":"human","set":"human","basis":"untested","retained":true,"p_value":null,"ln_e_value":null,"evidence":[]}],"models":{"gemma-3-270m":{"tokens":1207,"scored_tokens":1206,"log_perplexity":3.02,"entropy":3.517,"varentropy":6.4,"mean_log_rank":1.9,"bits_per_byte":1.18},"smollm2-135m-instruct":{"tokens":213,"scored_tokens":212,"log_perplexity":3.71,"entropy":3.69,"varentropy":6.4,"mean_log_rank":1.9,"bits_per_byte":1.18}},"warnings":[{"code":"human-untested","message":"Nothing tests whether a person wrote the text, so a person is never excluded: there is no calibration of human-written texts with the models that are loaded. `whowrote calibrate --author human` makes one."}],"timing":{"score_ms":431.0}}"#);
     }
 
     #[test]
     fn what_could_not_be_judged_is_an_object_too() {
-        insta::assert_snapshot!(line(&unreadable()), @r#"{"schema":1,"input":{"name":"essay.pdf","sha256":"","bytes":0,"chars":0},"verdict":"unable","authors":[],"alpha":0.05,"alpha_human":0.01,"hypotheses":[],"models":{},"warnings":[{"code":"unreadable","message":"`essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`"}],"timing":{"score_ms":0.0}}"#);
+        insta::assert_snapshot!(line(&unreadable()), @r#"{"schema":1,"input":{"name":"essay.pdf","sha256":"","bytes":0,"chars":0,"words":0},"verdict":"unable","authors":[],"alpha":0.05,"alpha_human":0.01,"hypotheses":[],"models":{},"warnings":[{"code":"unreadable","message":"`essay.pdf` is a PDF, not plain text; extract the text first, e.g. with `pdftotext`"}],"timing":{"score_ms":0.0}}"#);
     }
 
     #[test]

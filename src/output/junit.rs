@@ -14,6 +14,7 @@ pub(super) const FORMAT: Format = Format {
     is_styled: false,
     reports: None,
     run: Some(write),
+    evaluation: None,
     table: None,
 };
 

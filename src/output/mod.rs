@@ -9,6 +9,7 @@ mod junit;
 mod sarif;
 mod table;
 mod text;
+mod text_evaluations;
 mod text_runs;
 
 pub use file::OutFile;
@@ -20,6 +21,7 @@ use crate::report::ProvenanceReport;
 use std::fmt;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
+use whowrote_evaluation::Evaluation;
 
 /// All output formats. Each command offers those that can print its results.
 pub const FORMATS: [&Format; 7] = [
@@ -44,12 +46,17 @@ pub struct Format {
     pub reports: Option<fn(Layout) -> Box<dyn ReportWriter>>,
     /// Prints a whole run of the gate (`gate`).
     pub run: Option<RunWriter>,
+    /// Prints how well texts whose authors are known were judged (`eval`).
+    pub evaluation: Option<EvaluationWriter>,
     /// Makes a table from JSON lines (`batch`), in a file with this ending.
     pub table: Option<(&'static str, TableWriter)>,
 }
 
 /// Prints a whole run of the gate.
 pub type RunWriter = fn(&GateReport, Layout, &mut dyn Write) -> io::Result<()>;
+
+/// Prints how well texts whose authors are known were judged.
+pub type EvaluationWriter = fn(&Evaluation, Layout, &mut dyn Write) -> io::Result<()>;
 
 /// Makes a table from JSON lines. The arguments are the lines, the output, the names of the columns, and the path for
 /// messages.
@@ -103,6 +110,11 @@ pub fn formats_of_reports() -> impl Iterator<Item = &'static Format> {
 /// The formats that can print runs of the gate.
 pub fn formats_of_runs() -> impl Iterator<Item = &'static Format> {
     FORMATS.into_iter().filter(|format| format.run.is_some())
+}
+
+/// The formats that can print evaluations.
+pub fn formats_of_evaluations() -> impl Iterator<Item = &'static Format> {
+    FORMATS.into_iter().filter(|format| format.evaluation.is_some())
 }
 
 /// Makes a table for a file with this ending; none if no format has the ending.

@@ -21,6 +21,7 @@ pub(super) const FORMAT: Format = Format {
     is_styled: false,
     reports: None,
     run: None,
+    evaluation: None,
     table: Some(("parquet", |lines, out, names, name| {
         write_table(lines, out, names, name)
     })),
@@ -150,6 +151,7 @@ impl Column {
             text("sha256"),
             whole("bytes"),
             whole("chars"),
+            whole("words"),
             text("verdict"),
             list("authors", Self::Text(Leaf::new())),
             float("alpha"),
@@ -415,7 +417,7 @@ mod tests {
         assert_eq!(table.num_row_groups(), 0);
         let expected = "message schema {
             OPTIONAL BYTE_ARRAY name (STRING); OPTIONAL BYTE_ARRAY id (STRING); OPTIONAL BYTE_ARRAY sha256 (STRING);
-            OPTIONAL INT64 bytes; OPTIONAL INT64 chars; OPTIONAL BYTE_ARRAY verdict (STRING);
+            OPTIONAL INT64 bytes; OPTIONAL INT64 chars; OPTIONAL INT64 words; OPTIONAL BYTE_ARRAY verdict (STRING);
             OPTIONAL GROUP authors (LIST) { REPEATED GROUP list { OPTIONAL BYTE_ARRAY item (STRING); } }
             OPTIONAL DOUBLE alpha; OPTIONAL DOUBLE alpha_human;
             OPTIONAL GROUP hypotheses { OPTIONAL GROUP m {

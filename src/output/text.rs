@@ -1,7 +1,7 @@
 //! Reports for reading: the verdict in one sentence, who is excluded and how strongly, who is left, what the verdict
 //! rests on, the warnings, and the figures.
 
-use super::{Format, Layout, ReportWriter, text_runs};
+use super::{Format, Layout, ReportWriter, text_evaluations, text_runs};
 use crate::report::{ModelFigures, ProvenanceReport};
 use crate::sentences::{verdicts as sentences, warning};
 use anstyle::{AnsiColor, Style};
@@ -17,6 +17,7 @@ pub(super) const FORMAT: Format = Format {
     is_styled: true,
     reports: Some(|layout| Box::new(TextWriter::new(layout))),
     run: Some(text_runs::write),
+    evaluation: Some(text_evaluations::write),
     table: None,
 };
 

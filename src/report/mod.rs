@@ -372,6 +372,7 @@ impl ProvenanceReport {
             sha256: String::new(),
             bytes: 0,
             chars: 0,
+            words: 0,
             extraction: None,
         };
         Self::unable(input, levels, Warning::Unreadable(why))

@@ -579,6 +579,7 @@ pub(crate) mod tests {
                 sha256: "ab".repeat(32),
                 bytes: 1834,
                 chars: 1821,
+                words: 301,
                 extraction: None,
             },
             verdict: match authors.len() {
@@ -648,6 +649,7 @@ pub(crate) mod tests {
             sha256: String::new(),
             bytes: 0,
             chars: 0,
+            words: 0,
             extraction: None,
         };
         report.verdict = Verdict::Unable;

@@ -1,5 +1,6 @@
 //! Many texts, one after another: from folders, from lists of paths, and from files that hold many.
 
+use super::pairs::PairRecords;
 use super::parquet::Parquet;
 use super::records::{Columns, CsvRecords, JsonRecords, Kept, Record, Records};
 use super::unpack::{Compression, compression, open, unpacked};
@@ -23,11 +24,15 @@ pub enum FileFormat {
     Tsv,
     /// Parquet: rows of typed columns.
     Parquet,
+    /// One JSON object with a person's texts and a model's continuations of their beginnings, without these beginnings.
+    Pairs,
+    /// The same, with the beginnings.
+    WholePairs,
 }
 
 impl FileFormat {
     /// All formats, each with its name on the command line and its description.
-    pub const NAMED: [(Self, &'static str, &'static str); 5] = [
+    pub const NAMED: [(Self, &'static str, &'static str); 7] = [
         (Self::Text, "text", "One text"),
         (
             Self::Jsonl,
@@ -45,6 +50,16 @@ impl FileFormat {
             "Tab-separated values; the first row names the columns",
         ),
         (Self::Parquet, "parquet", "Rows of typed columns"),
+        (
+            Self::Pairs,
+            "pairs",
+            "One JSON object with two lists, `original` and `sampled`: the texts from where those of a pair part",
+        ),
+        (
+            Self::WholePairs,
+            "whole-pairs",
+            "The same, with the beginnings that the texts of a pair share",
+        ),
     ];
 
     /// The format that the ending of a path names.
@@ -366,6 +381,8 @@ fn records(name: &str, format: FileFormat, reader: Box<dyn Read>, columns: &Colu
         FileFormat::Jsonl => Box::new(JsonRecords::new(name, reader, columns.clone())),
         FileFormat::Csv => Box::new(CsvRecords::new(name, reader, b',', columns.clone())),
         FileFormat::Tsv => Box::new(CsvRecords::new(name, reader, b'\t', columns.clone())),
+        FileFormat::Pairs => Box::new(PairRecords::new(name, reader, false, columns.keep.clone())),
+        FileFormat::WholePairs => Box::new(PairRecords::new(name, reader, true, columns.keep.clone())),
         FileFormat::Text | FileFormat::Parquet => return None,
     })
 }

@@ -74,6 +74,8 @@ pub struct InputSummary {
     pub bytes: usize,
     /// Number of Unicode scalar values after decoding.
     pub chars: usize,
+    /// Number of words after the layout was taken off.
+    pub words: usize,
     /// How the text was taken out of a file in another format; none if the file is judged as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extraction: Option<Extraction>,
@@ -290,6 +292,7 @@ impl Document {
             sha256: self.sha256.clone(),
             bytes: self.bytes,
             chars: self.chars,
+            words: self.text.split_whitespace().count(),
             extraction: self.extraction.clone(),
         }
     }

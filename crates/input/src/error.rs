@@ -113,6 +113,17 @@ pub enum InputError {
         /// The file, or the file and the row.
         name: String,
     },
+    /// The file is no JSON object with two lists of texts.
+    #[error(
+        "`{name}` cannot be read as pairs ({reason}); it should be one JSON object with two lists of texts of one length, \
+         `original` and `sampled`"
+    )]
+    NotPairs {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file is not Parquet, or is damaged.
     #[error("`{name}` cannot be read as Parquet ({reason}); write the file again, or name another one")]
     NotParquet {

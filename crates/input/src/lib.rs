@@ -5,7 +5,7 @@
 //! 1. **Find the texts.** [`Corpus`] walks folders, lists and standard input for `batch`. [`Repository`] asks Git what
 //!    a branch changed, for `gate`.
 //! 2. **Read the bytes.** `unpack` opens a file and decompresses it. `charset` decodes UTF-8 and UTF-16.
-//! 3. **Split files of many texts.** `json_lines`, `records` and `parquet` give one [`Record`] per line or row.
+//! 3. **Split files of many texts.** `json_lines`, `records`, `parquet` and `pairs` give one [`Record`] per line, row or text.
 //! 4. **Extract the prose.** [`prose`] takes the text out of Markdown, HTML, LaTeX, DOCX, PDF, program code and other markup.
 //! 5. **Make a [`Document`]**: the text with its name, size and SHA-256. [`layout`] joins the lines that a program has broken.
 //!    [`disguise`] removes look-alike letters, invisible characters and odd spaces.
@@ -24,6 +24,7 @@ mod hyphens;
 mod json_lines;
 pub mod layout;
 mod offset_map;
+mod pairs;
 mod parquet;
 mod pieces;
 mod printable;

@@ -41,56 +41,93 @@ pub struct Area {
 impl Area {
     /// The area under the ROC curve of these texts. None if one of the kinds comes from fewer than two documents.
     pub fn of(texts: &[ScoredText]) -> Option<Self> {
-        let count = |is_sought: bool| texts.iter().filter(|text| text.is_sought == is_sought).count() as f64;
-        let (sought, others) = (count(true), count(false));
-        let all = mid_ranks(texts, |_| true);
-        let of_kind = [false, true].map(|kind| mid_ranks(texts, |text| text.is_sought == kind));
-        // For each text, the share of texts of the other kind that it stands on the right side of.
-        let component = |i: usize| {
-            let text = &texts[i];
-            let beneath = all[i] - of_kind[usize::from(text.is_sought)][i];
-            if text.is_sought {
-                beneath / others
-            } else {
-                1.0 - beneath / sought
-            }
-        };
-        let value = (0..texts.len())
-            .filter(|&i| texts[i].is_sought)
-            .map(component)
-            .sum::<f64>()
-            / sought;
-        let mut documents: BTreeMap<&str, [Sum; 2]> = BTreeMap::new();
-        for (i, text) in texts.iter().enumerate() {
-            let sum = &mut documents.entry(text.document).or_default()[usize::from(text.is_sought)];
-            sum.texts += 1.0;
-            sum.components += component(i);
-        }
-        let spread = |sums: &[Sum; 2], kind: usize| sums[kind].components - sums[kind].texts * value;
-        let with = |kind: usize| documents.values().filter(|sums| sums[kind].texts > 0.0).count() as f64;
-        if with(0) < 2.0 || with(1) < 2.0 {
-            return None;
-        }
-        let variance = |kind: usize, texts: f64| {
-            let squares: f64 = documents.values().map(|sums| spread(sums, kind).powi(2)).sum();
-            squares * with(kind) / ((with(kind) - 1.0) * texts * texts)
-        };
-        let products: f64 = documents.values().map(|sums| spread(sums, 0) * spread(sums, 1)).sum();
-        let documents = documents.len() as f64;
-        let covariance = products * documents / ((documents - 1.0) * sought * others);
-        let variance = variance(1, sought) + variance(0, others) + 2.0 * covariance;
-        Some(Self {
-            value,
-            standard_error: variance.max(0.0).sqrt(),
-        })
+        let (value, standard_error) = mean_of_components(texts, &components(texts))?;
+        Some(Self { value, standard_error })
     }
 
     /// The interval that holds the area with this probability, if the number of documents is large.
     pub fn interval(&self, confidence: f64) -> (f64, f64) {
-        let quantile = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
-        let half = quantile * self.standard_error;
+        let half = half_width(self.standard_error, confidence);
         ((self.value - half).max(0.0), (self.value + half).min(1.0))
     }
+}
+
+/// By how much one score's area under the ROC curve exceeds another's on the same texts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AreaDifference {
+    /// The difference, from -1 to 1.
+    pub value: f64,
+    /// Its standard error. The areas are of the same texts, so it is less than if they were independent.
+    pub standard_error: f64,
+}
+
+impl AreaDifference {
+    /// The first area less the second. Both are of the same texts in the same order. None as in [`Area::of`].
+    pub fn of(first: &[ScoredText], second: &[ScoredText]) -> Option<Self> {
+        let both = components(first).into_iter().zip(components(second));
+        let differences: Vec<f64> = both.map(|(first, second)| first - second).collect();
+        let (value, standard_error) = mean_of_components(first, &differences)?;
+        Some(Self { value, standard_error })
+    }
+
+    /// The interval that holds the difference with this probability, if the number of documents is large.
+    pub fn interval(&self, confidence: f64) -> (f64, f64) {
+        let half = half_width(self.standard_error, confidence);
+        ((self.value - half).max(-1.0), (self.value + half).min(1.0))
+    }
+}
+
+/// Half the width of a normal interval.
+fn half_width(standard_error: f64, confidence: f64) -> f64 {
+    Normal::standard().inverse_cdf(0.5 + confidence / 2.0) * standard_error
+}
+
+/// For each text, the share of texts of the other kind that it stands on the right side of.
+fn components(texts: &[ScoredText]) -> Vec<f64> {
+    let count = |is_sought: bool| texts.iter().filter(|text| text.is_sought == is_sought).count() as f64;
+    let (sought, others) = (count(true), count(false));
+    let all = mid_ranks(texts, |_| true);
+    let of_kind = [false, true].map(|kind| mid_ranks(texts, |text| text.is_sought == kind));
+    let component = |(i, text): (usize, &ScoredText)| {
+        let beneath = all[i] - of_kind[usize::from(text.is_sought)][i];
+        if text.is_sought {
+            beneath / others
+        } else {
+            1.0 - beneath / sought
+        }
+    };
+    texts.iter().enumerate().map(component).collect()
+}
+
+/// The mean of the components of the texts that are looked for, and its standard error over documents. It is also the mean of
+/// the components of the other texts.
+fn mean_of_components(texts: &[ScoredText], components: &[f64]) -> Option<(f64, f64)> {
+    let mut documents: BTreeMap<&str, [Sum; 2]> = BTreeMap::new();
+    for (text, component) in texts.iter().zip(components) {
+        let sum = &mut documents.entry(text.document).or_default()[usize::from(text.is_sought)];
+        sum.texts += 1.0;
+        sum.components += component;
+    }
+    let with = |kind: usize| documents.values().filter(|sums| sums[kind].texts > 0.0).count() as f64;
+    if with(0) < 2.0 || with(1) < 2.0 {
+        return None;
+    }
+    let of_kind = |kind: usize| {
+        let sums = documents.values().map(|sums| sums[kind]);
+        sums.fold((0.0, 0.0), |all, sum| (all.0 + sum.texts, all.1 + sum.components))
+    };
+    let ((others, _), (sought, sum)) = (of_kind(0), of_kind(1));
+    let value = sum / sought;
+    let spread = |sums: &[Sum; 2], kind: usize| sums[kind].components - sums[kind].texts * value;
+    let variance = |kind: usize, texts: f64| {
+        let squares: f64 = documents.values().map(|sums| spread(sums, kind).powi(2)).sum();
+        squares * with(kind) / ((with(kind) - 1.0) * texts * texts)
+    };
+    let products: f64 = documents.values().map(|sums| spread(sums, 0) * spread(sums, 1)).sum();
+    let documents = documents.len() as f64;
+    let covariance = products * documents / ((documents - 1.0) * sought * others);
+    let variance = variance(1, sought) + variance(0, others) + 2.0 * covariance;
+    Some((value, variance.max(0.0).sqrt()))
 }
 
 /// The components of the texts of one kind of a document.
@@ -198,6 +235,58 @@ mod tests {
             prop_assert!((area.value - value).abs() < 1e-12);
             prop_assert!((area.standard_error.powi(2) - variance).abs() < 1e-12);
         }
+    }
+
+    /// The difference and its variance by DeLong's definition, over all pairs.
+    #[test]
+    fn a_difference_has_the_error_of_the_definition() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let kinds: Vec<bool> = (0..90).map(|i| i < 40).collect();
+        let score = |shift: f64, rng: &mut StdRng| -> Vec<(f64, bool)> {
+            let of = |&kind: &bool| {
+                let noise: f64 = rng.sample(StandardNormal);
+                (((noise + shift * f64::from(u8::from(kind))) * 4.0).round(), kind)
+            };
+            kinds.iter().map(of).collect()
+        };
+        let (first, second) = (score(1.5, &mut rng), score(0.5, &mut rng));
+        let documents = names(90);
+        let found = AreaDifference::of(&texts(&first, &documents), &texts(&second, &documents)).unwrap();
+        let (a, b) = (by_pairs(&first), by_pairs(&second));
+        assert!((found.value - (a.0 - b.0)).abs() < 1e-12);
+        let psi = |x: f64, y: f64| f64::from(u8::from(x > y)) + 0.5 * f64::from(u8::from(x == y));
+        let of = |scores: &[(f64, bool)], kind: bool| -> Vec<f64> {
+            let of_kind = scores.iter().filter(|s| s.1 == kind);
+            of_kind.map(|s| s.0).collect()
+        };
+        // For each text, its two components.
+        let components = |kind: bool| -> Vec<[f64; 2]> {
+            (0..of(&first, kind).len())
+                .map(|i| {
+                    [&first, &second].map(|scores| {
+                        let (own, others) = (of(scores, kind)[i], of(scores, !kind));
+                        let sum: f64 = others
+                            .iter()
+                            .map(|&other| if kind { psi(own, other) } else { psi(other, own) })
+                            .sum();
+                        sum / others.len() as f64
+                    })
+                })
+                .collect()
+        };
+        let variance = |components: &[[f64; 2]]| {
+            let n = components.len() as f64;
+            let mean = [0, 1].map(|k| components.iter().map(|c| c[k]).sum::<f64>() / n);
+            let covariance = |j: usize, k: usize| {
+                let products = components.iter().map(|c| (c[j] - mean[j]) * (c[k] - mean[k]));
+                products.sum::<f64>() / (n - 1.0)
+            };
+            (covariance(0, 0) + covariance(1, 1) - 2.0 * covariance(0, 1)) / n
+        };
+        let expected = variance(&components(true)) + variance(&components(false));
+        assert!((found.standard_error.powi(2) - expected).abs() < 1e-12);
+        let same = AreaDifference::of(&texts(&first, &documents), &texts(&first, &documents)).unwrap();
+        assert_eq!((same.value, same.standard_error), (0.0, 0.0));
     }
 
     /// The estimate of Obuchowski is that of DeLong for documents that are copies of one text.

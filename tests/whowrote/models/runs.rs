@@ -26,6 +26,7 @@ fn report(decision: Decision) -> ProvenanceReport {
             sha256: String::new(),
             bytes: 0,
             chars: 0,
+            words: 0,
             extraction: None,
         },
         verdict: decision.verdict,

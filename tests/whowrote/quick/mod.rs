@@ -3,6 +3,7 @@
 pub mod batch;
 mod cli;
 pub mod cross_entropy;
+mod eval;
 pub mod gate;
 mod generate;
 #[cfg(unix)]

@@ -1,24 +1,19 @@
 //! The built-in calibrations, of the default models and of people.
 
-use std::io::Read;
-
-use flate2::read::GzDecoder;
-
 use super::Calibration;
 
-/// Each calibration as build.rs compresses it, with the name that an error would give it.
-const BUILT_IN: [(&str, &[u8]); 3] = [
+const BUILT_IN: [(&str, &str); 3] = [
     (
         "human.json (built in)",
-        include_bytes!(concat!(env!("OUT_DIR"), "/human.json.gz")),
+        include_str!("../../../../calibration/human.json"),
     ),
     (
         "smollm2-135m-instruct.json (built in)",
-        include_bytes!(concat!(env!("OUT_DIR"), "/smollm2-135m-instruct.json.gz")),
+        include_str!("../../../../calibration/smollm2-135m-instruct.json"),
     ),
     (
         "gemma-3-270m.json (built in)",
-        include_bytes!(concat!(env!("OUT_DIR"), "/gemma-3-270m.json.gz")),
+        include_str!("../../../../calibration/gemma-3-270m.json"),
     ),
 ];
 
@@ -26,14 +21,8 @@ const BUILT_IN: [(&str, &[u8]); 3] = [
 pub fn built_in() -> Vec<Calibration> {
     BUILT_IN
         .iter()
-        .map(|(name, compressed)| {
-            let mut json = String::new();
-            // The files are part of the program, and a unit test checks that they parse.
-            GzDecoder::new(*compressed)
-                .read_to_string(&mut json)
-                .expect("the built-in calibrations are compressed soundly");
-            Calibration::from_json(&json, name).expect("the built-in calibrations are valid")
-        })
+        // The files are part of the program, and a unit test checks that they parse.
+        .map(|(name, json)| Calibration::from_json(json, name).expect("the built-in calibrations are valid"))
         .collect()
 }
 

@@ -1,0 +1,202 @@
+//! A line of results as a text whose author is known.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use whowrote_stats::calibration::HUMAN;
+
+/// Which of the kept fields of a line mean what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// The field that says who wrote the text.
+    pub label: String,
+    /// The values of that field that mean a person, in lower case.
+    pub people: Vec<String>,
+    /// The field that names the text's document; without it, every text is a document of its own.
+    pub document: Option<String>,
+    /// The fields by whose values the texts are parted.
+    pub by: Vec<String>,
+}
+
+/// A text whose author is known, and what the program found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledText {
+    /// Its name in the results.
+    pub name: String,
+    /// Who wrote it, as the field says.
+    pub label: String,
+    /// Whether a person wrote it.
+    pub is_human: bool,
+    /// The document that it is from.
+    pub document: String,
+    /// The number of its words.
+    pub words: usize,
+    /// For each field of [`Labels::by`] that it has, the value.
+    pub values: BTreeMap<String, String>,
+    /// Whether the program could judge it.
+    pub is_judged: bool,
+    /// The authors that are left.
+    pub authors: Vec<String>,
+    /// The authors that were considered.
+    pub hypotheses: Vec<Considered>,
+    /// The figures under each model.
+    pub models: BTreeMap<String, Figures>,
+}
+
+/// An author that was considered.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Considered {
+    /// The author's name.
+    pub author: String,
+    /// Its p-value; none if nothing tests it.
+    pub p_value: Option<f64>,
+    /// The evidence of each test; of a calibration, one.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+}
+
+/// The evidence of one test.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Evidence {
+    /// The test's name.
+    pub test: String,
+    /// Its statistic.
+    pub statistic: Option<f64>,
+}
+
+/// A model's figures for a text, as docs/OUTPUT.md describes them.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Figures {
+    /// The number of scored tokens.
+    pub scored_tokens: usize,
+    /// Mean surprisal, nat a token.
+    pub log_perplexity: Option<f64>,
+    /// Mean entropy, nat a token.
+    pub entropy: Option<f64>,
+    /// Mean varentropy, nat² a token.
+    pub varentropy: Option<f64>,
+    /// Mean of the natural logarithm of the rank.
+    pub mean_log_rank: Option<f64>,
+    /// Surprisal in bits, a byte.
+    pub bits_per_byte: Option<f64>,
+}
+
+/// Why a line is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It is no line of results.
+    #[error("is not a line that `whowrote batch` or `whowrote eval` wrote ({0})")]
+    NotResults(String),
+    /// Nobody says who wrote the text.
+    #[error("has no value of the field `{0}`, so nobody knows who wrote the text")]
+    NoLabel(String),
+}
+
+/// The fields of a line that count here.
+#[derive(Deserialize)]
+struct Line {
+    input: Input,
+    verdict: String,
+    authors: Vec<String>,
+    #[serde(default)]
+    hypotheses: Vec<Considered>,
+    #[serde(default)]
+    models: BTreeMap<String, Figures>,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    name: String,
+    #[serde(default)]
+    words: usize,
+    #[serde(default)]
+    kept: BTreeMap<String, String>,
+}
+
+impl LabelledText {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// If it is no line of results, or does not say who wrote the text.
+    pub fn from_line(line: &str, labels: &Labels) -> Result<Self, Unusable> {
+        let line: Line = serde_json::from_str(line).map_err(|error| Unusable::NotResults(error.to_string()))?;
+        let kept = line.input.kept;
+        let label = kept.get(&labels.label).cloned();
+        let label = label.ok_or_else(|| Unusable::NoLabel(labels.label.clone()))?;
+        let document = labels.document.as_ref().and_then(|field| kept.get(field).cloned());
+        let value = |field: &String| Some((field.clone(), kept.get(field)?.clone()));
+        Ok(Self {
+            is_human: labels.people.contains(&label.to_lowercase()),
+            label,
+            document: document.unwrap_or_else(|| line.input.name.clone()),
+            name: line.input.name,
+            words: line.input.words,
+            values: labels.by.iter().filter_map(value).collect(),
+            is_judged: line.verdict != "unable",
+            authors: line.authors,
+            hypotheses: line.hypotheses,
+            models: line.models,
+        })
+    }
+
+    /// What the author is called in verdicts, if it was considered.
+    pub fn true_author(&self) -> Option<&str> {
+        let name = if self.is_human { HUMAN } else { &self.label };
+        let considered = self.hypotheses.iter().find(|considered| considered.author == name);
+        considered.map(|considered| considered.author.as_str())
+    }
+
+    /// What was found about an author.
+    pub fn considered(&self, author: &str) -> Option<&Considered> {
+        self.hypotheses.iter().find(|considered| considered.author == author)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels {
+            label: "by".to_owned(),
+            people: vec!["human".to_owned()],
+            document: Some("page".to_owned()),
+            by: vec!["domain".to_owned(), "attack".to_owned()],
+        }
+    }
+
+    const LINE: &str = r#"{"schema":1,"input":{"name":"x.jsonl:3","sha256":"","bytes":9,"chars":9,"words":120,
+        "kept":{"by":"Human","page":"7","domain":"news"}},"verdict":"attributed","authors":["human"],"alpha":0.05,
+        "hypotheses":[{"author":"human","set":"human","retained":true,"p_value":0.4,"ln_e_value":null,
+        "evidence":[{"test":"conformal","statistic":2.5,"threshold":null}]}],
+        "models":{"m":{"tokens":3,"scored_tokens":2,"log_perplexity":3.0,"entropy":2.5,"varentropy":4.0,
+        "mean_log_rank":1.5,"bits_per_byte":null}},"warnings":[],"timing":{"score_ms":1.0}}"#;
+
+    #[test]
+    fn a_line_of_results_is_read() {
+        let text = LabelledText::from_line(LINE, &labels()).unwrap();
+        assert_eq!((text.is_human, text.document.as_str(), text.words), (true, "7", 120));
+        assert_eq!(text.values, BTreeMap::from([("domain".to_owned(), "news".to_owned())]));
+        assert_eq!(text.true_author(), Some("human"));
+        assert_eq!(text.models["m"].bits_per_byte, None);
+        let without_documents = Labels {
+            document: None,
+            ..labels()
+        };
+        let text = LabelledText::from_line(LINE, &without_documents).unwrap();
+        assert_eq!(text.document, "x.jsonl:3");
+    }
+
+    #[test]
+    fn a_line_without_a_label_is_refused() {
+        let other = Labels {
+            label: "model".to_owned(),
+            ..labels()
+        };
+        let error = LabelledText::from_line(LINE, &other).unwrap_err();
+        assert_eq!(error, Unusable::NoLabel("model".to_owned()));
+        assert!(matches!(
+            LabelledText::from_line("{}", &labels()),
+            Err(Unusable::NotResults(_))
+        ));
+    }
+}
