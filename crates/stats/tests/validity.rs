@@ -578,25 +578,40 @@ fn is_cut(text: &KnownText) -> bool {
     text.id.ends_with("/85") && text.features.len() > LENGTHS.iter().take_while(|length| **length < 80).count()
 }
 
-/// The models' calibration texts that end before the longest length, each left out of its calibration in turn.
+/// The models' calibration texts that end before the longest length, of one prompt after the other, while the answers to it
+/// are left out of their calibration.
 #[test]
 fn calibration_texts_that_end_early() {
     let calibrations = built_in();
     let mut table = String::from("\n| texts by | n | author excluded |\n|---|---|---|\n");
     for (author, calibration) in calibrations.iter().enumerate().filter(|(_, c)| c.author != HUMAN) {
-        let groups = calibration.groups.iter().enumerate();
-        for (place, group) in groups.filter(|(_, group)| group.covers(Place::Beginning)) {
-            let early = |text: &&KnownText| text.features.len() < LENGTHS.len() && !is_cut(text);
-            let (mut texts, mut ruled_out) = (0, 0);
-            for text in group.texts.iter().filter(early) {
-                let mut poorer = calibrations.clone();
-                poorer[author].groups[place].texts.retain(|other| other.id != text.id);
-                texts += 1;
-                let decision = Defaults::new(poorer).decide(&text.features);
-                ruled_out += u64::from(!decision.authors.contains(&calibration.author));
+        let mut early: BTreeMap<&str, BTreeMap<&str, (&str, &KnownText)>> = BTreeMap::new();
+        for group in calibration.groups_at(Place::Whole) {
+            for text in &group.texts {
+                if text.features.len() < LENGTHS.len() && !is_cut(text) {
+                    // A text may stand among the beginnings and among the texts that end early.
+                    let of_prompt = early.entry(&text.document).or_default();
+                    of_prompt.insert(&text.id, (&group.name, text));
+                }
             }
-            let name = row_name(&calibration.author, &group.name);
-            writeln!(table, "| {name} | {texts} | {} |", share(ruled_out, texts)).unwrap();
+        }
+        let mut rows: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for (prompt, texts) in early {
+            let mut poorer = calibrations.clone();
+            for group in &mut poorer[author].groups {
+                group.texts.retain(|other| other.document != prompt);
+            }
+            let poorer = Defaults::new(poorer);
+            for (group, text) in texts.into_values() {
+                let (count, excluded) = rows.entry(group).or_default();
+                *count += 1;
+                let decision = poorer.decide(&text.features);
+                *excluded += u64::from(!decision.authors.contains(&calibration.author));
+            }
+        }
+        for (group, (texts, excluded)) in rows {
+            let name = row_name(&calibration.author, group);
+            writeln!(table, "| {name} | {texts} | {} |", share(excluded, texts)).unwrap();
         }
     }
     documented("calibration texts that end early", &table);

@@ -65,9 +65,11 @@ impl Defaults {
         }
     }
 
-    /// What the program decides of a text with these figures at every length that it reaches.
+    /// What the program decides of a text with these figures at every length that it reaches. Nobody tells it whether a short
+    /// text was cut.
     pub fn decide(&self, text: &[Vec<TextFeatures>]) -> Decision {
-        self.decide_piece(text, Place::Beginning, 1)
+        let is_short = text.len() < LENGTHS.len();
+        self.decide_piece(text, if is_short { Place::Whole } else { Place::Beginning }, 1)
     }
 
     /// The same, for a piece of a text with so many.
