@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use whowrote_evaluation::{LabelledText, Labels, evaluate};
+use whowrote_evaluation::{LabelledText, Labels, evaluate, plots};
 use whowrote_input::{Corpus, CorpusSource, FileFormat, Record, lower_hex, printable};
 use whowrote_stats::calibration::Calibration;
 
@@ -58,6 +58,10 @@ pub struct EvalArgs {
     #[arg(long, conflicts_with_all = ["output", "raid", "leave_out_known"], help_heading = headings::LABELS)]
     pub results: bool,
 
+    /// Folder for plots: ROC curves, what is found by part, and p-values, as SVG and PNG
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, help_heading = headings::OUTPUT)]
+    pub plots: Option<PathBuf>,
+
     /// Output format
     #[arg(
         long,
@@ -75,6 +79,7 @@ pub struct EvalConfig {
     labels: Labels,
     verdicts: Verdicts,
     leave_out_known: bool,
+    plots: Option<PathBuf>,
     format: &'static Format,
     width: usize,
 }
@@ -140,6 +145,7 @@ impl EvalConfig {
             labels,
             verdicts,
             leave_out_known: args.leave_out_known,
+            plots: args.plots,
             format: args.format,
             width: terminal.width_or_default(),
         })
@@ -169,6 +175,7 @@ pub fn run(config: EvalConfig, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         labels,
         verdicts,
         leave_out_known,
+        plots,
         format,
         width,
     } = config;
@@ -213,6 +220,9 @@ pub fn run(config: EvalConfig, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         bail!("there is no text to evaluate");
     }
     let evaluation = evaluate(&texts, &labels);
+    if let Some(folder) = &plots {
+        plots::write(&evaluation, folder)?;
+    }
     let layout = Layout {
         detail: Detail::Normal,
         width,

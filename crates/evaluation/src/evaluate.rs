@@ -16,6 +16,8 @@ pub const SCHEMA: u32 = 1;
 pub const FALSE_ALARMS: [f64; 2] = [0.05, 0.01];
 /// The least numbers of words of the parts by length.
 const WORDS: [usize; 5] = [0, 40, 80, 150, 300];
+/// The most points of a curve.
+const POINTS: usize = 400;
 /// The bars of a histogram of p-values.
 const BARS: usize = 10;
 
@@ -34,6 +36,8 @@ pub struct Evaluation {
     pub confidence: f64,
     /// How well each score tells texts by models from texts by people.
     pub scores: Vec<ScoreRow>,
+    /// The ROC curves of the scores over all texts; those with the greatest areas first.
+    pub curves: Vec<Curve>,
     /// What became of the texts of each label.
     pub verdicts: Vec<VerdictRow>,
     /// The p-values of authors for texts that they wrote.
@@ -93,6 +97,19 @@ pub struct ScoreRow {
     pub below_best: Option<Estimate>,
     /// The share of texts by models that is found at each share of false alarms.
     pub found: Vec<Found>,
+}
+
+/// A ROC curve.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Curve {
+    /// The score.
+    #[serde(flatten)]
+    pub score: Score,
+    /// The area under it.
+    pub auroc: f64,
+    /// Its points: the share of texts by people and the share of texts by models above a threshold, as the threshold falls. A
+    /// long curve is thinned.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// The share that is found at a share of false alarms.
@@ -206,6 +223,7 @@ pub fn evaluate(texts: &[LabelledText], labels: &Labels) -> Evaluation {
         unable: texts.iter().filter(|text| !text.is_judged).count(),
         confidence: CONFIDENCE,
         scores: score_rows.collect(),
+        curves: curves(&scores, &all),
         verdicts: verdict_rows.collect(),
         p_values: p_value_rows.collect(),
     }
@@ -342,6 +360,49 @@ fn score_rows(scores: &[Score], part: &Part, texts: &[&LabelledText]) -> Vec<Sco
         });
     }
     rows
+}
+
+/// The curves of the scores over all texts.
+fn curves(scores: &[Score], texts: &[&LabelledText]) -> Vec<Curve> {
+    let curve = |score: &Score| {
+        let values = texts.iter().filter_map(|text| Some((score.value(text)?, text)));
+        let scored = values.map(|(score, text)| ScoredText {
+            score,
+            is_sought: !text.is_human,
+            document: &text.document,
+        });
+        let mut scored: Vec<ScoredText> = scored.collect();
+        let auroc = Area::of(&scored)?.value;
+        scored.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let count = |kind: bool| scored.iter().filter(|text| text.is_sought == kind).count() as f64;
+        let (people, models) = (count(false), count(true));
+        let mut above = (0.0, 0.0);
+        let mut points = vec![above];
+        for tied in scored.chunk_by(|a, b| a.score == b.score) {
+            let found = tied.iter().filter(|text| text.is_sought).count() as f64;
+            above = (above.0 + tied.len() as f64 - found, above.1 + found);
+            points.push((above.0 / people, above.1 / models));
+        }
+        let step = points.len().div_ceil(POINTS);
+        let last = points.len() - 1;
+        // What is found at few false alarms decides, so no point is left out there.
+        let is_kept =
+            |(i, point): &(usize, (f64, f64))| i.is_multiple_of(step) || *i == last || point.0 <= FALSE_ALARMS[1];
+        let points = points
+            .into_iter()
+            .enumerate()
+            .filter(is_kept)
+            .map(|(_, point)| point)
+            .collect();
+        Some(Curve {
+            score: score.clone(),
+            auroc,
+            points,
+        })
+    };
+    let mut curves: Vec<Curve> = scores.iter().filter_map(curve).collect();
+    curves.sort_by(|a, b| b.auroc.total_cmp(&a.auroc));
+    curves
 }
 
 /// The shares that are found, each with an interval that holds both what the choice of the threshold and what the number of

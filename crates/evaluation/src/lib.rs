@@ -6,9 +6,11 @@
 //! - [`texts`]: a line of results becomes a [`LabelledText`]: who wrote it, and what the program found.
 //! - [`scores`]: the scores that are compared, as formulas of the stored figures.
 //! - [`evaluate()`]: areas under ROC curves, verdicts and p-values, overall and for parts of the texts.
+//! - [`plots`]: the same as pictures.
 
 mod bootstrap;
 pub mod evaluate;
+pub mod plots;
 pub mod scores;
 pub mod texts;
 

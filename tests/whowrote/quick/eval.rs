@@ -129,8 +129,20 @@ fn the_figures_are_those_of_the_texts_and_are_the_same_again() {
         "--by",
         "domain",
         "--format=json",
+        "--plots",
+        "plots",
     ]);
     assert_eq!(figures(&mut stored), found);
+    for name in ["roc", "found", "p-values"] {
+        let plot = |ending: &str| std::fs::read(folder.path().join(format!("plots/{name}.{ending}"))).unwrap();
+        assert!(plot("png").starts_with(b"\x89PNG"));
+        let svg = String::from_utf8(plot("svg")).unwrap();
+        assert!(
+            svg.starts_with("<svg") && svg.contains("</svg>") && svg.len() < 100_000,
+            "{name}: {}",
+            svg.len()
+        );
+    }
     let read = Command::cargo_bin("whowrote")
         .unwrap()
         .current_dir(folder.path())
