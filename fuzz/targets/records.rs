@@ -35,6 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         plain: false,
         shard: Shard::ALL,
         except: Vec::new(),
+        leave_out: Default::default(),
     };
     let found = Corpus::new(vec![CorpusSource::Path(path.clone())], options.clone()).count() as u64;
     assert_eq!(found, Corpus::count(vec![CorpusSource::Path(path)], options));

@@ -218,7 +218,8 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     }
     if known_texts.is_empty() {
         bail!(
-            "no text is left for the calibration; it needs English prose of at least {} words a text, or {} with --later",
+            "no text is left for the calibration; it needs English prose of at least {} words a text, or {} with --later, and \
+             fewer than {PIECE} with --whole",
             LENGTHS[0],
             PIECE + LEAST_PIECE
         );
@@ -379,7 +380,7 @@ fn describe(calibration: &Calibration, out: &mut dyn Write) {
     if !calibration.covers(Place::Beginning) {
         let _ = writeln!(
             out,
-            "there are later pieces only, which test nobody; add texts from their beginnings"
+            "there are no beginnings, and without them nobody is tested; add texts from their beginnings"
         );
     }
     describe_comparison(calibration, Place::Beginning, level, out);

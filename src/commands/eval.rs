@@ -6,20 +6,25 @@ use super::help::headings;
 use super::{ExitStatus, OutputError, Terminal, batch_on_terminal};
 use crate::judge::Judge;
 use crate::output::{Detail, Format, Layout, formats_of_evaluations};
+use crate::sentences::verdicts as sentences;
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use whowrote_evaluation::{LabelledText, Labels, evaluate, plots};
-use whowrote_input::{Corpus, CorpusSource, FileFormat, Record, lower_hex, printable};
+use whowrote_input::{Corpus, CorpusSource, FileFormat, JsonLine, JsonLines, lower_hex, printable};
 use whowrote_stats::calibration::Calibration;
 
 /// The values of the label that mean a person, if none are named.
 const PEOPLE: [&str; 4] = ["human", "person", "people", "human-written"];
+
+/// A field with more values than this is not what texts are parted by.
+const MOST_VALUES: usize = 200;
 
 /// The arguments of `eval`. The program works with [`EvalConfig`], which is made from them.
 #[derive(Clone, Debug, Args)]
@@ -55,7 +60,7 @@ pub struct EvalArgs {
     pub leave_out_known: bool,
 
     /// The files are results of an earlier `eval`, or of `batch` with --keep; nothing is judged
-    #[arg(long, conflicts_with_all = ["output", "raid", "leave_out_known"], help_heading = headings::LABELS)]
+    #[arg(long, conflicts_with_all = ["output", "raid", "leave_out_known", "files_from", "input_format"], help_heading = headings::LABELS)]
     pub results: bool,
 
     /// Folder for plots: ROC curves, what is found by part, and p-values, as SVG and PNG
@@ -113,6 +118,9 @@ impl EvalConfig {
             [] => PEOPLE.map(str::to_owned).to_vec(),
             named => named.iter().map(|value| value.to_lowercase()).collect(),
         };
+        if let Some(given) = args.by.iter().find(|field| matches!(field.as_str(), "words" | "label")) {
+            bail!("figures by {given} are always given; leave out --by {given}");
+        }
         let labels = Labels {
             label: args.label,
             people,
@@ -169,7 +177,8 @@ fn paths(named: Vec<OsString>) -> anyhow::Result<Vec<PathBuf>> {
 /// Judges the texts that have no verdict yet, and prints how well all of them were judged.
 ///
 /// # Errors
-/// If a text is one of a calibration in use, a model or file cannot be used, or the results cannot be written.
+/// If a text has no label or is one of a calibration in use, a model or file cannot be used, or the results cannot be
+/// written.
 pub fn run(config: EvalConfig, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<ExitStatus> {
     let EvalConfig {
         labels,
@@ -179,46 +188,40 @@ pub fn run(config: EvalConfig, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         format,
         width,
     } = config;
-    let (files, known) = match verdicts {
-        Verdicts::Earlier(files) => (files, BTreeSet::new()),
-        Verdicts::Judged(batch) => {
+    let files = match verdicts {
+        Verdicts::Earlier(files) => files,
+        Verdicts::Judged(mut batch) => {
             let judge = Judge::new(batch.judging.clone())?;
-            let known = known_texts(&batch, &labels, judge.calibrations());
-            if let (Some((first, author)), false) = (known.first(), leave_out_known) {
-                bail!(
-                    "{} of the texts stand in calibrations that this run uses, the first of them `{}` in that of {author}: \
-                     what is measured on them says nothing about others; take other texts, or leave these out with \
+            let known = known_texts(&batch, &labels, judge.calibrations())?;
+            match known.first_key_value() {
+                Some((first, author)) if !leave_out_known => bail!(
+                    "{} of the texts stand in calibrations that this run uses, the first of them `{}` in that of {}: what is \
+                     measured on them says nothing about others; take other texts, or leave these out with \
                      --leave-out-known",
                     known.len(),
-                    printable(first)
-                );
+                    printable(first),
+                    printable(author)
+                ),
+                Some(_) if !batch.quiet => {
+                    let left_out = sentences::texts(known.len() as u64);
+                    let _ = writeln!(err, "left out because a calibration of this run holds them: {left_out}");
+                }
+                _ => {}
             }
+            batch.corpus.leave_out = known.into_keys().collect();
             let lines = batch.output.as_ref().map(|output| output.lines.clone());
-            let quiet = batch.quiet;
             match batch_on_terminal(*batch)? {
                 ExitStatus::Done => {}
                 status => return Ok(status),
             }
-            if !known.is_empty() && !quiet {
-                let _ = writeln!(
-                    err,
-                    "left out: {} texts that stand in calibrations of this run",
-                    known.len()
-                );
-            }
-            (
-                lines.into_iter().collect(),
-                known.into_iter().map(|(name, _)| name).collect(),
-            )
+            lines.into_iter().collect()
         }
     };
     let mut texts = Vec::new();
     for file in &files {
-        read(file, &labels, &known, &mut texts)?;
+        read(file, &labels, &mut texts)?;
     }
-    if texts.is_empty() {
-        bail!("there is no text to evaluate");
-    }
+    check(&texts, &labels, &files)?;
     let evaluation = evaluate(&texts, &labels);
     if let Some(folder) = &plots {
         plots::write(&evaluation, folder)?;
@@ -233,39 +236,89 @@ pub fn run(config: EvalConfig, out: &mut dyn Write, err: &mut dyn Write) -> anyh
     Ok(ExitStatus::Done)
 }
 
-/// The texts of a file of results, without those of these names.
-fn read(path: &Path, labels: &Labels, without: &BTreeSet<String>, texts: &mut Vec<LabelledText>) -> anyhow::Result<()> {
-    let name = printable(&path.to_string_lossy());
-    let file = File::open(path).with_context(|| format!("`{name}` cannot be read; check the path"))?;
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.with_context(|| format!("`{name}` cannot be read to its end"))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let text = LabelledText::from_line(&line, labels).map_err(|unusable| {
-            anyhow::anyhow!(
-                "line {} of `{name}` {unusable}; name the fields as the results do with --label, --document and --by",
-                number + 1
-            )
-        })?;
-        if !without.contains(&text.name) {
-            texts.push(text);
-        }
+/// Reads the texts of a file of results.
+fn read(path: &Path, labels: &Labels, texts: &mut Vec<LabelledText>) -> anyhow::Result<()> {
+    let shown = path.to_string_lossy();
+    let name = printable(&shown);
+    // Reading a pipe that nobody writes to would never end.
+    if !path.is_file() {
+        bail!("`{name}` is not a file; name the results of `batch` or `eval`");
+    }
+    let file = File::open(path).with_context(|| format!("`{name}` cannot be read; check its permissions"))?;
+    for line in JsonLines::new(shown, file).objects::<Map<String, Value>>() {
+        let JsonLine { number, object } = line?;
+        let text = LabelledText::from_line(object, labels);
+        texts.push(text.map_err(|unusable| anyhow::anyhow!("line {number} of `{name}` {unusable}"))?);
     }
     Ok(())
 }
 
-/// The texts that stand in a calibration, each with its name and the author of the calibration. Texts from a pipe cannot be
-/// read twice, so nobody looks at them.
-fn known_texts(batch: &BatchConfig, labels: &Labels, calibrations: &[Calibration]) -> Vec<(String, String)> {
-    let paths = batch.roots.iter().map(|root| match root {
-        CorpusSource::Path(path) => Some(CorpusSource::Path(path.clone())),
-        CorpusSource::Stdin(_) | CorpusSource::List { .. } => None,
-    });
-    let Some(roots) = paths.collect::<Option<Vec<CorpusSource>>>() else {
-        return Vec::new();
+/// Refuses texts that no figures can be made of, and fields that none of them has.
+fn check(texts: &[LabelledText], labels: &Labels, files: &[PathBuf]) -> anyhow::Result<()> {
+    let judged = || texts.iter().filter(|text| text.is_judged);
+    if judged().next().is_none() {
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| format!("`{}`", printable(&file.to_string_lossy())))
+            .collect();
+        bail!(
+            "no text was judged, so there is nothing to evaluate; see {}",
+            files.join(", ")
+        );
+    }
+    let mut once = HashSet::new();
+    if let Some(text) = texts.iter().find(|text| !once.insert((&text.name, &text.sha256))) {
+        bail!(
+            "`{}` stands twice in the results; name each file of results once",
+            printable(&text.name)
+        );
+    }
+    let missing = |field: &str, option: &str| {
+        anyhow::anyhow!(
+            "no text has a value of the field `{}`; check --{option}, and that the first run kept it",
+            printable(field)
+        )
     };
-    let mut documents: std::collections::HashMap<&str, &str> = std::collections::HashMap::new();
+    if let Some(field) = labels
+        .document
+        .as_ref()
+        .filter(|_| judged().all(|text| !text.has_document))
+    {
+        return Err(missing(field, "document"));
+    }
+    for field in &labels.by {
+        let values: HashSet<&String> = judged().filter_map(|text| text.values.get(field)).collect();
+        if values.is_empty() {
+            return Err(missing(field, "by"));
+        }
+        refuse_many(values.len(), field, "by")?;
+    }
+    let values: HashSet<&String> = judged().map(|text| &text.label).collect();
+    refuse_many(values.len(), &labels.label, "label")
+}
+
+/// Refuses a field that has a value for nearly every text.
+fn refuse_many(values: usize, field: &str, option: &str) -> anyhow::Result<()> {
+    if values > MOST_VALUES {
+        bail!(
+            "the field `{}` has {values} values, as if it named texts; name another one with --{option}",
+            printable(field)
+        );
+    }
+    Ok(())
+}
+
+/// The texts that stand in a calibration, by their names, each with the author of the calibration. Texts from a pipe cannot be
+/// read twice, so nobody looks at them.
+///
+/// # Errors
+/// If a text has no label: it is better told before hours of work than after.
+fn known_texts(
+    batch: &BatchConfig,
+    labels: &Labels,
+    calibrations: &[Calibration],
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut documents: HashMap<&str, &str> = HashMap::new();
     for calibration in calibrations {
         for text in calibration.groups.iter().flat_map(|group| &group.texts) {
             documents.entry(&text.document).or_insert(&calibration.author);
@@ -275,27 +328,26 @@ fn known_texts(batch: &BatchConfig, labels: &Labels, calibrations: &[Calibration
             }
         }
     }
-    let author = |record: &Record| {
-        let document = labels
-            .document
-            .as_ref()
-            .and_then(|field| record.kept.get(field))
-            .cloned();
-        let of_text = record.document.as_ref().ok().into_iter().flat_map(|document| {
-            // `calibrate` names a text without a document so.
-            let alone = |digest: &str| format!("text {digest:.16}");
-            [
-                alone(&document.sha256),
-                alone(&lower_hex(&Sha256::digest(&document.text))),
-            ]
-        });
-        let names = document.into_iter().chain(of_text);
-        names
-            .filter_map(|name| documents.get(name.as_str()))
-            .next()
-            .map(|author| (*author).to_owned())
-    };
-    Corpus::new(roots, batch.corpus.clone())
-        .filter_map(|record| Some((record.name.clone(), author(&record)?)))
-        .collect()
+    let roots = batch.roots.iter().filter_map(CorpusSource::again).collect();
+    let mut known = BTreeMap::new();
+    for record in Corpus::new(roots, batch.corpus.clone()) {
+        let Ok(document) = &record.document else { continue };
+        if !record.kept.contains_key(&labels.label) {
+            bail!(
+                "`{}` has no value of the field `{}`, so nobody knows who wrote the text; name the field with --label, or \
+                 leave such texts out",
+                printable(&record.name),
+                printable(&labels.label)
+            );
+        }
+        // `calibrate` names a text without a document so.
+        let alone = |digest: &str| format!("text {digest:.16}");
+        let of_text = [&document.sha256, &lower_hex(&Sha256::digest(&document.text))].map(|digest| alone(digest));
+        let named = labels.document.as_ref().and_then(|field| record.kept.get(field));
+        let mut names = named.into_iter().chain(&of_text);
+        if let Some(author) = names.find_map(|name| documents.get(name.as_str())) {
+            known.insert(record.name, (*author).to_owned());
+        }
+    }
+    Ok(known)
 }

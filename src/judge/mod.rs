@@ -289,8 +289,8 @@ impl Judge {
             let piece = |(number, cut): (usize, &Range<usize>)| {
                 // If the prompt is known, a text is read after it, whatever it continues.
                 let is_later = number > 0 || (document.continues && !whole);
-                // In a run of texts, a short one is a passage of a longer text. And so many texts are put to the test that
-                // no calibration has as many short texts as it would need.
+                // In a run, most short texts are passages of longer ones. And so many texts are put to the test that no
+                // calibration has as many texts that end early as it would need.
                 let is_whole = self.decision.alpha_together.is_none()
                     && document.text[cut.clone()].trim().len() == document.text.trim().len();
                 let place = match (is_later, is_whole) {

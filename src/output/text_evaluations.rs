@@ -2,6 +2,7 @@
 
 use super::Layout;
 use super::text::{readable, wrapped};
+use crate::sentences::verdicts::texts as texts_of;
 use anstyle::Style;
 use std::io::{self, Write};
 use textwrap::core::display_width;
@@ -20,7 +21,11 @@ pub(super) fn write(evaluation: &Evaluation, layout: Layout, out: &mut dyn Write
         unable,
         ..
     } = evaluation;
-    let mut head = format!("{texts} texts from {documents} documents.");
+    let documents = match documents {
+        1 => "1 document".to_owned(),
+        _ => format!("{documents} documents"),
+    };
+    let mut head = format!("{} from {documents}.", texts_of(*texts as u64));
     if *unable > 0 {
         head += &format!(" {unable} of them could not be judged and have no part in what follows.");
     }
@@ -37,7 +42,8 @@ pub(super) fn write(evaluation: &Evaluation, layout: Layout, out: &mut dyn Write
         let rows = of_all.iter().map(|row| {
             let mut cells = vec![printable(&row.score.to_string())];
             cells.extend(figures(row));
-            cells.push(row.below_best.as_ref().map_or("best".to_owned(), estimate));
+            let otherwise = if row.is_best { "best" } else { "-" };
+            cells.push(row.below_best.as_ref().map_or(otherwise.to_owned(), estimate));
             cells
         });
         let head = ["score", "AUROC", "found at 5% FPR", "at 1% FPR", "below the best by"];
@@ -76,6 +82,9 @@ pub(super) fn write(evaluation: &Evaluation, layout: Layout, out: &mut dyn Write
         "unknown",
     ];
     table(out, &head, rows.collect())?;
+    if evaluation.p_values.is_empty() {
+        return Ok(());
+    }
     heading(out, "P-values of authors for their own texts")?;
     let rows = evaluation.p_values.iter().map(p_values);
     table(
@@ -90,9 +99,7 @@ fn heading(out: &mut dyn Write, text: &str) -> io::Result<()> {
 }
 
 fn best<'a>(rows: &[&'a ScoreRow]) -> Option<&'a ScoreRow> {
-    rows.iter()
-        .copied()
-        .find(|row| row.below_best.is_none() && row.auroc.is_some())
+    rows.iter().copied().find(|row| row.is_best)
 }
 
 fn named(part: &Part) -> String {
@@ -110,7 +117,7 @@ fn figures(row: &ScoreRow) -> Vec<String> {
 
 fn estimate(estimate: &Estimate) -> String {
     let Estimate { value, low, high } = estimate;
-    format!("{value:.3} ({low:.3}-{high:.3})")
+    format!("{value:.3} ({low:.3}–{high:.3})")
 }
 
 fn share(share: &Share) -> String {
@@ -119,7 +126,7 @@ fn share(share: &Share) -> String {
     }
     let percent = |value: f64| 100.0 * value;
     format!(
-        "{:.1}% ({:.1}-{:.1})",
+        "{:.1}% ({:.1}–{:.1})",
         percent(share.count as f64 / share.of as f64),
         percent(share.low),
         percent(share.high)

@@ -125,6 +125,40 @@ mod tests {
         assert!(clopper_pearson(holds, RUNS, 0.999).1 > 0.95, "{holds} of {RUNS}");
     }
 
+    /// With few texts by people, a small share of false alarms is a threshold among their greatest scores, and samples of the
+    /// documents do not see beyond these. That is why [`evaluate`](crate::evaluate) gives no lower end there.
+    #[test]
+    fn at_few_false_alarms_the_lower_end_is_too_high() {
+        use statrs::distribution::{ContinuousCDF, Normal};
+        const RUNS: u64 = 200;
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let normal = Normal::standard();
+        let truth = 1.0 - normal.cdf(normal.inverse_cdf(0.99) - 2.0);
+        let names: Vec<String> = (0..200).map(|i| i.to_string()).collect();
+        let (mut above, mut below) = (0, 0);
+        for _ in 0..RUNS {
+            let text = |(i, document): (usize, &'_ String)| {
+                let noise: f64 = rng.sample(StandardNormal);
+                (noise + if i % 2 == 0 { 2.0 } else { 0.0 }, i % 2 == 0, document.clone())
+            };
+            let scored: Vec<(f64, bool, String)> = names.iter().enumerate().map(text).collect();
+            let texts: Vec<ScoredText> = scored
+                .iter()
+                .map(|(score, is_sought, document)| ScoredText {
+                    score: *score,
+                    is_sought: *is_sought,
+                    document,
+                })
+                .collect();
+            let (low, high) = found_intervals(&texts, &[0.01], 0.95)[0];
+            above += u64::from(low > truth);
+            below += u64::from(high < truth);
+        }
+        println!("of {RUNS}, {above} lie above the truth and {below} below");
+        assert!(clopper_pearson(above, RUNS, 0.999).0 > 0.05);
+        assert!(clopper_pearson(below, RUNS, 0.999).0 <= 0.025);
+    }
+
     #[test]
     fn equal_runs_give_equal_figures() {
         let names: Vec<String> = (0..40).map(|i| i.to_string()).collect();

@@ -18,6 +18,8 @@ pub const FALSE_ALARMS: [f64; 2] = [0.05, 0.01];
 const WORDS: [usize; 5] = [0, 40, 80, 150, 300];
 /// The most points of a curve.
 const POINTS: usize = 400;
+/// With fewer false alarms than this among the documents of people, nothing is said about how little may be found.
+const LEAST_ALARMS: f64 = 5.0;
 /// The bars of a histogram of p-values.
 const BARS: usize = 10;
 
@@ -92,8 +94,9 @@ pub struct ScoreRow {
     pub by_people: usize,
     /// The area under the ROC curve; none if the texts of one kind are from fewer than two documents.
     pub auroc: Option<Estimate>,
-    /// By how much the area is less than that of the score with the greatest area, on the texts that have both; none for that
-    /// score.
+    /// Whether no score has a greater area on these texts.
+    pub is_best: bool,
+    /// By how much the area is less than that of the best score, on the texts that have both; none for that score.
     pub below_best: Option<Estimate>,
     /// The share of texts by models that is found at each share of false alarms.
     pub found: Vec<Found>,
@@ -167,7 +170,7 @@ pub struct PValueRow {
     pub at_most: Vec<AtMost>,
     /// By how much the share of p-values of at most u exceeds u, at the worst u. One text of each document counts.
     pub excess: f64,
-    /// If the p-values keep their promise, the probability of at least this excess is at most this (Massart 1990).
+    /// If the p-values keep their promise, about how probable such an excess is.
     pub excess_p_value: f64,
 }
 
@@ -180,18 +183,17 @@ pub struct AtMost {
     pub share: Share,
 }
 
-/// Evaluates texts whose authors are known.
+/// Evaluates texts whose authors are known. Those that could not be judged are counted, and have no other part in it.
 pub fn evaluate(texts: &[LabelledText], labels: &Labels) -> Evaluation {
-    let all: Vec<&LabelledText> = texts.iter().collect();
-    let scores = Score::of(texts);
-    let parts = parts(texts, labels);
+    let all: Vec<&LabelledText> = texts.iter().filter(|text| text.is_judged).collect();
+    let scores = Score::of(&all);
+    let parts = parts(&all, labels);
     let score_rows = parts.iter().flat_map(|part| {
-        // A label is held against all texts by people, and any other part against the people in it.
-        let of_part: Vec<&LabelledText> = all
-            .iter()
-            .copied()
-            .filter(|text| part.has(text) || (part.is_label() && text.is_human))
-            .collect();
+        // A part is held against the people in it. Labels of models have none, nor have ways of sampling: they are held against
+        // all people.
+        let has_people = all.iter().any(|text| text.is_human && part.has(text));
+        let of_part = |text: &&LabelledText| part.has(text) || (!has_people && text.is_human);
+        let of_part: Vec<&LabelledText> = all.iter().copied().filter(of_part).collect();
         score_rows(&scores, part, &of_part)
     });
     let verdict_rows = parts.iter().filter(|part| !part.is_label()).flat_map(|part| {
@@ -204,28 +206,49 @@ pub fn evaluate(texts: &[LabelledText], labels: &Labels) -> Evaluation {
         by_label.into_iter().filter_map(row).collect::<Vec<_>>()
     });
     let p_value_rows = parts.iter().filter(|part| !part.is_label()).flat_map(|part| {
-        let mut by_author: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        let mut by_author: BTreeMap<&str, OwnPValues> = BTreeMap::new();
         for text in all.iter().filter(|text| part.has(text)) {
-            let known = text
-                .true_author()
-                .and_then(|author| Some((author, text.considered(author)?.p_value?)));
-            if let Some((author, p_value)) = known {
-                by_author.entry(author).or_default().push((&text.document, p_value));
+            let Some(considered) = text.true_author().and_then(|author| text.considered(author)) else {
+                continue;
+            };
+            if let Some(p_value) = considered.p_value {
+                let own = by_author.entry(&considered.author).or_default();
+                own.p_values.push((&text.document, p_value));
+                let calibrations = considered.evidence.iter().filter_map(|evidence| evidence.calibration);
+                let documents = calibrations.map(|calibration| 1.0 / calibration.least_p_value - 1.0);
+                own.calibrated = documents.fold(own.calibrated, f64::min);
             }
         }
-        let row = |(author, p_values): (&str, Vec<(&str, f64)>)| p_value_row(author, part, &p_values);
+        let row = |(author, own): (&str, OwnPValues)| p_value_row(author, part, &own.p_values, own.calibrated);
         by_author.into_iter().map(row).collect::<Vec<_>>()
     });
     Evaluation {
         schema: SCHEMA,
         texts: texts.len(),
         documents: count_documents(&all),
-        unable: texts.iter().filter(|text| !text.is_judged).count(),
+        unable: texts.len() - all.len(),
         confidence: CONFIDENCE,
         scores: score_rows.collect(),
         curves: curves(&scores, &all),
         verdicts: verdict_rows.collect(),
         p_values: p_value_rows.collect(),
+    }
+}
+
+/// The p-values of an author for its own texts.
+struct OwnPValues<'a> {
+    /// Each with its document.
+    p_values: Vec<(&'a str, f64)>,
+    /// The documents of the calibration that they rest on, where it has fewest; infinite if they rest on none.
+    calibrated: f64,
+}
+
+impl Default for OwnPValues<'_> {
+    fn default() -> Self {
+        Self {
+            p_values: Vec::new(),
+            calibrated: f64::INFINITY,
+        }
     }
 }
 
@@ -258,7 +281,7 @@ impl Part {
 }
 
 /// All texts, each label of models, each length, and each value of the named fields.
-fn parts(texts: &[LabelledText], labels: &Labels) -> Vec<Part> {
+fn parts(texts: &[&LabelledText], labels: &Labels) -> Vec<Part> {
     let part = |by: &str, value: &str| Part {
         by: Some(by.to_owned()),
         value: Some(value.to_owned()),
@@ -355,6 +378,7 @@ fn score_rows(scores: &[Score], part: &Part, texts: &[&LabelledText]) -> Vec<Sco
                     high,
                 }
             }),
+            is_best: best == Some(i),
             below_best,
             found: found(&scored),
         });
@@ -418,10 +442,17 @@ fn found(texts: &[ScoredText]) -> Vec<Found> {
             // At a fixed threshold, were the texts of a document all alike.
             let alike =
                 whowrote_stats::clopper_pearson((count * trials).checked_div(of).unwrap_or(0), trials, CONFIDENCE);
+            // The threshold is then one of the greatest scores of people, above which resampling does not see.
+            let people: BTreeSet<&str> = texts.iter().filter(|t| !t.is_sought).map(|t| t.document).collect();
+            let is_extreme = false_alarms * (people.len() as f64) < LEAST_ALARMS;
             let share = Share {
                 count,
                 of,
-                low: if count == of { low.min(alike.0) } else { low },
+                low: match (is_extreme, count == of) {
+                    (true, _) => 0.0,
+                    (false, true) => low.min(alike.0),
+                    (false, false) => low,
+                },
                 high: if count == 0 { high.max(alike.1) } else { high },
             };
             Found { false_alarms, share }
@@ -448,16 +479,14 @@ fn share<'a>(texts: impl Iterator<Item = (&'a str, bool)>) -> Share {
 }
 
 fn verdict_row(label: &str, part: &Part, texts: &[&LabelledText]) -> Option<VerdictRow> {
-    let judged: Vec<&LabelledText> = texts.iter().copied().filter(|text| text.is_judged).collect();
-    let first = judged.first()?;
-    let author = first.true_author().map(str::to_owned);
+    let author = texts.first()?.true_author().map(str::to_owned);
     let of = |is_true: &dyn Fn(&LabelledText) -> bool| {
         let of_text = |text: &&'_ LabelledText| is_true(text);
-        share(judged.iter().map(|text| (text.document.as_str(), of_text(text))))
+        share(texts.iter().map(|text| (text.document.as_str(), of_text(text))))
     };
     let is_left = |text: &LabelledText| author.as_ref().is_some_and(|author| text.authors.contains(author));
     let alone = |text: &LabelledText, name: &str| matches!(text.authors.as_slice(), [only] if only == name);
-    let considered: BTreeSet<&str> = judged
+    let considered: BTreeSet<&str> = texts
         .iter()
         .flat_map(|text| text.hypotheses.iter().map(|considered| considered.author.as_str()))
         .chain([HUMAN])
@@ -465,8 +494,8 @@ fn verdict_row(label: &str, part: &Part, texts: &[&LabelledText]) -> Option<Verd
     Some(VerdictRow {
         label: label.to_owned(),
         part: part.clone(),
-        texts: judged.len(),
-        documents: count_documents(&judged),
+        texts: texts.len(),
+        documents: count_documents(texts),
         alone: of(&|text| is_left(text) && text.authors.len() == 1),
         retained: of(&is_left),
         wrong_alone: of(&|text| !is_left(text) && text.authors.len() == 1),
@@ -480,7 +509,8 @@ fn verdict_row(label: &str, part: &Part, texts: &[&LabelledText]) -> Option<Verd
     })
 }
 
-fn p_value_row(author: &str, part: &Part, p_values: &[(&str, f64)]) -> PValueRow {
+/// `calibrated` is the number of documents behind the p-values; infinite if they rest on none.
+fn p_value_row(author: &str, part: &Part, p_values: &[(&str, f64)], calibrated: f64) -> PValueRow {
     let mut histogram = [0; BARS];
     for (_, p_value) in p_values {
         let bar = ((p_value * BARS as f64).ceil() as usize).clamp(1, BARS) - 1;
@@ -495,6 +525,13 @@ fn p_value_row(author: &str, part: &Part, p_values: &[(&str, f64)]) -> PValueRow
         .enumerate()
         .map(|(i, p_value)| (i + 1) as f64 / count - p_value);
     let excess = excess.fold(0.0, f64::max);
+    // All p-values rest on one calibration, so they are no independent uniforms: their ranks are those of two samples, as in
+    // Smirnov's test. With as many documents as its harmonic size the bound for one sample (Massart 1990) is near enough.
+    let size = if calibrated.is_finite() {
+        count * calibrated.max(1.0) / (count + calibrated.max(1.0))
+    } else {
+        count
+    };
     PValueRow {
         author: author.to_owned(),
         part: part.clone(),
@@ -513,7 +550,7 @@ fn p_value_row(author: &str, part: &Part, p_values: &[(&str, f64)]) -> PValueRow
             })
             .collect(),
         excess,
-        excess_p_value: (-2.0 * count * excess * excess).exp().min(1.0),
+        excess_p_value: (-2.0 * size * excess * excess).exp().min(1.0),
     }
 }
 
@@ -532,6 +569,8 @@ mod tests {
         };
         LabelledText {
             name: document.to_string(),
+            sha256: String::new(),
+            has_document: true,
             label: label.to_owned(),
             is_human: label == "human",
             document: document.to_string(),
@@ -637,25 +676,46 @@ mod tests {
             assert_eq!((row.texts, row.histogram.iter().sum::<u64>()), (40, 40));
             assert!(row.excess_p_value > 0.01, "{row:?}");
         }
-        let row = p_value_row("x", &Part::ALL, &[("1", 0.05), ("1", 0.9), ("2", 0.1), ("3", 1.0)]);
+        let row = p_value_row(
+            "x",
+            &Part::ALL,
+            &[("1", 0.05), ("1", 0.9), ("2", 0.1), ("3", 1.0)],
+            f64::INFINITY,
+        );
         assert_eq!((row.documents, row.histogram), (3, [2, 0, 0, 0, 0, 0, 0, 0, 1, 1]));
         assert!((row.excess - (2.0 / 3.0 - 0.1)).abs() < 1e-12);
         assert_eq!((row.at_most[1].share.count, row.at_most[2].share.count), (1, 2));
     }
 
-    /// If p-values are uniform, an excess is significant at a level in at most that share of cases.
+    /// If p-values are those of ranks in one calibration, an excess is significant at a level in at most that share of cases.
     #[test]
     fn an_excess_is_seldom_significant_without_reason() {
         const RUNS: u64 = 2_000;
         let mut rng = ChaCha8Rng::seed_from_u64(6);
-        let names: Vec<String> = (0..50).map(|i| i.to_string()).collect();
-        let mut significant = 0;
-        for _ in 0..RUNS {
-            let p_values: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), rng.random())).collect();
-            significant += u64::from(p_value_row("x", &Part::ALL, &p_values).excess_p_value <= 0.05);
+        for (documents, texts) in [(0, 50), (130, 50), (130, 1_000), (400, 200)] {
+            let names: Vec<String> = (0..texts).map(|i| i.to_string()).collect();
+            let mut significant = 0;
+            for _ in 0..RUNS {
+                let mut calibration: Vec<f64> = (0..documents).map(|_| rng.random()).collect();
+                calibration.sort_by(f64::total_cmp);
+                let mut p_value = || {
+                    let score: f64 = rng.random();
+                    if documents == 0 {
+                        return score;
+                    }
+                    (1 + calibration.partition_point(|known| *known <= score)) as f64 / (documents + 1) as f64
+                };
+                let p_values: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), p_value())).collect();
+                let known = if documents == 0 {
+                    f64::INFINITY
+                } else {
+                    f64::from(documents)
+                };
+                significant += u64::from(p_value_row("x", &Part::ALL, &p_values, known).excess_p_value <= 0.05);
+            }
+            println!("{documents} documents, {texts} texts: {significant} of {RUNS}");
+            assert!(whowrote_stats::clopper_pearson(significant, RUNS, 0.999).0 <= 0.05);
         }
-        println!("{significant} of {RUNS}");
-        assert!(whowrote_stats::clopper_pearson(significant, RUNS, 0.999).0 <= 0.05);
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn gap(figures: &Figures) -> Option<f64> {
 
 impl Score {
     /// All scores that these texts can have: the program's own, and those of every model that read any of them.
-    pub fn of(texts: &[LabelledText]) -> Vec<Self> {
+    pub fn of(texts: &[&LabelledText]) -> Vec<Self> {
         let mut models: Vec<&String> = texts.iter().flat_map(|text| text.models.keys()).collect();
         models.sort_unstable();
         models.dedup();
@@ -110,6 +110,8 @@ mod tests {
     fn the_scores_are_those_of_their_formulas() {
         let text = LabelledText {
             name: String::new(),
+            sha256: String::new(),
+            has_document: true,
             label: "gpt-4".to_owned(),
             is_human: false,
             document: "1".to_owned(),
@@ -123,6 +125,7 @@ mod tests {
                 evidence: vec![Evidence {
                     test: "conformal".to_owned(),
                     statistic: Some(1.5),
+                    calibration: None,
                 }],
             }],
             models: BTreeMap::from([(
@@ -137,7 +140,7 @@ mod tests {
                 },
             )]),
         };
-        let scores = Score::of(std::slice::from_ref(&text));
+        let scores = Score::of(&[&text]);
         let values: Vec<f64> = scores.iter().map(|score| score.value(&text).unwrap()).collect();
         // The curvature is (sum of log-probabilities less what is expected) over its standard deviation:
         // (-300 + 250) / sqrt(400).

@@ -1,8 +1,13 @@
 //! A line of results as a text whose author is known.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use whowrote_input::printable;
 use whowrote_stats::calibration::HUMAN;
+
+/// The version of the lines that can be read.
+const SCHEMA_OF_RESULTS: u32 = 1;
 
 /// Which of the kept fields of a line mean what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +27,16 @@ pub struct Labels {
 pub struct LabelledText {
     /// Its name in the results.
     pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
     /// Who wrote it, as the field says.
     pub label: String,
     /// Whether a person wrote it.
     pub is_human: bool,
     /// The document that it is from.
     pub document: String,
+    /// Whether the document has a name of its own.
+    pub has_document: bool,
     /// The number of its words.
     pub words: usize,
     /// For each field of [`Labels::by`] that it has, the value.
@@ -61,6 +70,16 @@ pub struct Evidence {
     pub test: String,
     /// Its statistic.
     pub statistic: Option<f64>,
+    /// The calibration behind a conformal p-value.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
+}
+
+/// The calibration behind a conformal p-value.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Calibration {
+    /// The least p-value that it allows: one of its documents and one more.
+    pub least_p_value: f64,
 }
 
 /// A model's figures for a text, as docs/OUTPUT.md describes them.
@@ -84,16 +103,21 @@ pub struct Figures {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// It is no line of results.
-    #[error("is not a line that `whowrote batch` or `whowrote eval` wrote ({0})")]
+    #[error("is not a line that `whowrote batch` or `whowrote eval` wrote ({0}); name a file of their results")]
     NotResults(String),
     /// Nobody says who wrote the text.
-    #[error("has no value of the field `{0}`, so nobody knows who wrote the text")]
+    #[error(
+        "has no value of the field `{}`, so nobody knows who wrote the text; name the field with --label, as the results \
+         keep it",
+        printable(.0)
+    )]
     NoLabel(String),
 }
 
 /// The fields of a line that count here.
 #[derive(Deserialize)]
 struct Line {
+    schema: u32,
     input: Input,
     verdict: String,
     authors: Vec<String>,
@@ -106,6 +130,7 @@ struct Line {
 #[derive(Deserialize)]
 struct Input {
     name: String,
+    sha256: String,
     #[serde(default)]
     words: usize,
     #[serde(default)]
@@ -113,25 +138,43 @@ struct Input {
 }
 
 impl LabelledText {
-    /// Reads a line.
+    /// Reads a line. A text that could not be judged needs no label: it may be a file that could not be read.
     ///
     /// # Errors
     /// If it is no line of results, or does not say who wrote the text.
-    pub fn from_line(line: &str, labels: &Labels) -> Result<Self, Unusable> {
-        let line: Line = serde_json::from_str(line).map_err(|error| Unusable::NotResults(error.to_string()))?;
+    pub fn from_line(line: Map<String, Value>, labels: &Labels) -> Result<Self, Unusable> {
+        let not_results = |why: &str| Unusable::NotResults(printable(why));
+        let line: Line = serde_json::from_value(line.into()).map_err(|error| not_results(&error.to_string()))?;
+        if line.schema != SCHEMA_OF_RESULTS {
+            return Err(not_results(&format!("its schema is {}", line.schema)));
+        }
+        let is_share = |p_value: f64| (0.0..=1.0).contains(&p_value);
+        if !line
+            .hypotheses
+            .iter()
+            .filter_map(|considered| considered.p_value)
+            .all(is_share)
+        {
+            return Err(not_results("a p-value is not between 0 and 1"));
+        }
+        let is_judged = line.verdict != "unable";
         let kept = line.input.kept;
         let label = kept.get(&labels.label).cloned();
-        let label = label.ok_or_else(|| Unusable::NoLabel(labels.label.clone()))?;
+        let label = label
+            .or_else(|| (!is_judged).then(String::new))
+            .ok_or_else(|| Unusable::NoLabel(labels.label.clone()))?;
         let document = labels.document.as_ref().and_then(|field| kept.get(field).cloned());
         let value = |field: &String| Some((field.clone(), kept.get(field)?.clone()));
         Ok(Self {
             is_human: labels.people.contains(&label.to_lowercase()),
             label,
+            has_document: document.is_some(),
             document: document.unwrap_or_else(|| line.input.name.clone()),
+            sha256: line.input.sha256,
             name: line.input.name,
             words: line.input.words,
             values: labels.by.iter().filter_map(value).collect(),
-            is_judged: line.verdict != "unable",
+            is_judged,
             authors: line.authors,
             hypotheses: line.hypotheses,
             models: line.models,
@@ -171,9 +214,13 @@ mod tests {
         "models":{"m":{"tokens":3,"scored_tokens":2,"log_perplexity":3.0,"entropy":2.5,"varentropy":4.0,
         "mean_log_rank":1.5,"bits_per_byte":null}},"warnings":[],"timing":{"score_ms":1.0}}"#;
 
+    fn line() -> Map<String, Value> {
+        serde_json::from_str(LINE).unwrap()
+    }
+
     #[test]
     fn a_line_of_results_is_read() {
-        let text = LabelledText::from_line(LINE, &labels()).unwrap();
+        let text = LabelledText::from_line(line(), &labels()).unwrap();
         assert_eq!((text.is_human, text.document.as_str(), text.words), (true, "7", 120));
         assert_eq!(text.values, BTreeMap::from([("domain".to_owned(), "news".to_owned())]));
         assert_eq!(text.true_author(), Some("human"));
@@ -182,7 +229,7 @@ mod tests {
             document: None,
             ..labels()
         };
-        let text = LabelledText::from_line(LINE, &without_documents).unwrap();
+        let text = LabelledText::from_line(line(), &without_documents).unwrap();
         assert_eq!(text.document, "x.jsonl:3");
     }
 
@@ -192,11 +239,22 @@ mod tests {
             label: "model".to_owned(),
             ..labels()
         };
-        let error = LabelledText::from_line(LINE, &other).unwrap_err();
+        let error = LabelledText::from_line(line(), &other).unwrap_err();
         assert_eq!(error, Unusable::NoLabel("model".to_owned()));
-        assert!(matches!(
-            LabelledText::from_line("{}", &labels()),
-            Err(Unusable::NotResults(_))
-        ));
+        let mut unable = line();
+        unable["verdict"] = "unable".into();
+        assert!(!LabelledText::from_line(unable, &other).unwrap().is_judged);
+        let refused = |change: &dyn Fn(&mut Map<String, Value>)| {
+            let mut changed = line();
+            change(&mut changed);
+            assert!(matches!(
+                LabelledText::from_line(changed, &labels()),
+                Err(Unusable::NotResults(_))
+            ));
+        };
+        refused(&|line| drop(line.remove("input")));
+        refused(&|line| line["schema"] = 2.into());
+        refused(&|line| line["hypotheses"][0]["p_value"] = 1.5.into());
+        refused(&|line| line["models"]["m"]["scored_tokens"] = (-1).into());
     }
 }

@@ -7,6 +7,7 @@ use super::unpack::{Compression, compression, open, unpacked};
 use super::{Document, InputError, printable};
 use ignore::overrides::OverrideBuilder;
 use ignore::{Walk, WalkBuilder};
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -138,6 +139,22 @@ pub struct CorpusOptions {
     pub shard: Shard,
     /// Files that are never texts: the results are written to them.
     pub except: Vec<PathBuf>,
+    /// The names of records that are passed over.
+    pub leave_out: BTreeSet<String>,
+}
+
+impl CorpusSource {
+    /// The same source, if it can be read again.
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Path(path) => Some(Self::Path(path.clone())),
+            Self::List { path: Some(path), null } => Some(Self::List {
+                path: Some(path.clone()),
+                null: *null,
+            }),
+            Self::List { path: None, .. } | Self::Stdin(_) => None,
+        }
+    }
 }
 
 /// An iterator over many texts. Their order is always the same: sources in the order given, the files of a folder by
@@ -392,6 +409,17 @@ impl Iterator for Corpus {
 
     fn next(&mut self) -> Option<Record> {
         loop {
+            let record = self.next_record()?;
+            if !self.options.leave_out.contains(&record.name) {
+                return Some(record);
+            }
+        }
+    }
+}
+
+impl Corpus {
+    fn next_record(&mut self) -> Option<Record> {
+        loop {
             if let Some(mut records) = self.records.take() {
                 let wanted = self.takes();
                 match records.next(wanted) {
@@ -475,6 +503,7 @@ mod tests {
             plain: false,
             shard,
             except: Vec::new(),
+            leave_out: BTreeSet::new(),
         }
     }
 

@@ -38,8 +38,8 @@ fn limits(x: f64, n: f64, confidence: f64) -> (f64, f64) {
 }
 
 /// The interval of Korn and Graubard for a share of texts. Each item is a document: how many of its texts are successes, and
-/// how many it has. If every document has one text, this is [`clopper_pearson`]. If all texts or none are successes, the
-/// documents count as the trials: nothing tells how alike the texts of one are.
+/// how many it has. If every document has one text, this is [`clopper_pearson`]. If the share is the same
+/// in all documents, they count as the trials: nothing tells how alike the texts of one are.
 pub fn share_by_document(documents: &[(u64, u64)], confidence: f64) -> (f64, f64) {
     let sum = |of: fn(&(u64, u64)) -> u64| documents.iter().map(of).sum::<u64>();
     let (successes, texts) = (sum(|d| d.0), sum(|d| d.1));
@@ -56,7 +56,8 @@ pub fn share_by_document(documents: &[(u64, u64)], confidence: f64) -> (f64, f64
         .map(|&(x, n)| (x as f64 - share * n as f64).powi(2))
         .sum::<f64>();
     let variance = count / (count - 1.0) * squares / (all * all);
-    let independent = if variance > 0.0 {
+    // Rounding can leave a trace where nothing varies.
+    let independent = if variance > 1e-24 {
         let quantile = |freedom: f64| StudentsT::new(0.0, 1.0, freedom).map(|t| t.inverse_cdf(0.5 + confidence / 2.0));
         let correction = match (quantile(all - 1.0), quantile(count - 1.0)) {
             (Ok(of_texts), Ok(of_documents)) => (of_texts / of_documents).powi(2),

@@ -14,6 +14,7 @@ use crate::output::{TableWriter, beside, table_with_ending};
 use anyhow::{Context, bail};
 use clap::Args;
 use ignore::overrides::OverrideBuilder;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use whowrote_input::{Columns, CorpusOptions, CorpusSource, FileFormat, Shard, printable};
@@ -290,6 +291,7 @@ impl BatchConfig {
                 plain: args.plain,
                 shard: args.shard.unwrap_or(Shard::ALL),
                 except,
+                leave_out: BTreeSet::new(),
             },
             output,
             overwrite: args.overwrite,

@@ -158,11 +158,8 @@ fn progress(config: &BatchConfig) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} texts, {msg}, {elapsed} so far") {
         bar.set_style(style);
     }
-    let paths = config.roots.iter().map(|root| match root {
-        CorpusSource::Path(path) => Some(CorpusSource::Path(path.clone())),
-        CorpusSource::Stdin(_) | CorpusSource::List { .. } => None,
-    });
-    if let Some(roots) = paths.collect::<Option<Vec<CorpusSource>>>() {
+    let again = config.roots.iter().map(CorpusSource::again);
+    if let Some(roots) = again.collect::<Option<Vec<CorpusSource>>>() {
         let (counted, options) = (bar.clone(), config.corpus.clone());
         std::thread::spawn(move || {
             let texts = Corpus::count(roots, options);

@@ -11,7 +11,7 @@ use whowrote::gate::{GatePolicy, GateReport, GateText, JudgedText, TEMPLATE, app
 use whowrote::input::InputSummary;
 use whowrote::input::prose::LineUnit;
 use whowrote::report::{ProvenanceReport, SCHEMA, Timing, Warning};
-use whowrote::stats::calibration::{Calibration, Group, HUMAN, built_in};
+use whowrote::stats::calibration::{Calibration, Group, HUMAN, Place, built_in};
 use whowrote::stats::clopper_pearson;
 use whowrote::stats::verdict::{ALPHA, Decision};
 
@@ -77,7 +77,9 @@ fn submissions(words: usize, many: usize) -> BTreeMap<String, Vec<(String, Prove
     let reports = |held_out: Calibration| {
         let of_group = |group: &Group| {
             let texts = group.texts.iter().filter_map(|text| cut(text, words));
-            let reports = texts.map(|text| (group.name.clone(), report(defaults.decide(text))));
+            // In a run, a short text is a passage of a longer one.
+            let decide = |text| defaults.decide_piece(text, Place::Beginning, 1);
+            let reports = texts.map(|text| (group.name.clone(), report(decide(text))));
             reports.collect::<Vec<_>>()
         };
         (

@@ -182,6 +182,13 @@ fn texts_of_a_calibration_are_refused() {
     assert!(!folder.path().join("verdicts.jsonl").exists());
     let mut command = whowrote(&EVAL, folder.path());
     assert_eq!(figures(command.arg("--leave-out-known"))["texts"], 29);
+    let lines = std::fs::read_to_string(folder.path().join("verdicts.jsonl")).unwrap();
+    assert_eq!((lines.lines().count(), lines.contains("book 7")), (29, false));
+    // A list of paths is looked at too.
+    std::fs::write(folder.path().join("list.txt"), "texts.jsonl\n").unwrap();
+    let mut arguments = EVAL.to_vec();
+    arguments.splice(1..2, ["--files-from", "list.txt"]);
+    whowrote(&arguments, folder.path()).assert().code(2);
     // Without a name, a text is known by its digest.
     let people = ["calibrate", "own.jsonl", "--author", "human", "-o", "people.json"];
     let own = texts
@@ -252,11 +259,70 @@ fn pairs_and_the_columns_of_raid_are_read() {
 fn what_is_missing_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("texts.jsonl"), "{}").unwrap();
+    let line = |name: &str, p_value: f64, label: &str| {
+        json!({"schema": 1, "input": {"name": name, "sha256": "", "kept": {"label": label, "id": name}}, "verdict": "unknown",
+               "authors": [], "hypotheses": [{"author": "human", "p_value": p_value}]})
+        .to_string()
+    };
+    let many: Vec<String> = (0..300).map(|i| line(&i.to_string(), 0.5, "a")).collect();
+    let files = [
+        ("twice", vec![line("x", 0.5, "a"), line("x", 0.5, "a")]),
+        ("odd", vec![line("x", 5.0, "a")]),
+        ("many", many),
+        (
+            "unlabelled",
+            vec![
+                json!({"text": "We walked.", "label": 7}).to_string(),
+                json!({"text": "We ran."}).to_string(),
+            ],
+        ),
+        (
+            "unread",
+            vec![
+                json!({"schema": 1, "input": {"name": "x", "sha256": ""}, "verdict": "unable", "authors": []})
+                    .to_string(),
+            ],
+        ),
+    ];
+    for (name, lines) in files {
+        std::fs::write(folder.path().join(name).with_extension("jsonl"), lines.join("\n")).unwrap();
+    }
+    for (arguments, part) in [
+        (&["eval", "--results", "twice.jsonl"][..], "`x` stands twice"),
+        (
+            &["eval", "--results", "odd.jsonl"],
+            "line 1 of `odd.jsonl` is not a line",
+        ),
+        (&["eval", "--results", "many.jsonl", "--label", "id"], "has 300 values"),
+        (
+            &["eval", "--results", "many.jsonl", "--by", "nope"],
+            "no text has a value of the field `nope`",
+        ),
+        (
+            &["eval", "--results", "many.jsonl", "--by", "words"],
+            "are always given",
+        ),
+        (&["eval", "--results", "unread.jsonl"], "no text was judged"),
+        (&["eval", "--results", "."], "`.` is not a file"),
+        (
+            &["eval", "unlabelled.jsonl", "-o", "x.jsonl"],
+            "`unlabelled.jsonl:2` has no value of the field `label`",
+        ),
+    ] {
+        let refused = Command::cargo_bin("whowrote")
+            .unwrap()
+            .current_dir(folder.path())
+            .args(arguments)
+            .assert()
+            .code(2);
+        let told = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
     for (arguments, part) in [
         (&["eval", "texts.jsonl"][..], "name a file for the verdicts with -o"),
         (&["eval", "texts.jsonl", "-o", "x.parquet"], "should end in .jsonl"),
         (&["eval", "--results"], "name the results"),
-        (&["eval", "--results", "none.jsonl"], "cannot be read"),
+        (&["eval", "--results", "none.jsonl"], "`none.jsonl` is not a file"),
         (
             &["eval", "--results", "texts.jsonl"],
             "line 1 of `texts.jsonl` is not a line",

@@ -23,8 +23,8 @@ pub struct Calibrations {
     fits: Mutex<HashMap<FitKey, Option<Arc<Fit>>>>,
 }
 
-/// The authors of a fit, in their order, and the index of the length in [`LENGTHS`].
-type FitKey = (Vec<Member>, usize);
+/// The authors of a fit, in their order, the index of the length in [`LENGTHS`], and whether it knows texts that end early.
+type FitKey = (Vec<Member>, usize, bool);
 
 /// An author in a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,7 +209,10 @@ impl Calibrations {
             .enumerate()
             .filter(|(_, group)| group.covers(comparison.place))
             .collect();
-        let fit = comparison.fitted.then(|| self.fit(author, others, class)).flatten();
+        let fit = comparison
+            .fitted
+            .then(|| self.fit(author, others, comparison))
+            .flatten();
         let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if let Some((fit, of_author)) = fit {
             let score = fit.regression.ln_odds(of_author, &figures(text));
             let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
@@ -250,25 +253,31 @@ impl Calibrations {
     }
 
     /// The score fitted to the texts of these authors, and the author's place among them. None if it cannot be fitted.
-    fn fit(&self, author: &Member, others: &[Member], class: usize) -> Option<(Arc<Fit>, usize)> {
+    fn fit(&self, author: &Member, others: &[Member], comparison: Comparison) -> Option<(Arc<Fit>, usize)> {
         let mut members: Vec<Member> = others.iter().chain([author]).cloned().collect();
         members.sort();
         let place = members.iter().position(|member| member == author)?;
+        // An author with texts that end early is judged by a score that has learnt from them. The others keep the score that
+        // tells them apart best.
+        let mut own = self.known[author.calibration].groups.iter();
+        let with_early = comparison.place == Place::Whole && own.any(|group| group.place == Some(Place::Whole));
+        let class = comparison.class;
         // A fit either is in the map or is not, even if a thread died while it held the lock.
         let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
         let fit = fits
-            .entry((members.clone(), class))
-            .or_insert_with(|| Fit::new(&self.known, &members, class).map(Arc::new));
+            .entry((members.clone(), class, with_early))
+            .or_insert_with(|| Fit::new(&self.known, &members, class, with_early).map(Arc::new));
         Some((fit.clone()?, place))
     }
 }
 
 impl Fit {
-    fn new(known: &[Calibration], members: &[Member], class: usize) -> Option<Self> {
+    fn new(known: &[Calibration], members: &[Member], class: usize, with_early: bool) -> Option<Self> {
+        // One score judges the beginning and all later pieces, and it is learnt from beginnings.
+        let learnt_from = if with_early { Place::Whole } else { Place::Beginning };
         let mut examples = Vec::new();
         for (author, member) in members.iter().enumerate() {
-            // One score judges the beginning and all later pieces, and it is learnt from beginnings.
-            let groups = known[member.calibration].groups_at(Place::Beginning);
+            let groups = known[member.calibration].groups_at(learnt_from);
             let groups: Vec<Vec<(&KnownText, f64)>> = groups
                 .map(|group| group.for_fit(class))
                 .filter(|texts| !texts.is_empty())

@@ -135,9 +135,11 @@ impl Calibration {
         })
     }
 
-    /// Whether it has texts to compare a piece at this place with.
+    /// Whether it has texts to compare a piece at this place with. Texts that end early are not enough for a short text, which
+    /// may be a beginning.
     pub fn covers(&self, place: Place) -> bool {
-        self.groups_at(place).next().is_some()
+        let needed = if place == Place::Whole { Place::Beginning } else { place };
+        self.groups_at(needed).next().is_some()
     }
 
     /// The groups that a piece at this place is compared with.

@@ -65,14 +65,7 @@ impl Defaults {
         }
     }
 
-    /// What the program decides of a text with these figures at every length that it reaches. Nobody tells it whether a short
-    /// text was cut.
-    pub fn decide(&self, text: &[Vec<TextFeatures>]) -> Decision {
-        let is_short = text.len() < LENGTHS.len();
-        self.decide_piece(text, if is_short { Place::Whole } else { Place::Beginning }, 1)
-    }
-
-    /// The same, for a piece of a text with so many.
+    /// What the program decides of a piece with these figures at every length that it reaches, of a text with so many pieces.
     pub fn decide_piece(&self, text: &[Vec<TextFeatures>], place: Place, pieces: usize) -> Decision {
         let words = text.len().checked_sub(1).map_or(0, |class| LENGTHS[class]);
         let observation = Observation {
