@@ -18,6 +18,7 @@ const SCORES: usize = 6;
 const PARTS: usize = 24;
 /// The least share on a logarithmic axis.
 const LEAST: f64 = 0.001;
+const GREY: RGBColor = RGBColor(170, 170, 170);
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 0, 0),
     RGBColor(0, 114, 178),
@@ -103,33 +104,39 @@ fn roc<DB: DrawingBackend>(evaluation: &Evaluation, root: &DrawingArea<DB, Shift
         (0..=60)
             .map(|i| LEAST.powf(1.0 - f64::from(i) / 60.0))
             .map(|share| (share, share)),
-        RGBColor(170, 170, 170),
+        GREY,
     ))?;
     let drawn = evaluation.curves.iter().take(SCORES);
-    for (curve, (colour, (dash, gap))) in drawn.zip(COLOURS.into_iter().zip(DASHES)) {
-        let style = colour.stroke_width(2);
-        let label = format!("{:.3}  {}", curve.auroc, curve.score);
-        let points = steps(curve);
-        let line = DashedLineSeries::new(points, dash, gap, style);
-        chart.draw_series(line)?.label(label).legend(key(style, (dash, gap)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(170, 170, 170))
-        .label_font((FAMILY, 15))
-        .legend_area_size(44)
-        .draw()?;
+    let lines = drawn.map(|curve| (format!("{:.3}  {}", curve.auroc, curve.score), steps(curve)));
+    draw_lines(&mut chart, lines, SeriesLabelPosition::LowerRight)?;
     root.present()
 }
 
-/// A line's sample beside its name.
-fn key(
-    style: ShapeStyle,
-    (dash, gap): (u32, u32),
-) -> impl Fn((i32, i32)) -> DashedPathElement<std::vec::IntoIter<(i32, i32)>, u32> {
-    move |(x, y)| DashedPathElement::new(vec![(x, y), (x + 36, y)], dash, gap, style)
+/// Draws lines, each with a colour and a dash pattern of its own, and says what they are.
+fn draw_lines<'a, DB, X, Y>(
+    chart: &mut ChartContext<'a, DB, Cartesian2d<X, Y>>,
+    lines: impl Iterator<Item = (String, Vec<(f64, f64)>)>,
+    at: SeriesLabelPosition,
+) -> Drawn<DB>
+where
+    DB: DrawingBackend + 'a,
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    for ((name, points), (colour, (dash, gap))) in lines.zip(COLOURS.into_iter().zip(DASHES)) {
+        let style = colour.stroke_width(2);
+        let line = DashedLineSeries::new(points, dash, gap, style);
+        let key = move |(x, y)| DashedPathElement::new(vec![(x, y), (x + 36, y)], dash, gap, style);
+        chart.draw_series(line)?.label(name).legend(key);
+    }
+    chart
+        .configure_series_labels()
+        .position(at)
+        .background_style(WHITE.mix(0.85))
+        .border_style(GREY)
+        .label_font((FAMILY, 15))
+        .legend_area_size(44)
+        .draw()
 }
 
 /// The corners of a curve, from the left edge of the plot on.
@@ -211,13 +218,9 @@ fn p_values<DB: DrawingBackend>(evaluation: &Evaluation, root: &DrawingArea<DB, 
         .label_style((FAMILY, 15))
         .light_line_style(WHITE)
         .draw()?;
-    chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], RGBColor(170, 170, 170)))?;
-    let rows = evaluation
-        .p_values
-        .iter()
-        .filter(|row| row.part == Part::ALL)
-        .take(COLOURS.len());
-    for (row, (colour, (dash, gap))) in rows.zip(COLOURS.into_iter().zip(DASHES)) {
+    chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], GREY))?;
+    let rows = evaluation.p_values.iter().filter(|row| row.part == Part::ALL);
+    let lines = rows.map(|row| {
         let bars = row.histogram.len() as f64;
         let mut below = 0;
         let mut points = vec![(0.0, 0.0)];
@@ -225,18 +228,8 @@ fn p_values<DB: DrawingBackend>(evaluation: &Evaluation, root: &DrawingArea<DB, 
             below += count;
             points.push(((bar + 1) as f64 / bars, below as f64 / row.texts.max(1) as f64));
         }
-        let style = colour.stroke_width(2);
-        let label = format!("{} ({} texts)", row.author, row.texts);
-        let line = DashedLineSeries::new(points, dash, gap, style);
-        chart.draw_series(line)?.label(label).legend(key(style, (dash, gap)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(170, 170, 170))
-        .label_font((FAMILY, 15))
-        .legend_area_size(44)
-        .draw()?;
+        (format!("{} ({} texts)", row.author, row.texts), points)
+    });
+    draw_lines(&mut chart, lines, SeriesLabelPosition::UpperLeft)?;
     root.present()
 }
