@@ -250,7 +250,7 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
         chosen.extend(authors(&catalogue, set, &config.models)?);
     }
     catalogue.tell_apart(&mut chosen);
-    for (model, _) in chosen {
+    for model in chosen.into_iter().filter_map(|(model, _)| model) {
         add_model(&mut models, model)?;
     }
     continue_texts(&catalogue, &mut models, &args.run.no_chat()?)?;

@@ -332,6 +332,12 @@ pub fn run(config: &GenerateConfig) -> anyhow::Result<ExitStatus> {
     let output = output.map(|path| OutFile::create(path, inputs())).transpose()?;
     let catalogue = Catalogue::load(run.models.as_deref())?;
     let (entry, author) = resolve(&catalogue, &config.model, AuthorSet::A)?;
+    let Some(entry) = entry else {
+        bail!(
+            "{} is known by its texts alone, so it cannot write here; name an author with a model, or a model",
+            printable(&author.name)
+        );
+    };
     let mut entries = vec![entry];
     continue_texts(&catalogue, &mut entries, &run.no_chat()?)?;
     let pool = ModelPool::fetch(entries, run.device, run.offline, fetch_progress(config.quiet))?;

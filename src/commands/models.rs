@@ -2,7 +2,7 @@
 
 use super::choices::choices;
 use super::{ExitStatus, fetch_progress};
-use crate::model::catalogue::{Catalogue, ModelEntry};
+use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use crate::model::store::{Store, Verification, megabytes};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -168,7 +168,8 @@ fn list(catalogue: &Catalogue, store: &Store, json: bool, out: &mut dyn Write) -
 }
 
 fn listed<'a>(catalogue: &'a Catalogue, store: &Store, model: &'a ModelEntry) -> ListedModel<'a> {
-    let authors = catalogue.authors().iter().filter(|author| author.model == model.name);
+    let of_model = |author: &&AuthorEntry| author.model.as_ref() == Some(&model.name);
+    let authors = catalogue.authors().iter().filter(of_model);
     let path = store.path(model);
     // The size of a local model is that of its file. Measuring a folder is not worth the time.
     let on_disk = || {
@@ -210,7 +211,8 @@ impl ListedAuthor<'_> {
 
 fn pull(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Write) -> Result<()> {
     let models = if names.is_empty() {
-        let used = |model: &&ModelEntry| catalogue.authors().iter().any(|author| author.model == model.name);
+        let of_authors = || catalogue.authors().iter().filter_map(|author| author.model.as_ref());
+        let used = |model: &&ModelEntry| of_authors().any(|name| *name == model.name);
         catalogue.models().iter().filter(used).collect()
     } else {
         find_all(catalogue, names)?
@@ -274,7 +276,7 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn 
 /// A model by its own name, or by the name of its author.
 fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a ModelEntry> {
     let name = match (catalogue.model(name), catalogue.author(name)) {
-        (Err(_), Some(author)) => &author.model,
+        (Err(_), Some(AuthorEntry { model: Some(model), .. })) => model,
         _ => name,
     };
     Ok(catalogue.model(name)?)

@@ -1,36 +1,84 @@
-//! The authors that are considered, and their models.
+//! The authors that are considered, their models, and the user's calibrations.
 
+use super::calibrations::own_calibrations;
 use super::error::JudgeError;
 use super::settings::{AuthorChoice, JudgeSettings};
-use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
-use whowrote_stats::calibration::HUMAN;
+use crate::model::catalogue::{AuthorEntry, Catalogue, CatalogueError, ModelEntry};
+use whowrote_input::printable;
+use whowrote_stats::calibration::{Calibration, HUMAN};
 use whowrote_stats::verdict::{AuthorSet, Candidate};
 
-/// The candidates, and their models, each once.
-pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Vec<ModelEntry>), JudgeError> {
-    let catalogue = Catalogue::load(settings.catalogue.as_deref())?;
-    let (mut candidates, mut models) = (Vec::<Candidate>::new(), Vec::<ModelEntry>::new());
-    let mut chosen = authors(&catalogue, AuthorSet::A, &settings.a)?;
-    chosen.extend(authors(&catalogue, AuthorSet::B, &settings.b)?);
-    catalogue.tell_apart(&mut chosen);
-    for (model, author) in chosen {
-        if candidates.iter().any(|c| c.author == author.name) {
-            return Err(JudgeError::AuthorTwice(author.name));
+/// Who is considered, and what that takes.
+pub(super) struct Considered {
+    /// The authors, without a person.
+    pub(super) candidates: Vec<Candidate>,
+    /// The models that read texts, each once: those of authors, and those that authors without a model are known by.
+    pub(super) models: Vec<ModelEntry>,
+    /// The calibrations that the user named, on the command line or in the catalogue, each with the name of its file.
+    pub(super) own: Vec<(String, Calibration)>,
+}
+
+impl Considered {
+    /// The authors of the settings.
+    ///
+    /// # Errors
+    /// If the catalogue or a calibration cannot be used, or an author is not known.
+    pub(super) fn new(settings: &JudgeSettings) -> Result<Self, JudgeError> {
+        let catalogue = Catalogue::load(settings.catalogue.as_deref())?;
+        let mut own = own_calibrations(settings)?;
+        let (mut candidates, mut models) = (Vec::<Candidate>::new(), Vec::<ModelEntry>::new());
+        let mut all = chosen(&catalogue, AuthorSet::A, &settings.a, &own)?;
+        all.extend(chosen(&catalogue, AuthorSet::B, &settings.b, &own)?);
+        catalogue.tell_apart(&mut all);
+        for (model, author) in all {
+            if candidates.iter().any(|c| c.author == author.name) {
+                return Err(JudgeError::AuthorTwice(author.name));
+            }
+            if let Some(path) = &author.calibration {
+                let file = printable(&path.to_string_lossy());
+                let calibration = Calibration::from_file(path, &file)?;
+                if calibration.author != author.name {
+                    return Err(JudgeError::OtherAuthor {
+                        file,
+                        of: printable(&calibration.author),
+                        author: author.name,
+                    });
+                }
+                own.push((file, calibration));
+            }
+            let of_model = settings.decoding.clone().or(author.decoding);
+            candidates.push(Candidate {
+                author: author.name,
+                set: author.set,
+                decoding: model.as_ref().and(of_model).unwrap_or_default(),
+                model: model.as_ref().map(|model| model.name.clone()),
+            });
+            if let Some(model) = model {
+                add_model(&mut models, model)?;
+            }
         }
-        let decoding = settings.decoding.clone().or(author.decoding).unwrap_or_default();
-        candidates.push(Candidate {
-            author: author.name,
-            set: author.set,
-            model: model.name.clone(),
-            decoding,
-        });
-        add_model(&mut models, model)?;
+        for candidate in candidates.iter().filter(|candidate| candidate.model.is_none()) {
+            let known = own.iter().filter(|(_, known)| known.author == candidate.author);
+            for reader in known.flat_map(|(_, known)| &known.models) {
+                // A model of the same name in another version is not the reader, and a warning says so.
+                if let Ok(model) = catalogue.model(&reader.name) {
+                    add_model(&mut models, model.clone())?;
+                }
+            }
+        }
+        continue_texts(&catalogue, &mut models, &settings.no_chat)?;
+        if candidates.is_empty() {
+            return Err(JudgeError::NoAuthor);
+        }
+        if models.is_empty() {
+            return Err(JudgeError::NoReader);
+        }
+        Ok(Self {
+            candidates,
+            models,
+            own,
+        })
     }
-    continue_texts(&catalogue, &mut models, &settings.no_chat)?;
-    if candidates.is_empty() {
-        return Err(JudgeError::NoAuthor);
-    }
-    Ok((candidates, models))
 }
 
 /// The authors that are considered, including a person.
@@ -38,37 +86,66 @@ pub(super) fn candidates(settings: &JudgeSettings) -> Result<(Vec<Candidate>, Ve
 /// # Errors
 /// If the catalogue cannot be used, or does not have an author that was named.
 pub fn considered(settings: &JudgeSettings) -> Result<Vec<(String, AuthorSet)>, JudgeError> {
-    let (candidates, _) = candidates(settings)?;
-    let models = candidates
-        .into_iter()
-        .map(|candidate| (candidate.author, candidate.set));
-    Ok(models.chain([(HUMAN.to_owned(), AuthorSet::Human)]).collect())
+    let authors = Considered::new(settings)?.candidates.into_iter();
+    let authors = authors.map(|candidate| (candidate.author, candidate.set));
+    Ok(authors.chain([(HUMAN.to_owned(), AuthorSet::Human)]).collect())
 }
 
-/// The authors of one set: those that the user chose, or those of the catalogue.
-pub fn authors(
+/// An author, and its model if it has one.
+type Chosen = (Option<ModelEntry>, AuthorEntry);
+
+/// The authors of one set that have a model: those that the user chose, or those of the catalogue.
+///
+/// # Errors
+/// If the catalogue does not have an author that was named.
+pub fn authors(catalogue: &Catalogue, set: AuthorSet, choices: &[AuthorChoice]) -> Result<Vec<Chosen>, JudgeError> {
+    let mut authors = chosen(catalogue, set, choices, &[])?;
+    authors.retain(|(model, _)| model.is_some());
+    Ok(authors)
+}
+
+/// The authors of one set. A name may also be that of a calibration among `own`.
+fn chosen(
     catalogue: &Catalogue,
     set: AuthorSet,
-    chosen: &[AuthorChoice],
-) -> Result<Vec<(ModelEntry, AuthorEntry)>, JudgeError> {
-    if chosen.is_empty() {
+    choices: &[AuthorChoice],
+    own: &[(String, Calibration)],
+) -> Result<Vec<Chosen>, JudgeError> {
+    if choices.is_empty() {
         let entries = catalogue.authors_in(set);
         return entries
-            .map(|author| Ok((catalogue.model(&author.model)?.clone(), author.clone())))
+            .map(|author| Ok((catalogue.model_of(author)?, author.clone())))
             .collect();
     }
-    chosen.iter().map(|choice| resolve(catalogue, choice, set)).collect()
+    let choose = |choice: &AuthorChoice| match resolve(catalogue, choice, set) {
+        Err(JudgeError::Catalogue(CatalogueError::UnknownAuthor { name, .. }))
+            if name != HUMAN && own.iter().any(|(_, known)| known.author == name) =>
+        {
+            let author = AuthorEntry {
+                name,
+                set,
+                model: None,
+                decoding: None,
+                calibration: None,
+            };
+            Ok((None, author))
+        }
+        resolved => resolved,
+    };
+    choices.iter().map(choose).collect()
 }
 
 /// The author that the user chose, with its model.
-pub fn resolve(
-    catalogue: &Catalogue,
-    choice: &AuthorChoice,
-    set: AuthorSet,
-) -> Result<(ModelEntry, AuthorEntry), JudgeError> {
+///
+/// # Errors
+/// If the catalogue does not have it.
+pub fn resolve(catalogue: &Catalogue, choice: &AuthorChoice, set: AuthorSet) -> Result<Chosen, JudgeError> {
     Ok(match choice {
         AuthorChoice::Named(name) => catalogue.resolve_author(name, set)?,
-        AuthorChoice::Path(path) => Catalogue::author_from_path(path, set)?,
+        AuthorChoice::Path(path) => {
+            let (model, author) = Catalogue::author_from_path(path, set)?;
+            (Some(model), author)
+        }
     })
 }
 
@@ -92,7 +169,7 @@ pub fn continue_texts(
 ) -> Result<(), JudgeError> {
     for choice in chosen {
         let (wanted, _) = resolve(catalogue, choice, AuthorSet::A)?;
-        let same = |model: &&mut ModelEntry| model.sources == wanted.sources;
+        let same = |model: &&mut ModelEntry| wanted.as_ref().is_some_and(|wanted| model.sources == wanted.sources);
         let mut found = models.iter_mut().filter(same).peekable();
         if found.peek().is_none() {
             return Err(JudgeError::NoChatUnused(choice.to_string()));

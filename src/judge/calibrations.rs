@@ -54,7 +54,7 @@ pub(super) fn unused(
         let author = calibration.author.as_str();
         let of_author: Vec<&Candidate> = candidates
             .iter()
-            .filter(|candidate| [candidate.author.as_str(), candidate.model.as_str()].contains(&author))
+            .filter(|candidate| candidate.names().any(|name| name == author))
             .collect();
         let shared: Vec<&str> = calibration
             .shared(models)
@@ -71,9 +71,10 @@ pub(super) fn unused(
             return Some(CalibrationUnused::AuthorNotConsidered { author });
         } else {
             let families = of_author.iter().map(|candidate| candidate.decoding.to_string());
-            let has_model = of_author
-                .iter()
-                .any(|candidate| shared.contains(&candidate.model.as_str()));
+            let has_model = of_author.iter().any(|candidate| match &candidate.model {
+                Some(model) => shared.contains(&model.as_str()),
+                None => !shared.is_empty(),
+            });
             (families.collect(), has_model)
         };
         if !families.contains(&calibration.family) {
@@ -116,7 +117,7 @@ mod tests {
         let candidates = [Candidate {
             author: "bot".to_owned(),
             set: AuthorSet::A,
-            model: "base".to_owned(),
+            model: Some("base".to_owned()),
             decoding: SamplingFamily::Deployed,
         }];
         let told = |calibration: Calibration, prompt| {

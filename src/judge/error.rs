@@ -11,6 +11,22 @@ use whowrote_stats::sampling_params::SamplingParams;
 /// Why texts could not be judged at all.
 #[derive(Debug, thiserror::Error)]
 pub enum JudgeError {
+    /// A calibration that the catalogue names for an author is another's.
+    #[error("{file} is a calibration of {of}, and the catalogue names it for {author}; name the right file there")]
+    OtherAuthor {
+        /// The file.
+        file: String,
+        /// Whose texts it holds.
+        of: String,
+        /// The author of the catalogue.
+        author: String,
+    },
+    /// Every author is known by texts, and no model is there to read them.
+    #[error(
+        "no author here has a model, and the models that read the texts of their calibrations are not in the catalogue; add \
+         them to it"
+    )]
+    NoReader,
     /// The catalogue cannot be used, or does not have a name.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),

@@ -25,7 +25,8 @@ pub use settings::{AuthorChoice, JudgeSettings, PromptChoice};
 use crate::model::catalogue::ModelEntry;
 use crate::model::store::{FetchProgress, NoProgress};
 use crate::report::ProvenanceReport;
-use calibrations::{calibrations, own_calibrations, unused};
+use authors::Considered;
+use calibrations::{calibrations, unused};
 use model_pairs::ModelPairs;
 use pieces::Reading;
 use prompt::GivenPrompt;
@@ -85,9 +86,12 @@ impl Judge {
     /// If a file cannot be read, or an author or genre is not known.
     pub fn new(settings: JudgeSettings) -> Result<Self, JudgeError> {
         use_threads(settings.threads)?;
-        let (candidates, models) = authors::candidates(&settings)?;
+        let Considered {
+            candidates,
+            models,
+            own,
+        } = Considered::new(&settings)?;
         let prompt = GivenPrompt::read(&settings.prompt)?;
-        let own = own_calibrations(&settings)?;
         let decision = DecisionSettings {
             alpha: settings.alpha,
             alpha_human: settings.alpha_human,

@@ -107,7 +107,10 @@ impl ModelPairs {
 fn cross_betas(candidates: &[Candidate], models: [&str; 2]) -> Vec<(f64, f64)> {
     let betas = |model: &str| {
         let mut betas: Vec<(f64, bool)> = Vec::new();
-        for candidate in candidates.iter().filter(|candidate| candidate.model == model) {
+        for candidate in candidates
+            .iter()
+            .filter(|candidate| candidate.model.as_deref() == Some(model))
+        {
             let tested = candidate.untruncated_beta();
             let beta = tested.unwrap_or(1.0);
             match betas.iter_mut().find(|(known, _)| *known == beta) {
@@ -137,7 +140,7 @@ mod tests {
             let candidates = sampled.map(|(name, set, decoding)| Candidate {
                 author: name.to_owned(),
                 set,
-                model: name.to_owned(),
+                model: Some(name.to_owned()),
                 decoding: decoding.parse().unwrap(),
             });
             candidates.to_vec()

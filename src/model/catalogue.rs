@@ -82,10 +82,12 @@ pub struct AuthorEntry {
     pub name: String,
     /// [`AuthorSet::A`] or [`AuthorSet::B`].
     pub set: AuthorSet,
-    /// The name of its [`ModelEntry`].
-    pub model: String,
+    /// The name of its [`ModelEntry`]; none if it is known by its texts alone.
+    pub model: Option<String>,
     /// How it samples, if that is known.
     pub decoding: Option<SamplingFamily>,
+    /// The file of its calibration, if the catalogue names one. An author without a model has one.
+    pub calibration: Option<PathBuf>,
 }
 
 /// Why a catalogue, or a name looked up in it, was refused.
@@ -229,28 +231,37 @@ impl Catalogue {
         self.authors.iter().find(|author| author.name == name)
     }
 
+    /// The author's model, if it has one.
+    pub fn model_of(&self, author: &AuthorEntry) -> Result<Option<ModelEntry>, CatalogueError> {
+        let model = author.model.as_ref().map(|model| self.model(model).cloned());
+        model.transpose()
+    }
+
     /// What the user means by `--a NAME` or `--b NAME`: an author of the catalogue, else a model of the catalogue,
     /// else a file or folder. The author is returned in the set that the user chose.
-    pub fn resolve_author(&self, name: &str, set: AuthorSet) -> Result<(ModelEntry, AuthorEntry), CatalogueError> {
+    pub fn resolve_author(
+        &self,
+        name: &str,
+        set: AuthorSet,
+    ) -> Result<(Option<ModelEntry>, AuthorEntry), CatalogueError> {
         if let Some(author) = self.author(name) {
-            return Ok((
-                self.model(&author.model)?.clone(),
-                AuthorEntry { set, ..author.clone() },
-            ));
+            return Ok((self.model_of(author)?, AuthorEntry { set, ..author.clone() }));
         }
         if let Ok(model) = self.model(name) {
             let author = AuthorEntry {
                 name: name.to_owned(),
                 set,
-                model: name.to_owned(),
+                model: Some(name.to_owned()),
                 decoding: None,
+                calibration: None,
             };
-            return Ok((model.clone(), author));
+            return Ok((Some(model.clone()), author));
         }
         let path = Path::new(name);
         let looks_like_path = name.contains(std::path::is_separator) || name.to_ascii_lowercase().ends_with(".gguf");
         if looks_like_path || path.exists() {
-            return Self::author_from_path(path, set);
+            let (model, author) = Self::author_from_path(path, set)?;
+            return Ok((Some(model), author));
         }
         let authors = self.authors.iter().map(|author| author.name.as_str());
         let models = self.models.iter().map(|model| model.name.as_str());
@@ -298,25 +309,31 @@ impl Catalogue {
             AuthorEntry {
                 name: name.clone(),
                 set,
-                model: name,
+                model: Some(name),
                 decoding: None,
+                calibration: None,
             },
         ))
     }
 
     /// Renames models that no catalogue lists and that have another's name: `run1/checkpoint-500` and
     /// `run2/checkpoint-500`, with as many folders as tell the paths apart. Names of the catalogue stay.
-    pub fn tell_apart(&self, chosen: &mut [(ModelEntry, AuthorEntry)]) {
+    pub fn tell_apart(&self, chosen: &mut [(Option<ModelEntry>, AuthorEntry)]) {
         let path = |model: &ModelEntry| match model.sources.as_slice() {
             [ModelSource::Path(path)] if !self.models.contains(model) => Some(path.clone()),
             _ => None,
         };
-        let longer = |(model, author): &(ModelEntry, AuthorEntry)| {
+        let longer = |(model, author): &(Option<ModelEntry>, AuthorEntry)| {
+            let model = model.as_ref()?;
             let own = path(model)?;
-            let alike = |(other, rival): &&(ModelEntry, AuthorEntry)| {
-                (author.name == rival.name || model.name == other.name) && model.sources != other.sources
+            let rival_of = |(other, rival): &(Option<ModelEntry>, AuthorEntry)| {
+                let Some(other) = other else {
+                    return (author.name == rival.name).then_some(None);
+                };
+                let is_alike = author.name == rival.name || model.name == other.name;
+                (is_alike && model.sources != other.sources).then(|| path(other))
             };
-            let rivals: Vec<_> = chosen.iter().filter(alike).map(|(other, _)| path(other)).collect();
+            let rivals: Vec<Option<PathBuf>> = chosen.iter().filter_map(rival_of).collect();
             if rivals.is_empty() {
                 return None;
             }
@@ -329,9 +346,9 @@ impl Catalogue {
         };
         let names: Vec<Option<String>> = chosen.iter().map(longer).collect();
         for ((model, author), name) in chosen.iter_mut().zip(names) {
-            if let Some(name) = name {
+            if let (Some(name), Some(model)) = (name, model) {
                 model.name.clone_from(&name);
-                author.model.clone_from(&name);
+                author.model = Some(name.clone());
                 author.name = name;
             }
         }
@@ -532,8 +549,9 @@ struct RawWheel {
 struct RawAuthor {
     name: Spanned<String>,
     set: Spanned<String>,
-    model: Spanned<String>,
+    model: Option<Spanned<String>>,
     decoding: Option<Spanned<String>>,
+    calibration: Option<Spanned<String>>,
 }
 
 /// Turns TOML into checked entries, and names the line of each entry that it refuses.
@@ -563,7 +581,7 @@ impl Reader<'_> {
         let mut authors = Vec::new();
         for entry in raw.author {
             let span = entry.span();
-            let author = self.author(entry.into_inner(), &models)?;
+            let author = self.author(entry.into_inner(), span.clone(), &models)?;
             self.once(&mut seen, "author", &author.name, span)?;
             authors.push(author);
         }
@@ -653,15 +671,7 @@ impl Reader<'_> {
                 if path.is_empty() {
                     return Err(refuse(format!("model '{model}' has an empty path")));
                 }
-                if path == "~" || path.starts_with("~/") {
-                    return Err(refuse(format!(
-                        "'~' is not expanded in path = '{path}'; write the whole path"
-                    )));
-                }
-                // A file name without a folder has the parent "". Joining to it keeps the path relative, as it should.
-                Ok(ModelSource::Path(
-                    self.path.parent().unwrap_or(Path::new("")).join(path),
-                ))
+                Ok(ModelSource::Path(self.beside(&path).map_err(refuse)?))
             }
             RawSource {
                 path: None,
@@ -706,7 +716,7 @@ impl Reader<'_> {
         }
     }
 
-    fn author(&self, raw: RawAuthor, models: &[ModelEntry]) -> Result<AuthorEntry, CatalogueError> {
+    fn author(&self, raw: RawAuthor, span: Range<usize>, models: &[ModelEntry]) -> Result<AuthorEntry, CatalogueError> {
         let name = self.checked(raw.name, |name| check_name(name).map(|()| name.to_owned()))?;
         let set = self.checked(raw.set, |set| match set.as_str() {
             "a" => Ok(AuthorSet::A),
@@ -715,7 +725,28 @@ impl Reader<'_> {
                 "author '{name}' has set = '{set}'; it must be \"a\" (in-house) or \"b\" (not sanctioned)"
             )),
         })?;
-        let model = self.checked(raw.model, |model| {
+        let calibration = raw.calibration.map(|value| {
+            self.checked(value, |path| {
+                if path.is_empty() {
+                    return Err(format!("author '{name}' has an empty calibration; name a file"));
+                }
+                self.beside(path)
+            })
+        });
+        let calibration = calibration.transpose()?;
+        if raw.model.is_none() && calibration.is_none() {
+            return Err(self.refuse(
+                span,
+                format!("author '{name}' has neither a model nor a calibration, so nothing is known of it; add one"),
+            ));
+        }
+        if let (None, Some(decoding)) = (&raw.model, &raw.decoding) {
+            return Err(self.refuse(
+                decoding.span(),
+                format!("author '{name}' has a decoding, but no model that could sample so"),
+            ));
+        }
+        let check_model = |model: &String| {
             if models.iter().any(|entry| entry.name == *model) {
                 Ok(model.clone())
             } else {
@@ -724,7 +755,8 @@ impl Reader<'_> {
                     "author '{name}' names the model '{model}', which is not in this file; it has {known}"
                 ))
             }
-        })?;
+        };
+        let model = raw.model.map(|value| self.checked(value, check_model)).transpose()?;
         let decoding = raw.decoding.map(|value| {
             self.checked(value, |text: &String| {
                 text.parse()
@@ -736,7 +768,17 @@ impl Reader<'_> {
             set,
             model,
             decoding: decoding.transpose()?,
+            calibration,
         })
+    }
+
+    /// A path that the file names, which begins at the file's own folder.
+    fn beside(&self, path: &str) -> Result<PathBuf, String> {
+        if path == "~" || path.starts_with("~/") {
+            return Err(format!("'~' is not expanded in '{path}'; write the whole path"));
+        }
+        // A file name without a folder has the parent "". Joining to it keeps the path relative, as it should.
+        Ok(self.path.parent().unwrap_or(Path::new("")).join(path))
     }
 
     fn checked<T, U>(&self, value: Spanned<T>, check: impl Fn(&T) -> Result<U, String>) -> Result<U, CatalogueError> {
@@ -1027,18 +1069,24 @@ mod tests {
     fn author_is_found_by_name_then_model_then_path() {
         let catalogue = Catalogue::built_in();
         let (model, author) = catalogue.resolve_author("gemma-3-270m", AuthorSet::A).unwrap();
-        assert_eq!((model.name.as_str(), author.set), ("gemma-3-270m", AuthorSet::A));
+        assert_eq!(
+            (model.unwrap().name.as_str(), author.set),
+            ("gemma-3-270m", AuthorSet::A)
+        );
         let (model, author) = catalogue
             .resolve_author("qwen2.5-coder-0.5b-instruct", AuthorSet::B)
             .unwrap();
-        assert_eq!((author.model, author.decoding), (model.name, None));
+        assert_eq!((author.model, author.decoding), (Some(model.unwrap().name), None));
 
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("Our model v2.gguf");
         std::fs::write(&file, b"x").unwrap();
         let (model, author) = catalogue.resolve_author(file.to_str().unwrap(), AuthorSet::A).unwrap();
         assert_eq!(author.name, "Our-model-v2");
-        assert_eq!(model.sources, [ModelSource::Path(file.canonicalize().unwrap())]);
+        assert_eq!(
+            model.unwrap().sources,
+            [ModelSource::Path(file.canonicalize().unwrap())]
+        );
 
         let message = catalogue.resolve_author("gema", AuthorSet::A).unwrap_err().to_string();
         assert!(
@@ -1067,12 +1115,14 @@ mod tests {
             let choose = |path: &&str| {
                 let path = folder.path().join(path);
                 std::fs::create_dir_all(&path).unwrap();
-                Catalogue::author_from_path(&path, AuthorSet::A).unwrap()
+                let (model, author) = Catalogue::author_from_path(&path, AuthorSet::A).unwrap();
+                (Some(model), author)
             };
             let mut chosen: Vec<_> = paths.iter().map(choose).collect();
             chosen.push(catalogue.resolve_author("gemma-3-270m", AuthorSet::B).unwrap());
             catalogue.tell_apart(&mut chosen);
-            assert!(chosen.iter().all(|(model, author)| author.model == model.name));
+            let name = |model: &Option<ModelEntry>| model.as_ref().map(|model| model.name.clone());
+            assert!(chosen.iter().all(|(model, author)| author.model == name(model)));
             chosen.into_iter().map(|(_, author)| author.name).collect::<Vec<_>>()
         };
         assert_eq!(names_of(&["one", "two"]), ["one", "two", "gemma-3-270m"]);

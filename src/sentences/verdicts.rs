@@ -142,9 +142,13 @@ pub fn verdict(report: &ProvenanceReport) -> String {
                 list(&names, "or")
             )
         }
-        (Verdict::Attributed, _) => format!(
+        (Verdict::Attributed, _) if of(false).iter().all(|h| h.model.is_some()) => format!(
             "None of the loaded models{} wrote {this}; a person may have, or a model that is not loaded here.",
             qualifier(report)
+        ),
+        (Verdict::Attributed, _) => format!(
+            "{} did not write {this}; a person may have, or an author who is not considered here.",
+            excluded(report, &of(false))
         ),
         (Verdict::Undecided, _) => {
             let names: Vec<String> = left.iter().map(|h| author_and_set(h)).collect();
@@ -177,10 +181,14 @@ pub fn verdict(report: &ProvenanceReport) -> String {
 fn excluded(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
     let (people, models): (Vec<&Hypothesis>, Vec<&Hypothesis>) =
         hypotheses.iter().partition(|h| h.set == AuthorSet::Human);
+    // How models were used is told of those that are models here, which come first.
+    let (models, known_by_texts): (Vec<&Hypothesis>, Vec<&Hypothesis>) =
+        models.into_iter().partition(|h| h.model.is_some());
     let mut names: Vec<String> = models.into_iter().map(author).collect();
     if let Some(last) = names.last_mut() {
         last.push_str(&qualifier(report));
     }
+    names.extend(known_by_texts.into_iter().map(author));
     // A model's name keeps its spelling, even at the beginning of a sentence.
     let begins_with_a_person = names.is_empty();
     names.extend(people.into_iter().map(author));

@@ -13,7 +13,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
     let candidates = [("a", AuthorSet::A), ("b", AuthorSet::B)].map(|(name, set)| Candidate {
         author: name.to_owned(),
         set,
-        model: name.to_owned(),
+        model: Some(name.to_owned()),
         decoding: decoding.parse().unwrap(),
     });
     let scores = |model: &str, cross: Vec<CrossScores>| {

@@ -209,7 +209,7 @@ fn candidates(decoding: &SamplingFamily) -> Vec<Candidate> {
         .map(|(name, set)| Candidate {
             author: (*name).to_owned(),
             set,
-            model: (*name).to_owned(),
+            model: Some((*name).to_owned()),
             decoding: decoding.clone(),
         })
         .collect()

@@ -8,6 +8,7 @@ pub mod gate;
 mod generate;
 #[cfg(unix)]
 mod hub_server;
+mod known_by_texts;
 mod model_files;
 #[cfg(unix)]
 mod packaging;

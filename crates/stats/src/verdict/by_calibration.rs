@@ -74,7 +74,10 @@ impl DecisionContext<'_> {
                 Some(Member { calibration, columns })
             })
         };
-        let of_models = self.candidates.iter().map(|candidate| known(&candidate.names()));
+        let of_models = self
+            .candidates
+            .iter()
+            .map(|candidate| known(&candidate.names().collect::<Vec<_>>()));
         let mut others: Vec<Member> = Vec::new();
         for other in of_models.chain([known(&[HUMAN])]) {
             let other = other?;
@@ -114,16 +117,16 @@ impl DecisionContext<'_> {
 
     /// The index of a candidate's model among the readers.
     pub(super) fn place(&self, candidate: &Candidate) -> Option<usize> {
-        self.observation.reader(&candidate.model)
+        self.observation.reader(candidate.model.as_ref()?)
     }
 
     /// Why the text lies outside the range of all calibrations together: it is easier, or harder, to predict for one of
     /// the models than all of their texts. Among n + 1 exchangeable texts, at most two are.
     pub(super) fn out_of_range(&self) -> Option<Outside> {
-        let of_models = self
-            .candidates
-            .iter()
-            .map(|candidate| self.calibration(&candidate.names(), &candidate.decoding, self.place(candidate)));
+        let of_models = self.candidates.iter().map(|candidate| {
+            let names: Vec<&str> = candidate.names().collect();
+            self.calibration(&names, &candidate.decoding, self.place(candidate))
+        });
         let of_people = self.calibration(&[HUMAN], &SamplingFamily::Deployed, None);
         let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
         let text = self.observation.features_under(&SamplingFamily::Deployed);

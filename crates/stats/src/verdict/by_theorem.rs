@@ -12,7 +12,7 @@ use crate::{cross_entropy, entropy_gap, ln_average, ln_union, p_value, rejects};
 impl<'a> DecisionContext<'a> {
     /// The tests whose error a theorem bounds if the prompt is known.
     pub(super) fn by_theorem(&self, prompted: Prompted<'a>, candidate: &Candidate, tested: &mut TestedHypothesis) {
-        let Some(own) = prompted.scores.get(&candidate.model) else {
+        let Some(own) = prompted.of(candidate) else {
             return;
         };
         tested.hypothesis.basis = Basis::Prompt;
@@ -75,7 +75,7 @@ impl<'a> DecisionContext<'a> {
                             (ratio.ln_e_value, ratio.unit == RatioUnit::Word, ratio.void)
                         }
                         None => {
-                            let others = others.iter().filter_map(|other| prompted.scores.get(&other.model));
+                            let others = others.iter().filter_map(|other| prompted.of(other));
                             let others: Vec<&TextScores> = others.collect();
                             let ratio =
                                 composite_likelihood_ratio(prompted.text, own, &candidate.decoding, &others, level);
@@ -123,7 +123,8 @@ impl<'a> DecisionContext<'a> {
     /// The candidates with another model, one for each model and decoding.
     fn others(&self, candidate: &Candidate) -> Vec<&'a Candidate> {
         let mut others: Vec<&'a Candidate> = Vec::new();
-        for other in self.candidates.iter().filter(|other| other.model != candidate.model) {
+        let is_other = |other: &&Candidate| other.model.is_some() && other.model != candidate.model;
+        for other in self.candidates.iter().filter(is_other) {
             if !others
                 .iter()
                 .any(|o| o.model == other.model && o.decoding == other.decoding)
@@ -143,7 +144,10 @@ impl<'a> DecisionContext<'a> {
         };
         for other in self.others(candidate) {
             let betas = (beta, other.untruncated_beta().unwrap_or(1.0));
-            let found = own.cross.iter().find(|c| c.other == other.model && c.betas == betas);
+            let found = own
+                .cross
+                .iter()
+                .find(|c| Some(&c.other) == other.model.as_ref() && c.betas == betas);
             if let Some(found) = found.filter(|found| !crossed.iter().any(|(known, _)| std::ptr::eq(*known, *found))) {
                 crossed.push((found, other));
             }
@@ -153,9 +157,14 @@ impl<'a> DecisionContext<'a> {
 }
 
 impl<'a> Prompted<'a> {
+    /// The scores of a candidate's model.
+    fn of(&self, candidate: &Candidate) -> Option<&'a TextScores> {
+        self.scores.get(candidate.model.as_ref()?)
+    }
+
     /// A candidate's model at the candidate's temperature, or at T = 1.
     fn scored(&self, candidate: &Candidate) -> Option<Scored<'a>> {
-        let scores = self.scores.get(&candidate.model)?;
+        let scores = self.of(candidate)?;
         let beta = candidate.untruncated_beta().unwrap_or(1.0);
         Some((scores, scores.beta_index(beta)?))
     }

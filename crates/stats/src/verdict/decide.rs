@@ -120,14 +120,20 @@ pub(super) struct DecisionContext<'a> {
 impl<'a> DecisionContext<'a> {
     fn judge(&self, candidate: &Candidate) -> TestedHypothesis {
         let mut tested = TestedHypothesis::untested(&candidate.author, candidate.set);
-        tested.hypothesis.model = Some(candidate.model.clone());
+        tested.hypothesis.model.clone_from(&candidate.model);
+        if candidate.model.is_none() {
+            // Nobody can say how such an author answers a prompt.
+            self.by_calibration(&[&candidate.author], &SamplingFamily::Deployed, None, &mut tested);
+            return tested;
+        }
         tested.hypothesis.decoding = Some(candidate.decoding.to_string());
         if let Some(prompted) = self.observation.prompted {
             self.by_theorem(prompted, candidate, &mut tested);
         } else if self.settings.prompt == PromptKnowledge::Unknown {
             let reader = self.place(candidate);
             if reader.is_some() {
-                self.by_calibration(&candidate.names(), &candidate.decoding, reader, &mut tested);
+                let names: Vec<&str> = candidate.names().collect();
+                self.by_calibration(&names, &candidate.decoding, reader, &mut tested);
             }
         }
         tested

@@ -15,15 +15,15 @@ pub enum AuthorSet {
     Human,
 }
 
-/// A possible author of the text: a model, sampled in one of the ways of a family.
+/// A possible author of the text: a model, sampled in one of the ways of a family, or somebody known by texts alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The author's name.
     pub author: String,
     /// A or B.
     pub set: AuthorSet,
-    /// The name of the model that stands for the author.
-    pub model: String,
+    /// The name of the model that stands for the author; none if it is known by its texts alone.
+    pub model: Option<String>,
     /// How the author is assumed to have sampled.
     pub decoding: SamplingFamily,
 }
@@ -42,8 +42,8 @@ impl Candidate {
     }
 
     /// The names under which a calibration of this author is looked up: the author's own first, then its model's.
-    pub(crate) fn names(&self) -> [&str; 2] {
-        [&self.author, &self.model]
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.author].into_iter().chain(&self.model).map(String::as_str)
     }
 }
 
@@ -164,10 +164,10 @@ pub struct Hypothesis {
     pub author: String,
     /// The set it belongs to.
     pub set: AuthorSet,
-    /// The model that stands for the author; none for a person.
+    /// The model that stands for the author; none for a person, and for an author who is known by texts alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How the author is assumed to have sampled, as `--decoding` reads it; none for a person.
+    /// How the author's model is assumed to have sampled, as `--decoding` reads it; none if there is no model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoding: Option<String>,
     /// What the p-value rests on.

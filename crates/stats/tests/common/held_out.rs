@@ -49,7 +49,7 @@ impl Defaults {
         let candidate = |(calibration, set): (&Calibration, AuthorSet)| Candidate {
             author: calibration.author.clone(),
             set,
-            model: calibration.author.clone(),
+            model: Some(calibration.author.clone()),
             decoding: SamplingFamily::Deployed,
         };
         Self {
