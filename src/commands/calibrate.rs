@@ -71,7 +71,7 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "TEXTS", value_hint = clap::ValueHint::AnyPath, help_heading = headings::TEXTS)]
     pub later: Vec<PathBuf>,
 
-    /// Texts that end by themselves; only those before 150 words are used, as groups of their own; may be repeated
+    /// Texts that end by themselves, for groups of those below 150 words; may be repeated
     ///
     /// A model may write in another way where it ends early. `detect` compares a text of fewer than 150 words with these
     /// texts and with beginnings, and excludes the model only if it is unlike both.

@@ -37,7 +37,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "NAME", default_value = "label", help_heading = headings::LABELS)]
     pub label: String,
 
-    /// Value of --label that means a person; may be repeated [default: human, person, people, human-written]
+    /// Label that means a person; may be repeated [default: human, person, people, human-written]
     #[arg(long, value_name = "VALUE", help_heading = headings::LABELS)]
     pub human: Vec<String>,
 
@@ -51,7 +51,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "NAME", help_heading = headings::LABELS)]
     pub by: Vec<String>,
 
-    /// The files are CSV with the columns of RAID: generation, model, source_id, domain, decoding and attack
+    /// The files are CSV as RAID has them: by model, source_id, domain, decoding and attack
     #[arg(long, conflicts_with_all = ["label", "document", "input_format"], help_heading = headings::LABELS)]
     pub raid: bool,
 

@@ -169,7 +169,7 @@ mod tests {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
             man(&names).unwrap_err().to_string()
         };
-        assert!(said(&["paint"]).contains("choose one of detect, batch, gate, generate, calibrate, models"));
+        assert!(said(&["paint"]).contains("choose one of detect, batch, eval, gate, generate, calibrate, models"));
         assert!(said(&["models", "paint"]).contains("choose one of list, pull, verify, path"));
         assert_eq!(said(&["detect", "paint"]), "there is no subcommand `paint`");
     }
