@@ -235,7 +235,8 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     if !is_known && !args.quiet {
         let _ = writeln!(
             stderr,
-            "note: the catalogue has no author or model called `{}`; the calibration applies only where it has one",
+            "note: the catalogue has no author or model called `{}`; the calibration applies only where it has one, or where \
+             --calibration is given with --a or --b and this name",
             printable(&args.author)
         );
     }
@@ -252,6 +253,9 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     catalogue.tell_apart(&mut chosen);
     for model in chosen.into_iter().filter_map(|(model, _)| model) {
         add_model(&mut models, model)?;
+    }
+    if models.is_empty() {
+        bail!("no author of the catalogue has a model that could read the texts; name one with --model");
     }
     continue_texts(&catalogue, &mut models, &args.run.no_chat()?)?;
     let mut pool = ModelPool::fetch(models, args.run.device, args.run.offline, fetch_progress(args.quiet))?;

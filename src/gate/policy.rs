@@ -3,6 +3,7 @@
 //! Rules name paths by patterns as in a .gitignore, relative to the policy's folder. If several rules name a path, the
 //! last one applies. A path that no rule names is not judged.
 
+use crate::model::catalogue::Catalogue;
 use chrono::NaiveDate;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::{Deserialize, Serialize};
@@ -297,7 +298,7 @@ impl GatePolicy {
             .find(|(_, rule)| rule.names(relative))
     }
 
-    /// The absolute paths of the files that the policy names. Whoever can change them can let any text pass.
+    /// The absolute paths of the files that the policy and its catalogue name. Whoever can change them can let any text pass.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let authors = self
             .a
@@ -305,7 +306,19 @@ impl GatePolicy {
             .chain(&self.b)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute());
+        let catalogue = Catalogue::load(self.models.as_deref());
+        let of_catalogue: Vec<PathBuf> = catalogue.map_or_else(
+            |_| Vec::new(),
+            |catalogue| {
+                catalogue
+                    .authors()
+                    .iter()
+                    .filter_map(|author| author.calibration.clone())
+                    .collect()
+            },
+        );
         let named = self.models.iter().chain(&self.calibrations).cloned().chain(authors);
+        let named = named.chain(of_catalogue);
         named.map(|path| path.canonicalize().unwrap_or(path))
     }
 
@@ -580,6 +593,15 @@ mod tests {
         assert_eq!((found.alpha, found.root.clone()), (0.25, top.join("repo/a")));
         assert_eq!(found.models, Some(top.join("repo/a/m.toml")));
         assert_eq!(found.files().collect::<Vec<_>>(), [top.join("repo/a/m.toml")]);
+        // What an author of the catalogue is known by decides too.
+        std::fs::write(
+            top.join("repo/a/m.toml"),
+            "[[model]]\nname = \"m\"\n[[model.source]]\npath = \"m.gguf\"\n\n\
+             [[author]]\nname = \"bot\"\nset = \"a\"\ncalibration = \"bot.json\"\n",
+        )
+        .unwrap();
+        let files: Vec<PathBuf> = found.files().collect();
+        assert_eq!(files, [top.join("repo/a/m.toml"), top.join("repo/a/bot.json")]);
         std::fs::write(top.join("repo/a").join(POLICY_FILE), "alpha = 0.25").unwrap();
         let empty = GatePolicy::find(&deep).unwrap_err().to_string();
         assert!(empty.contains("has no [[rule]]"), "{empty}");

@@ -3,7 +3,7 @@
 use super::calibrations::own_calibrations;
 use super::error::JudgeError;
 use super::settings::{AuthorChoice, JudgeSettings};
-use crate::model::catalogue::{AuthorEntry, Catalogue, CatalogueError, ModelEntry};
+use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use whowrote_input::printable;
 use whowrote_stats::calibration::{Calibration, HUMAN};
 use whowrote_stats::verdict::{AuthorSet, Candidate};
@@ -37,7 +37,7 @@ impl Considered {
             if let Some(path) = &author.calibration {
                 let file = printable(&path.to_string_lossy());
                 let calibration = Calibration::from_file(path, &file)?;
-                if calibration.author != author.name {
+                if calibration.author != author.name && author.model.as_ref() != Some(&calibration.author) {
                     return Err(JudgeError::OtherAuthor {
                         file,
                         of: printable(&calibration.author),
@@ -61,8 +61,9 @@ impl Considered {
             let known = own.iter().filter(|(_, known)| known.author == candidate.author);
             for reader in known.flat_map(|(_, known)| &known.models) {
                 // A model of the same name in another version is not the reader, and a warning says so.
-                if let Ok(model) = catalogue.model(&reader.name) {
-                    add_model(&mut models, model.clone())?;
+                let is_there = models.iter().any(|model| model.name == reader.name);
+                if let (false, Ok(model)) = (is_there, catalogue.model(&reader.name)) {
+                    models.push(model.clone());
                 }
             }
         }
@@ -97,9 +98,12 @@ type Chosen = (Option<ModelEntry>, AuthorEntry);
 /// The authors of one set that have a model: those that the user chose, or those of the catalogue.
 ///
 /// # Errors
-/// If the catalogue does not have an author that was named.
+/// If the catalogue does not have an author that was named, or it has no model.
 pub fn authors(catalogue: &Catalogue, set: AuthorSet, choices: &[AuthorChoice]) -> Result<Vec<Chosen>, JudgeError> {
     let mut authors = chosen(catalogue, set, choices, &[])?;
+    if let Some((_, author)) = authors.iter().find(|(model, _)| model.is_none() && !choices.is_empty()) {
+        return Err(JudgeError::NoModelOf(author.name.clone()));
+    }
     authors.retain(|(model, _)| model.is_some());
     Ok(authors)
 }
@@ -117,12 +121,15 @@ fn chosen(
             .map(|author| Ok((catalogue.model_of(author)?, author.clone())))
             .collect();
     }
-    let choose = |choice: &AuthorChoice| match resolve(catalogue, choice, set) {
-        Err(JudgeError::Catalogue(CatalogueError::UnknownAuthor { name, .. }))
-            if name != HUMAN && own.iter().any(|(_, known)| known.author == name) =>
-        {
+    let is_known_by_texts = |name: &str| {
+        let is_listed = catalogue.author(name).is_some() || catalogue.model(name).is_ok();
+        !is_listed && name != HUMAN && own.iter().any(|(_, known)| known.author == name)
+    };
+    let choose = |choice: &AuthorChoice| match choice {
+        // A folder of the author's texts often has its name.
+        AuthorChoice::Named(name) if is_known_by_texts(name) => {
             let author = AuthorEntry {
-                name,
+                name: name.clone(),
                 set,
                 model: None,
                 decoding: None,
@@ -130,7 +137,7 @@ fn chosen(
             };
             Ok((None, author))
         }
-        resolved => resolved,
+        choice => resolve(catalogue, choice, set),
     };
     choices.iter().map(choose).collect()
 }

@@ -63,7 +63,7 @@ pub(super) fn unused(
             .collect();
         let (families, has_model): (Vec<String>, bool) = if author == HUMAN {
             (vec![SamplingFamily::Deployed.to_string()], !shared.is_empty())
-        } else if prompt == PromptKnowledge::Known {
+        } else if prompt == PromptKnowledge::Known && of_author.iter().all(|candidate| candidate.model.is_some()) {
             // With a known prompt, models are tested without calibrations.
             return None;
         } else if of_author.is_empty() {

@@ -21,6 +21,9 @@ pub enum JudgeError {
         /// The author of the catalogue.
         author: String,
     },
+    /// An author without a model was named where a model reads texts.
+    #[error("{0} is known by its texts alone, so it cannot read others; name a model")]
+    NoModelOf(String),
     /// Every author is known by texts, and no model is there to read them.
     #[error(
         "no author here has a model, and the models that read the texts of their calibrations are not in the catalogue; add \

@@ -225,7 +225,9 @@ impl Warning {
             Self::Decision(caveat) => match caveat {
                 Caveat::RatioVoid(_) => WarningCode::RatioVoid,
                 Caveat::Untested { .. } => WarningCode::Untested,
-                Caveat::Uncalibrated { .. } | Caveat::SmallCalibration { .. } => WarningCode::Uncalibrated,
+                Caveat::Uncalibrated { .. } | Caveat::ReadByOthers { .. } | Caveat::SmallCalibration { .. } => {
+                    WarningCode::Uncalibrated
+                }
                 Caveat::HumanUntested(_) => WarningCode::HumanUntested,
                 Caveat::Outside(_) | Caveat::PiecesOutside { .. } => WarningCode::OutsideCalibration,
                 Caveat::Memorised { .. } => WarningCode::Memorised,

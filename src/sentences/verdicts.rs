@@ -348,7 +348,7 @@ fn significant(number: f64, digits: i32) -> String {
 pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     const OTHERWISE: &str = "An excluded model may still have written the text with other sampling.";
     let used = match decodings(report)[..] {
-        [] => return None,
+        [] => String::new(),
         [one] => match one.parse() {
             Ok(SamplingFamily::Deployed) => format!(
                 "as services run it: {DEPLOYED}. An excluded model may still have written the text at a higher \
@@ -365,6 +365,15 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
     let rests_on = |basis: Basis| report.hypotheses.iter().any(|h| h.basis == basis);
     let basis = match (rests_on(Basis::Prompt), rests_on(Basis::Calibration)) {
         (true, false) => " Each model read the text after the prompt that you gave, if any.",
+        (true, true)
+            if report
+                .hypotheses
+                .iter()
+                .any(|h| h.basis == Basis::Calibration && h.author != HUMAN) =>
+        {
+            " Each model read the text after the prompt that you gave, if any. Without a prompt, the text is also compared \
+             with known texts of the other authors."
+        }
         (true, true) => {
             " Each model read the text after the prompt that you gave, if any. Without a prompt, the text is also compared \
              with known human-written texts."
@@ -386,17 +395,24 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
             let all = thousands(report.pieces.iter().map(|piece| piece.words as u64).sum());
             let pieces = authors[0].pieces;
             let names: Vec<String> = authors.iter().map(|h| author_name(&h.author)).collect();
+            let are = match &names[..] {
+                [name] => format!("{} is", begun(name)),
+                names => format!("{} are", list(names, "and")),
+            };
             let (who, others) = match by_first {
                 // With a known prompt, the models are judged by the whole text.
-                _ if prompted => ("A person is".to_owned(), String::new()),
+                _ if prompted => (are, String::new()),
                 None => ("It is".to_owned(), String::new()),
-                Some(words) if names.len() == 1 => (format!("{} is", begun(&names[0])), others_by(words)),
-                Some(words) => (format!("{} are", list(&names, "and")), others_by(words)),
+                Some(words) => (are, others_by(words)),
             };
             format!(" {who} judged by {judged} of its {all} words, in {pieces} pieces{others}.")
         }
     };
-    Some(format!("Each model is judged {used}{basis}{judged}"))
+    let told = match used.as_str() {
+        "" => format!("{basis}{judged}").trim_start().to_owned(),
+        used => format!("Each model is judged {used}{basis}{judged}"),
+    };
+    (!told.is_empty()).then_some(told)
 }
 
 /// An author's name where a sentence begins. A model's name stays as it is.

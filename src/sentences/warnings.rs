@@ -88,6 +88,11 @@ fn caveat(caveat: &Caveat) -> String {
              models. Give the prompt with --prompt, or texts of this author to `whowrote calibrate`.",
             authors.join(" and ")
         ),
+        Caveat::ReadByOthers { authors } => format!(
+            "{} cannot be tested: no calibration of this author's texts is by the loaded models. Load the models that read \
+             them, with --models, or calibrate again with these.",
+            authors.join(" and ")
+        ),
         Caveat::SmallCalibration {
             author,
             confidence: Some(confidence),

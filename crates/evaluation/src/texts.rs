@@ -122,6 +122,8 @@ struct Line {
     verdict: String,
     authors: Vec<String>,
     #[serde(default)]
+    confidence: Option<f64>,
+    #[serde(default)]
     hypotheses: Vec<Considered>,
     #[serde(default)]
     models: BTreeMap<String, Figures>,
@@ -144,7 +146,7 @@ impl LabelledText {
     /// If it is no line of results, or does not say who wrote the text.
     pub fn from_line(line: Map<String, Value>, labels: &Labels) -> Result<Self, Unusable> {
         let not_results = |why: &str| Unusable::NotResults(printable(why));
-        let line: Line = serde_json::from_value(line.into()).map_err(|error| not_results(&error.to_string()))?;
+        let mut line: Line = serde_json::from_value(line.into()).map_err(|error| not_results(&error.to_string()))?;
         if line.schema != SCHEMA_OF_RESULTS {
             return Err(not_results(&format!("its schema is {}", line.schema)));
         }
@@ -156,6 +158,14 @@ impl LabelledText {
             .all(is_share)
         {
             return Err(not_results("a p-value is not between 0 and 1"));
+        }
+        if line.confidence.is_some() {
+            // With a confidence, the promise is made for the calibration at hand.
+            let evidence = line
+                .hypotheses
+                .iter_mut()
+                .flat_map(|considered| &mut considered.evidence);
+            evidence.for_each(|evidence| evidence.calibration = None);
         }
         let is_judged = line.verdict != "unable";
         let kept = line.input.kept;

@@ -187,6 +187,17 @@ fn what_cannot_be_done_with_such_an_author_is_told() {
         "Write.",
     ];
     assert!(told(&generate).contains("gpt-9 is known by its texts alone"));
+    let calibrate = [
+        "calibrate",
+        "texts.jsonl",
+        "--author",
+        "x",
+        "--models",
+        "models.toml",
+        "--model",
+        "gpt-9",
+    ];
+    assert!(told(&calibrate).contains("gpt-9 is known by its texts alone, so it cannot read others"));
     let pull = ["models", "--models", "models.toml", "path", "gpt-9"];
     assert!(told(&pull).contains("gpt-9"), "{}", told(&pull));
     std::fs::copy(folder.path().join("one.json"), folder.path().join("gpt-9.json")).unwrap();

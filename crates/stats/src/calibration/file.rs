@@ -24,7 +24,7 @@ const GREATEST: u64 = 100_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {
     /// The file could not be read.
-    #[error("cannot read the calibration {file}: {reason}; check the path given with --calibration")]
+    #[error("cannot read the calibration {file}: {reason}; check the path")]
     Read {
         /// The file.
         file: String,

@@ -18,6 +18,11 @@ pub enum Caveat {
         /// The authors.
         authors: Vec<String>,
     },
+    /// These authors are known by their texts alone, and other models than the loaded ones read those texts.
+    ReadByOthers {
+        /// The authors.
+        authors: Vec<String>,
+    },
     /// A group of an author's calibration is too small for the author to be excluded at this level.
     SmallCalibration {
         /// The author.

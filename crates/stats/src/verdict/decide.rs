@@ -155,15 +155,20 @@ impl<'a> DecisionContext<'a> {
         let mut caveats = Vec::new();
         caveats.extend(models.iter().find_map(|j| j.ratio_void).map(Caveat::RatioVoid));
         let untested = |j: &TestedHypothesis| {
-            j.hypothesis.basis == Basis::Untested && !j.uncalibrated && j.fewest_documents.is_none()
+            let has_model = j.hypothesis.model.is_some();
+            has_model && j.hypothesis.basis == Basis::Untested && !j.uncalibrated && j.fewest_documents.is_none()
         };
         let authors = those(&untested);
         if !calibrated && !authors.is_empty() {
             caveats.push(Caveat::Untested { authors });
         }
-        let authors = those(&|j| j.uncalibrated);
+        let authors = those(&|j| j.uncalibrated && j.hypothesis.model.is_some());
         if !authors.is_empty() {
             caveats.push(Caveat::Uncalibrated { authors });
+        }
+        let authors = those(&|j| j.uncalibrated && j.hypothesis.model.is_none());
+        if !authors.is_empty() {
+            caveats.push(Caveat::ReadByOthers { authors });
         }
         for tested in models.iter().chain([human]) {
             let author = &tested.hypothesis.author;
