@@ -447,8 +447,8 @@ mod tests {
 
     #[test]
     fn a_megabyte_of_any_sign_is_read_in_no_time() {
-        // Each takes at most a fifth of a second when optimised. Quadratic time would take minutes.
-        // What takes quadratic time takes minutes. A busy machine can take seconds for what is linear.
+        // Each takes at most a fifth of a second when optimised, and seconds on a busy machine. Quadratic time would take
+        // minutes.
         let limit = std::time::Duration::from_secs(20);
         for sign in [
             "[",
