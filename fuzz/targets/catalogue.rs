@@ -9,7 +9,8 @@ use whowrote_stats::calibration::Calibration;
 fuzz_target!(|text: &str| {
     if let Ok(catalogue) = Catalogue::from_toml(text, Path::new("models.toml")) {
         for author in catalogue.authors() {
-            assert!(catalogue.model(&author.model).is_ok());
+            assert!(catalogue.model_of(author).is_ok());
+            assert!(author.model.is_some() || author.calibration.is_some());
         }
     }
     if let Ok(calibration) = Calibration::from_json(text, "fuzz") {
