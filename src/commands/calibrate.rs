@@ -507,8 +507,13 @@ fn prompt_name(prompt: &Value) -> Option<String> {
 }
 
 /// The name of a text that is a document by itself. The same text given twice is one document.
-fn alone(text: &str) -> String {
-    format!("text {:.16}", lower_hex(&Sha256::digest(text)))
+pub(super) fn alone(text: &str) -> String {
+    alone_by_digest(&lower_hex(&Sha256::digest(text)))
+}
+
+/// The same, from the SHA-256 of the text.
+pub(super) fn alone_by_digest(sha256: &str) -> String {
+    format!("text {sha256:.16}")
 }
 
 fn read_path(

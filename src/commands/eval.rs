@@ -1,6 +1,7 @@
 //! `whowrote eval`: how well the program does on texts whose authors are known.
 
 use super::batch::{BatchArgs, BatchConfig};
+use super::calibrate::{alone, alone_by_digest};
 use super::choices::{choices, named};
 use super::help::headings;
 use super::{ExitStatus, OutputError, Terminal, batch_on_terminal};
@@ -10,14 +11,13 @@ use crate::sentences::verdicts as sentences;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use whowrote_evaluation::{LabelledText, Labels, evaluate, plots};
-use whowrote_input::{Corpus, CorpusSource, FileFormat, JsonLine, JsonLines, lower_hex, printable};
+use whowrote_input::{Corpus, CorpusSource, FileFormat, JsonLine, JsonLines, printable};
 use whowrote_stats::calibration::Calibration;
 
 /// The values of the label that mean a person, if none are named.
@@ -340,9 +340,7 @@ fn known_texts(
                 printable(&labels.label)
             );
         }
-        // `calibrate` names a text without a document so.
-        let alone = |digest: &str| format!("text {digest:.16}");
-        let of_text = [&document.sha256, &lower_hex(&Sha256::digest(&document.text))].map(|digest| alone(digest));
+        let of_text = [alone_by_digest(&document.sha256), alone(&document.text)];
         let named = labels.document.as_ref().and_then(|field| record.kept.get(field));
         let mut names = named.into_iter().chain(&of_text);
         if let Some(author) = names.find_map(|name| documents.get(name.as_str())) {

@@ -103,10 +103,7 @@ fn best<'a>(rows: &[&'a ScoreRow]) -> Option<&'a ScoreRow> {
 }
 
 fn named(part: &Part) -> String {
-    match (&part.by, &part.value) {
-        (Some(by), Some(value)) => printable(&format!("{by} {value}")),
-        _ => "all".to_owned(),
-    }
+    printable(&part.to_string())
 }
 
 fn figures(row: &ScoreRow) -> Vec<String> {

@@ -252,12 +252,31 @@ impl Default for OwnPValues<'_> {
     }
 }
 
-/// What a length is called.
-fn length_class(words: usize) -> String {
-    let class = WORDS.iter().rposition(|least| words >= *least).unwrap_or(0);
+impl Estimate {
+    fn new(value: f64, (low, high): (f64, f64)) -> Self {
+        Self { value, low, high }
+    }
+}
+
+/// The place in [`WORDS`] of a length.
+fn length_class(words: usize) -> usize {
+    WORDS.iter().rposition(|least| words >= *least).unwrap_or(0)
+}
+
+/// What the lengths of a class are called.
+fn class_name(class: usize) -> String {
     match WORDS.get(class + 1) {
         Some(next) => format!("{}-{}", WORDS[class], next - 1),
         None => format!("{}+", WORDS[class]),
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.by, &self.value) {
+            (Some(by), Some(value)) => write!(f, "{by} {value}"),
+            _ => f.write_str("all"),
+        }
     }
 }
 
@@ -273,7 +292,7 @@ impl Part {
         let value = match self.by.as_deref() {
             None => return true,
             Some("label") => Some(text.label.clone()),
-            Some("words") => Some(length_class(text.words)),
+            Some("words") => Some(class_name(length_class(text.words))),
             Some(field) => text.values.get(field).cloned(),
         };
         value == self.value
@@ -294,16 +313,9 @@ fn parts(texts: &[&LabelledText], labels: &Labels) -> Vec<Part> {
             .into_iter()
             .map(|label| part("label", label)),
     );
-    let lengths: BTreeSet<usize> = texts
-        .iter()
-        .filter_map(|text| WORDS.iter().rposition(|least| text.words >= *least))
-        .collect();
+    let lengths: BTreeSet<usize> = texts.iter().map(|text| length_class(text.words)).collect();
     if lengths.len() > 1 {
-        parts.extend(
-            lengths
-                .into_iter()
-                .map(|class| part("words", &length_class(WORDS[class]))),
-        );
+        parts.extend(lengths.into_iter().map(|class| part("words", &class_name(class))));
     }
     for field in &labels.by {
         let values: BTreeSet<&String> = texts.iter().filter_map(|text| text.values.get(field)).collect();
@@ -316,23 +328,20 @@ fn count_documents(texts: &[&LabelledText]) -> usize {
     texts.iter().map(|text| &text.document).collect::<BTreeSet<_>>().len()
 }
 
-fn score_rows(scores: &[Score], part: &Part, texts: &[&LabelledText]) -> Vec<ScoreRow> {
-    let scored = |score: &Score| -> Vec<(usize, ScoredText)> {
-        let values = texts
-            .iter()
-            .enumerate()
-            .filter_map(|(i, text)| Some((i, score.value(text)?)));
-        let of = |(i, score): (usize, f64)| {
-            let text = ScoredText {
-                score,
-                is_sought: !texts[i].is_human,
-                document: &texts[i].document,
-            };
-            (i, text)
+/// The texts that have a score, each with its place among all.
+fn scored<'a>(score: &Score, texts: &[&'a LabelledText]) -> impl Iterator<Item = (usize, ScoredText<'a>)> {
+    texts.iter().enumerate().filter_map(|(i, text)| {
+        let text = ScoredText {
+            score: score.value(text)?,
+            is_sought: !text.is_human,
+            document: &text.document,
         };
-        values.map(of).collect()
-    };
-    let all: Vec<Vec<(usize, ScoredText)>> = scores.iter().map(scored).collect();
+        Some((i, text))
+    })
+}
+
+fn score_rows(scores: &[Score], part: &Part, texts: &[&LabelledText]) -> Vec<ScoreRow> {
+    let all: Vec<Vec<(usize, ScoredText)>> = scores.iter().map(|score| scored(score, texts).collect()).collect();
     let areas: Vec<Option<Area>> = all
         .iter()
         .map(|scored| Area::of(&scored.iter().map(|(_, text)| *text).collect::<Vec<_>>()))
@@ -358,26 +367,14 @@ fn score_rows(scores: &[Score], part: &Part, texts: &[&LabelledText]) -> Vec<Sco
                 .collect();
             let (of_best, own): (Vec<_>, Vec<_>) = both.into_iter().unzip();
             let difference = AreaDifference::of(&of_best, &own)?;
-            let (low, high) = difference.interval(CONFIDENCE);
-            Some(Estimate {
-                value: difference.value,
-                low,
-                high,
-            })
+            Some(Estimate::new(difference.value, difference.interval(CONFIDENCE)))
         });
         rows.push(ScoreRow {
             score: score.clone(),
             part: part.clone(),
             by_models,
             by_people,
-            auroc: areas[i].map(|area| {
-                let (low, high) = area.interval(CONFIDENCE);
-                Estimate {
-                    value: area.value,
-                    low,
-                    high,
-                }
-            }),
+            auroc: areas[i].map(|area| Estimate::new(area.value, area.interval(CONFIDENCE))),
             is_best: best == Some(i),
             below_best,
             found: found(&scored),
@@ -389,13 +386,7 @@ fn score_rows(scores: &[Score], part: &Part, texts: &[&LabelledText]) -> Vec<Sco
 /// The curves of the scores over all texts.
 fn curves(scores: &[Score], texts: &[&LabelledText]) -> Vec<Curve> {
     let curve = |score: &Score| {
-        let values = texts.iter().filter_map(|text| Some((score.value(text)?, text)));
-        let scored = values.map(|(score, text)| ScoredText {
-            score,
-            is_sought: !text.is_human,
-            document: &text.document,
-        });
-        let mut scored: Vec<ScoredText> = scored.collect();
+        let mut scored: Vec<ScoredText> = scored(score, texts).map(|(_, text)| text).collect();
         let auroc = Area::of(&scored)?.value;
         scored.sort_by(|a, b| b.score.total_cmp(&a.score));
         let count = |kind: bool| scored.iter().filter(|text| text.is_sought == kind).count() as f64;
@@ -432,19 +423,21 @@ fn curves(scores: &[Score], texts: &[&LabelledText]) -> Vec<Curve> {
 /// The shares that are found, each with an interval that holds both what the choice of the threshold and what the number of
 /// documents leave open.
 fn found(texts: &[ScoredText]) -> Vec<Found> {
+    let documents = |kind: bool| {
+        let of_kind = texts.iter().filter(|text| text.is_sought == kind);
+        of_kind.map(|text| text.document).collect::<BTreeSet<_>>().len()
+    };
+    let (people, trials) = (documents(false), documents(true) as u64);
     let resampled = found_intervals(texts, &FALSE_ALARMS, CONFIDENCE);
     let shares = FALSE_ALARMS.into_iter().zip(resampled);
     shares
         .map(|(false_alarms, (low, high))| {
             let (count, of) = found_at(texts, false_alarms);
-            let sought: BTreeSet<&str> = texts.iter().filter(|t| t.is_sought).map(|t| t.document).collect();
-            let trials = sought.len() as u64;
             // At a fixed threshold, were the texts of a document all alike.
             let alike =
                 whowrote_stats::clopper_pearson((count * trials).checked_div(of).unwrap_or(0), trials, CONFIDENCE);
             // The threshold is then one of the greatest scores of people, above which resampling does not see.
-            let people: BTreeSet<&str> = texts.iter().filter(|t| !t.is_sought).map(|t| t.document).collect();
-            let is_extreme = false_alarms * (people.len() as f64) < LEAST_ALARMS;
+            let is_extreme = false_alarms * (people as f64) < LEAST_ALARMS;
             let share = Share {
                 count,
                 of,

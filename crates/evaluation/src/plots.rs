@@ -168,10 +168,6 @@ fn found<DB: DrawingBackend>(evaluation: &Evaluation, root: &DrawingArea<DB, Shi
         .x_label_area_size(48)
         .y_label_area_size(260)
         .build_cartesian_2d(0.0..1.0, -count..0.0)?;
-    let name = |row: &ScoreRow| match (&row.part.by, &row.part.value) {
-        (Some(by), Some(value)) => format!("{by} {value}"),
-        _ => "all".to_owned(),
-    };
     chart
         .configure_mesh()
         .x_desc("share of models' texts that is found")
@@ -189,7 +185,7 @@ fn found<DB: DrawingBackend>(evaluation: &Evaluation, root: &DrawingArea<DB, Shi
             COLOURS[1].stroke_width(2),
         )])?;
         chart.draw_series([Circle::new((share, height), 5, BLACK.filled())])?;
-        let shown: String = name(row).chars().take(34).collect();
+        let shown: String = row.part.to_string().chars().take(34).collect();
         let (x, y) = chart.backend_coord(&(0.0, height));
         let style = TextStyle::from((FAMILY, 15).into_font());
         let style = style.pos(plotters::style::text_anchor::Pos::new(
