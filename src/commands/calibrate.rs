@@ -276,7 +276,8 @@ pub fn run(config: &CalibrateConfig) -> anyhow::Result<ExitStatus> {
     if let Ok(style) = ProgressStyle::with_template("{pos} of {len} scorings, {eta} left {bar:30}") {
         progress.set_style(style);
     }
-    let models = pool.in_turn(|model| {
+    let models = pool.in_turn(|model, identity| {
+        let scoring = scoring.clone().with_probe_of(identity);
         let failed = format!("{} could not read its request", model.name());
         let prefix = Prefix::new(unknown_prompt_ids(model).map_err(JudgeError::model(failed))?);
         for (known_texts, by_text) in known_texts.chunks(TOGETHER).zip(by_text.chunks_mut(TOGETHER)) {

@@ -124,17 +124,22 @@ impl ModelPool {
     }
 
     /// Loads the models one after another and hands each to `work`. While one works, the next is loaded if both fit
-    /// in memory: building a tokeniser takes one thread, and matrix products leave some of the threads idle. Returns
-    /// the models as calibrations know them.
+    /// in memory: building a tokeniser takes one thread, and matrix products leave some of the threads idle. `work` also gets
+    /// the model as calibrations know it, and so does the caller.
     pub fn in_turn(
         &mut self,
-        mut work: impl FnMut(&Arc<LanguageModel>) -> Result<(), JudgeError>,
+        mut work: impl FnMut(&Arc<LanguageModel>, &CalibratedModel) -> Result<(), JudgeError>,
     ) -> Result<Vec<CalibratedModel>, JudgeError> {
         let pool: &Self = self;
         let of_place = |model: &LanguageModel, i: usize| identity(model, &pool.stored[i].sha256);
         if let Some(staying) = pool.staying.as_deref().filter(|staying| !staying.is_empty()) {
-            staying.iter().try_for_each(&mut work)?;
-            return Ok(staying.iter().zip(0..).map(|(model, i)| of_place(model, i)).collect());
+            let identities: Vec<CalibratedModel> =
+                staying.iter().zip(0..).map(|(model, i)| of_place(model, i)).collect();
+            staying
+                .iter()
+                .zip(&identities)
+                .try_for_each(|(model, identity)| work(model, identity))?;
+            return Ok(identities);
         }
         let fits = |i: usize| {
             // The model before it is already loaded. The free memory accounts for it, but the user's budget does not.
@@ -157,9 +162,10 @@ impl ModelPool {
                 if i + 1 < pool.models.len() && fits(i + 1) {
                     next = Some(scope.spawn(move || pool.load(i + 1)));
                 }
-                identities.push(of_place(&model, i));
+                let identity = of_place(&model, i);
                 let model = Arc::new(model);
-                work(&model)?;
+                work(&model, &identity)?;
+                identities.push(identity);
                 if pool.staying.is_some() {
                     loaded.push(model);
                 }

@@ -2,7 +2,7 @@
 
 use super::Judge;
 use super::round::Job;
-use crate::report::{ModelFigures, PieceReport, ProvenanceReport, SCHEMA, Timing, Warning};
+use crate::report::{ModelFigures, PieceReport, ProbeFigures, ProvenanceReport, SCHEMA, Timing, Warning};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use whowrote_input::{Document, pieces};
@@ -59,7 +59,8 @@ impl Judge {
                     ..model.clone()
                 },
             };
-            let figures = ModelFigures::new(job.reported().get(&model.name)?, as_scored, self.settings.tokens)?;
+            let mut figures = ModelFigures::new(job.reported().get(&model.name)?, as_scored, self.settings.tokens)?;
+            figures.probe = job.unprompted(whole).get(&model.name).and_then(ProbeFigures::new);
             Some((model.name.clone(), figures))
         });
         Reading {

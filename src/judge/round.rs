@@ -122,7 +122,7 @@ impl Readers {
             PromptKnowledge::Unknown => scoring.clone(),
             PromptKnowledge::Known => Scoring::at(vec![1.0]),
         };
-        pool.in_turn(|model| {
+        pool.in_turn(|model, identity| {
             let name = model.name();
             if !prefixes.contains_key(name) {
                 prefixes.insert(name.to_owned(), prefixes_of(model, prompt.as_ref(), *knowledge)?);
@@ -135,6 +135,9 @@ impl Readers {
                 (true, false) => Some(job.text),
                 (false, _) => Some(beginning(job.piece)),
             };
+            // The probe reads what is read without a prompt.
+            let unprompted_scoring = unprompted_scoring.clone().with_probe_of(identity);
+            let scoring = if *whole { &*scoring } else { &unprompted_scoring };
             for (place, read) in read_unrefused(model, prefix, jobs, part, scoring, keeps)? {
                 let job = &mut jobs[place];
                 let Some((scores, states)) = job.take(read) else {

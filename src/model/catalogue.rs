@@ -10,6 +10,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
+use whowrote_stats::calibration::built_in;
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::AuthorSet;
 
@@ -18,6 +19,9 @@ const BUILT_IN: &str = include_str!("../../models.toml");
 
 /// What messages call the built-in catalogue.
 const BUILT_IN_NAME: &str = "models.toml (built in)";
+
+/// What `calibration` says of an author whose calibration is part of the program.
+const BUILT_IN_CALIBRATION: &str = "built-in";
 
 /// The largest catalogue that is read. A longer file is something else.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -86,8 +90,27 @@ pub struct AuthorEntry {
     pub model: Option<String>,
     /// How it samples, if that is known.
     pub decoding: Option<SamplingFamily>,
-    /// The file of its calibration, if the catalogue names one. An author without a model has one.
-    pub calibration: Option<PathBuf>,
+    /// Its calibration, if the catalogue names one. An author without a model has one.
+    pub calibration: Option<CalibrationSource>,
+}
+
+/// Where an author's calibration is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CalibrationSource {
+    /// In the program.
+    BuiltIn,
+    /// In a file.
+    File(PathBuf),
+}
+
+impl AuthorEntry {
+    /// The file of its calibration, if it has one.
+    pub fn calibration_file(&self) -> Option<&Path> {
+        match &self.calibration {
+            Some(CalibrationSource::File(path)) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// Why a catalogue, or a name looked up in it, was refused.
@@ -730,7 +753,14 @@ impl Reader<'_> {
                 if path.is_empty() {
                     return Err(format!("author '{name}' has an empty calibration; name a file"));
                 }
-                self.beside(path)
+                if path == BUILT_IN_CALIBRATION {
+                    return if built_in().iter().any(|known| known.author == name) {
+                        Ok(CalibrationSource::BuiltIn)
+                    } else {
+                        Err(format!("no calibration of author '{name}' is built in; name a file"))
+                    };
+                }
+                self.beside(path).map(CalibrationSource::File)
             })
         });
         let calibration = calibration.transpose()?;

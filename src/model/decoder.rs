@@ -153,7 +153,7 @@ impl Decoder {
             cache.reserve(batch, longest, self.layers.len(), (kv_heads, head_dim), &self.device)?;
         }
         let held = cache.as_deref();
-        let hidden = self.pass(ids, &rows, |layer, q, k, v| {
+        let attend = |layer, q, k, v| {
             let by_row = |x: Tensor| {
                 let (_, heads, head_dim) = x.dims3()?;
                 x.reshape((batch, tokens, heads, head_dim))
@@ -163,7 +163,8 @@ impl Decoder {
                 (k, v) = cache.append(layer, &k, &v, &past)?;
             }
             ops::attention(&q, &k, &v, &self.mask(layer, &past))
-        })?;
+        };
+        let hidden = self.pass(ids, &rows, attend, |_, _| Ok(()))?;
         if let Some(cache) = cache {
             cache.set_lengths(past.iter().map(|past| past + tokens).collect());
         }
@@ -172,12 +173,19 @@ impl Decoder {
 
     /// Hidden states after the last norm, `(ids, hidden)`, of several texts. `ids` contains the texts one after
     /// another, and `lengths` has the number of tokens of each. No text attends to another. All follow the only row of
-    /// `prefix`, which does not change.
+    /// `prefix`, which does not change. `show` gets the residual stream `(ids, hidden)` after each layer, with the number of
+    /// layers before it.
     ///
     /// # Errors
     /// When an id is not in the vocabulary, the lengths do not add up, the prefix does not have exactly one row, a text
     /// with its prefix is longer than [`Self::max_window`], or the tensor library fails.
-    pub fn forward_packed(&self, ids: &[u32], lengths: &[usize], prefix: Option<&KvCache>) -> Result<Tensor> {
+    pub fn forward_packed(
+        &self,
+        ids: &[u32],
+        lengths: &[usize],
+        prefix: Option<&KvCache>,
+        show: impl FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
         let past = match prefix.map(KvCache::lengths) {
             None => 0,
             Some(&[past]) => past,
@@ -192,7 +200,7 @@ impl Decoder {
                 Some(*end - tokens)
             })
             .collect();
-        self.pass(ids, &rows, |layer, q, k, v| {
+        let attend = |layer, q: Tensor, k: Tensor, v: Tensor| {
             let mask_past = [past];
             let mask = self.mask(layer, &mask_past);
             let before = prefix.map(|prefix| prefix.first_row(layer, past)).transpose()?;
@@ -210,7 +218,8 @@ impl Decoder {
                 .map(attend)
                 .collect::<candle_core::Result<_>>()?;
             Tensor::cat(&mixed, 0)
-        })
+        };
+        self.pass(ids, &rows, attend, show)
     }
 
     /// Refuses ids outside the vocabulary, lengths that do not add up, and rows that are longer than the window.
@@ -238,6 +247,7 @@ impl Decoder {
         ids: &[u32],
         rows: &[(usize, usize)],
         attend: impl Fn(usize, Tensor, Tensor, Tensor) -> candle_core::Result<Tensor>,
+        mut show: impl FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
         let rotary = self
             .rotary
@@ -250,6 +260,7 @@ impl Decoder {
         }
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer.forward(x, &rotary, |q, k, v| attend(i, q, k, v))?;
+            show(i + 1, &x)?;
         }
         Ok(self.final_norm.forward(&x)?)
     }

@@ -6,6 +6,7 @@ use whowrote_input::InputSummary;
 use whowrote_input::disguise::{Disguise, DisguiseKind};
 use whowrote_input::spelling::Misspelling;
 use whowrote_stats::calibration::CalibratedModel;
+use whowrote_stats::probe::{Probe, logits};
 use whowrote_stats::token_stats::{TextScores, TokenStats};
 use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
 
@@ -38,6 +39,9 @@ pub struct ModelFigures {
     /// The request that stands for the unknown prompt, if the model is a chat model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// What the probe makes of the model's hidden states; none if it reads another model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeFigures>,
     /// Per-token figures, if they were requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_token: Option<Vec<TokenFigures>>,
@@ -81,6 +85,7 @@ impl ModelFigures {
             scored_bytes: bytes,
             sha256: Some(model.sha256),
             request: model.request,
+            probe: None,
             per_token: per_token.then(|| (0..scores.ids.len()).map(token).collect()),
         })
     }
@@ -99,9 +104,36 @@ impl ModelFigures {
         self.mean_log_rank = mean(self.mean_log_rank, piece.mean_log_rank, own, others);
         let (own, others) = (self.scored_bytes, piece.scored_bytes);
         self.bits_per_byte = mean(self.bits_per_byte, piece.bits_per_byte, own, others);
+        if let (Some(own_probe), Some(probe)) = (&mut self.probe, &piece.probe) {
+            let (own, others) = (self.scored_tokens, piece.scored_tokens);
+            for (class, logit) in &mut own_probe.logits {
+                *logit = mean(*logit, probe.logits[class], own, others);
+            }
+        }
         self.tokens += piece.tokens;
         self.scored_tokens += piece.scored_tokens;
         self.scored_bytes += piece.scored_bytes;
+    }
+}
+
+/// What the probe makes of the hidden states behind a text.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProbeFigures {
+    /// SHA-256 of the probe.
+    pub sha256: &'static str,
+    /// How likely each kind of author is against a person, by the probe alone: logits, means over the tokens.
+    pub logits: BTreeMap<&'static str, f64>,
+}
+
+impl ProbeFigures {
+    /// The figures of a text; none if the probe has not read it.
+    pub fn new(scores: &TextScores) -> Option<Self> {
+        let probe = Probe::built_in();
+        let classes = probe.classes.iter().skip(1).map(String::as_str);
+        Some(Self {
+            sha256: &probe.sha256,
+            logits: classes.zip(logits(scores)?).collect(),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The figures of texts under one model.
 
+use super::probe::probe_logits;
 use super::reduce::{Penalty, reduce};
 use crate::model::LanguageModel;
 use crate::model::decoder::KvCache;
@@ -7,6 +8,8 @@ use crate::model::error::{ModelError, Result};
 use crate::model::tokenizer::Tokens;
 use candle_core::Tensor;
 use std::cell::OnceCell;
+use whowrote_stats::calibration::CalibratedModel;
+use whowrote_stats::probe::{LOGITS, Probe};
 use whowrote_stats::sampling_params::SamplingParams;
 use whowrote_stats::token_stats::{DecodingStats, Reduced, TextScores};
 
@@ -36,6 +39,8 @@ pub struct Scoring {
     /// Tokens that a window shares with the one before it. After the first window, a token has at least this much
     /// context.
     pub overlap: usize,
+    /// The probe that reads the hidden states of one of the models; none if no figures of it are wanted.
+    pub probe: Option<&'static Probe>,
 }
 
 impl Scoring {
@@ -47,6 +52,7 @@ impl Scoring {
             penalties: Vec::new(),
             window: 2048,
             overlap: 512,
+            probe: None,
         }
     }
 
@@ -58,6 +64,12 @@ impl Scoring {
                 self.penalties.push(penalty);
             }
         }
+        self
+    }
+
+    /// Adds the probe, if it reads the states of this model.
+    pub fn with_probe_of(mut self, model: &CalibratedModel) -> Self {
+        self.probe = Some(Probe::built_in()).filter(|probe| probe.model == *model);
         self
     }
 
@@ -200,6 +212,7 @@ struct Draft {
     tokens: Tokens,
     plain: Reduced,
     penalised: Vec<Reduced>,
+    probed: Vec<[f32; LOGITS]>,
     /// [`first_places`], if there are repetition penalties.
     places: Vec<(u32, usize)>,
 }
@@ -249,6 +262,7 @@ fn score_showing(
         }
         drafts.push(Draft {
             plain: Reduced::default(),
+            probed: Vec::new(),
             penalised: vec![Reduced::default(); scoring.penalties.len()],
             places: if scoring.penalties.is_empty() {
                 Vec::new()
@@ -286,6 +300,7 @@ fn score_showing(
             decoding: draft.plain.decoding,
             penalised: scoring.penalties.iter().copied().zip(draft.penalised).collect(),
             cross: Vec::new(),
+            probed: draft.probed,
         })
     };
     drafts.into_iter().map(finished).collect()
@@ -316,13 +331,24 @@ fn score_pack(
         ids.push(alone);
         lengths.push(1);
     }
-    let hidden = model.decoder().forward_packed(&ids, &lengths, prefix.read(model)?)?;
+    let mut probed = Vec::new();
+    let hidden = model
+        .decoder()
+        .forward_packed(&ids, &lengths, prefix.read(model)?, |layer, states| {
+            if let Some(probe) = scoring.probe.filter(|probe| probe.layer == layer) {
+                probed = probe_logits(probe, states)?;
+            }
+            Ok(())
+        })?;
     let mut states = Vec::with_capacity(pack.len());
     let mut end = 0;
     for (window, length) in pack.iter().zip(lengths) {
         end += length;
         let rows = window.end - window.next;
         states.push(hidden.narrow(0, end - rows, rows)?);
+        if !probed.is_empty() {
+            drafts[window.text].probed.extend_from_slice(&probed[end - rows..end]);
+        }
     }
     let together = match states.as_slice() {
         [alone] => alone.clone(),

@@ -3,7 +3,7 @@
 use super::warning;
 use crate::report::{PieceReport, ProvenanceReport, WarningCode};
 use whowrote_input::printable;
-use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::calibration::{ANOTHER_MODEL, HUMAN};
 use whowrote_stats::conformal_scores::PIECE;
 use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::{AuthorSet, Basis, Evidence, Hypothesis, Test, Verdict};
@@ -17,21 +17,28 @@ pub fn set(set: AuthorSet) -> &'static str {
     }
 }
 
-/// An author's name, or "a person".
+/// An author's name, or "a person" or "another model".
 pub fn author(hypothesis: &Hypothesis) -> String {
-    match hypothesis.set {
-        AuthorSet::Human => "a person".to_owned(),
-        _ => printable(&hypothesis.author),
-    }
+    author_name(&hypothesis.author)
 }
 
 /// The same, from the author's name in verdicts.
 pub fn author_name(author: &str) -> String {
-    if author == HUMAN {
-        "a person".to_owned()
-    } else {
-        printable(author)
+    match author {
+        HUMAN => "a person".to_owned(),
+        ANOTHER_MODEL => "another model".to_owned(),
+        name => printable(name),
     }
+}
+
+/// Whether an author is a loaded model.
+fn is_loaded(hypothesis: &&Hypothesis) -> bool {
+    hypothesis.model.is_some()
+}
+
+/// Whether an author is any model that is not loaded.
+fn is_another_model(hypothesis: &&Hypothesis) -> bool {
+    hypothesis.author == ANOTHER_MODEL
 }
 
 /// An author with its set.
@@ -88,6 +95,7 @@ pub fn unlike<'a>(
 pub fn unlike_heading(author: &str) -> String {
     match author {
         HUMAN => "Pieces unlike a person's writing".to_owned(),
+        ANOTHER_MODEL => "Pieces unlike what other models write".to_owned(),
         model => format!("Pieces unlike what {} writes", printable(model)),
     }
 }
@@ -96,6 +104,7 @@ pub fn unlike_heading(author: &str) -> String {
 pub fn unlike_means(report: &ProvenanceReport, author: &str) -> String {
     let writes = match author {
         HUMAN => "people write".to_owned(),
+        ANOTHER_MODEL => "other models write".to_owned(),
         model => format!("{} writes", printable(model)),
     };
     format!(
@@ -130,6 +139,20 @@ pub fn verdict(report: &ProvenanceReport) -> String {
     match (report.verdict, &left[..]) {
         (Verdict::Unable, _) => format!("This text could not be judged: {}", unable_reason(report)),
         (Verdict::Unknown, _) => format!("Unknown author: {} did not write {this}.", excluded(report, &of(false))),
+        (_, [only]) if is_another_model(only) => {
+            let out = of(false);
+            let loaded = if out.iter().all(|h| is_loaded(h) || h.author == HUMAN) && out.iter().any(is_loaded) {
+                format!(", nor by a loaded model{}", qualifier(report))
+            } else {
+                String::new()
+            };
+            let person = if out.iter().any(|h| h.author == HUMAN) {
+                format!("Probably not written by a person{loaded}")
+            } else {
+                capitalised(set(only.set))
+            };
+            format!("{person}: of the authors considered here, only another model can have written {this}.")
+        }
         (_, [first, others @ ..]) if first.set != AuthorSet::Human && others.iter().all(|h| h.set == first.set) => {
             let names: Vec<String> = left.iter().map(|h| author(h)).collect();
             let tail = match others {
@@ -142,10 +165,35 @@ pub fn verdict(report: &ProvenanceReport) -> String {
                 list(&names, "or")
             )
         }
-        (Verdict::Attributed, _) if of(false).iter().all(|h| h.model.is_some()) => format!(
+        (Verdict::Attributed, _) if of(false).iter().all(is_loaded) => format!(
             "None of the loaded models{} wrote {this}; a person may have, or a model that is not loaded here.",
             qualifier(report)
         ),
+        (Verdict::Attributed, _)
+            if of(false).iter().all(|h| is_loaded(h) || is_another_model(h)) && of(false).iter().any(is_loaded) =>
+        {
+            let it = if report.pieces.is_empty() {
+                "it"
+            } else {
+                "its beginning"
+            };
+            format!(
+                "None of the loaded models{} wrote {this}, and {it} is unlike what other models write; a person may have written \
+                 {this}.",
+                qualifier(report)
+            )
+        }
+        (Verdict::Undecided, [one, other])
+            if is_another_model(one)
+                && other.author == HUMAN
+                && of(false).iter().all(is_loaded)
+                && !of(false).is_empty() =>
+        {
+            format!(
+                "None of the loaded models{} wrote {this}; a person or another model may have.",
+                qualifier(report)
+            )
+        }
         (Verdict::Attributed, _) => format!(
             "{} did not write {this}; a person may have, or an author who is not considered here.",
             excluded(report, &of(false))
@@ -417,7 +465,7 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
 
 /// An author's name where a sentence begins. A model's name stays as it is.
 fn begun(name: &str) -> String {
-    if name == author_name(HUMAN) {
+    if [HUMAN, ANOTHER_MODEL].map(author_name).contains(&name.to_owned()) {
         capitalised(name)
     } else {
         name.to_owned()
@@ -479,6 +527,7 @@ pub fn evidence(evidence: &Evidence) -> String {
     } else {
         let name = |author: &String| match author.as_str() {
             HUMAN => "people".to_owned(),
+            ANOTHER_MODEL => "other models".to_owned(),
             model => printable(model),
         };
         let names: Vec<String> = evidence.against.iter().map(name).collect();
@@ -592,6 +641,7 @@ pub(crate) mod tests {
             bits_per_byte: 1.18,
             sha256: None,
             request: None,
+            probe: None,
             per_token: None,
         };
         ProvenanceReport {

@@ -581,6 +581,7 @@ mod tests {
                     varentropy: Some(4.0),
                     mean_log_rank: Some(1.0),
                     bits_per_byte: Some(1.0),
+                    probe: None,
                 },
             )]),
         }

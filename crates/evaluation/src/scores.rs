@@ -14,7 +14,7 @@
 
 use crate::texts::{Figures, LabelledText};
 use serde::Serialize;
-use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::calibration::{ANOTHER_MODEL, HUMAN};
 
 /// A score of a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,7 +42,7 @@ const OF_MODELS: [(&str, OfModel); 8] = [
 ];
 
 /// The scores of the program itself.
-const OWN: [&str; 2] = ["person-p-value", "person-score"];
+const OWN: [&str; 3] = ["person-p-value", "person-score", "probe"];
 
 fn gap(figures: &Figures) -> Option<f64> {
     Some(figures.log_perplexity? - figures.entropy?)
@@ -76,6 +76,10 @@ impl Score {
                 let (_, of) = OF_MODELS.iter().find(|(name, _)| *name == self.score)?;
                 of(text.models.get(model)?).filter(|score| !score.is_nan())
             }
+            None if self.score == "probe" => {
+                let mut probes = text.models.values().filter_map(|figures| figures.probe.as_ref());
+                probes.find_map(|probe| *probe.logits.get(ANOTHER_MODEL)?)
+            }
             None => {
                 let person = text.considered(HUMAN)?;
                 match self.score {
@@ -103,7 +107,7 @@ impl std::fmt::Display for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::texts::{Considered, Evidence};
+    use crate::texts::{Considered, Evidence, ProbeFigures};
     use std::collections::BTreeMap;
 
     #[test]
@@ -137,6 +141,9 @@ mod tests {
                     varentropy: Some(4.0),
                     mean_log_rank: Some(1.5),
                     bits_per_byte: Some(0.9),
+                    probe: Some(ProbeFigures {
+                        logits: BTreeMap::from([(ANOTHER_MODEL.to_owned(), Some(0.75))]),
+                    }),
                 },
             )]),
         };
@@ -144,9 +151,12 @@ mod tests {
         let values: Vec<f64> = scores.iter().map(|score| score.value(&text).unwrap()).collect();
         // The curvature is (sum of log-probabilities less what is expected) over its standard deviation:
         // (-300 + 250) / sqrt(400).
-        assert_eq!(values, [-0.25, -1.5, -3.0, -0.9, -2.5, -0.5, -0.5, -1.5, 2.0, -2.5]);
+        assert_eq!(
+            values,
+            [-0.25, -1.5, 0.75, -3.0, -0.9, -2.5, -0.5, -0.5, -1.5, 2.0, -2.5]
+        );
         assert_eq!(Score::names().count(), scores.len());
-        assert_eq!(scores[2].to_string(), "log-perplexity (m)");
+        assert_eq!(scores[3].to_string(), "log-perplexity (m)");
         let unread = LabelledText {
             models: BTreeMap::new(),
             hypotheses: Vec::new(),

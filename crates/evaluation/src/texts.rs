@@ -83,7 +83,7 @@ pub struct Calibration {
 }
 
 /// A model's figures for a text, as docs/OUTPUT.md describes them.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Figures {
     /// The number of scored tokens.
     pub scored_tokens: usize,
@@ -97,6 +97,16 @@ pub struct Figures {
     pub mean_log_rank: Option<f64>,
     /// Surprisal in bits, a byte.
     pub bits_per_byte: Option<f64>,
+    /// What the probe makes of the model's states, if it reads them.
+    #[serde(default)]
+    pub probe: Option<ProbeFigures>,
+}
+
+/// What the probe makes of a text.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ProbeFigures {
+    /// For each kind of author but a person, its logit against a person.
+    pub logits: BTreeMap<String, Option<f64>>,
 }
 
 /// Why a line is of no use.

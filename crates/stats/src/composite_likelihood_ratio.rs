@@ -263,6 +263,7 @@ mod tests {
             decoding,
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
         }
     }
 

@@ -5,9 +5,9 @@
 //! first cut to the same number of words, so that only the author differs (docs/THEORY.md 12).
 
 use super::truncated_likelihood::LnLikelihoods;
+use crate::probe::{LOGITS, SKIPPED_TOKENS};
 use crate::sampling_params::SamplingParams;
 use crate::token_stats::{DecodingStats, SPACE, TEMPERATURE_GRID, TextScores};
-use serde::{Deserialize, Serialize};
 
 /// The lengths, in words between white space, to which texts are cut before they are compared. Each is at most half as
 /// long again as the one before, and at most 30% longer from 40 words on; that much of a text's end may remain unused.
@@ -24,7 +24,7 @@ pub const LEAST_PIECE: usize = 80;
 pub const SKIPPED_WORDS: usize = 1;
 
 /// What one model says about the beginning of a text: sums over its tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TextFeatures {
     /// The greatest log-likelihood over a family of decodings, nats.
     pub deployed: f64,
@@ -35,6 +35,8 @@ pub struct TextFeatures {
     pub entropy: f64,
     /// The varentropy at T = 1, nat².
     pub varentropy: f64,
+    /// The logits of the probe; none if it reads another model's states.
+    pub probe: Option<[f64; LOGITS]>,
 }
 
 impl TextFeatures {
@@ -67,6 +69,8 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
     let Some(at_one) = scores.beta_index(1.0).map(|beta| scores.at(beta)) else {
         return Vec::new();
     };
+    let mut probed = scores.probed.iter().zip(spans).enumerate().peekable();
+    let (mut logits, mut tokens) = ([0.0; LOGITS], 0.0);
     let rows = family.rows().zip(&scores.decoding).zip(at_one).zip(spans);
     let mut rows = rows.skip(skipped).peekable();
     let mut deployed = vec![0.0; family.decodings()];
@@ -83,12 +87,22 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
             entropy += at_one.entropy;
             varentropy += at_one.varentropy;
         }
+        while let Some((row, (token, _))) = probed.next_if(|(_, (_, span))| span.end <= cut) {
+            if row + scores.first_scored >= SKIPPED_TOKENS {
+                logits
+                    .iter_mut()
+                    .zip(token)
+                    .for_each(|(sum, logit)| *sum += f64::from(*logit));
+                tokens += 1.0;
+            }
+        }
         let greatest = |totals: &[f64]| totals.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         TextFeatures {
             deployed: tenths(greatest(&deployed)),
             untruncated: tenths(greatest(&untruncated)),
             entropy: tenths(entropy),
             varentropy: tenths(varentropy),
+            probe: (tokens > 0.0).then(|| logits.map(|logit| hundredths(logit / tokens))),
         }
     };
     cuts.into_iter().map(at).collect()
@@ -98,6 +112,11 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
 /// their ranks are not exchangeable.
 fn tenths(nats: f64) -> f64 {
     (nats * 10.0).round() / 10.0
+}
+
+/// The same for logits.
+fn hundredths(logit: f64) -> f64 {
+    (logit * 100.0).round() / 100.0
 }
 
 /// `ln p` of the seen token at a point of the temperature grid, nats.
@@ -175,7 +194,8 @@ pub fn typicality(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
     (0..models).map(of_model).collect()
 }
 
-/// The figures that a fitted score looks at: five for each model, and three for each two neighbouring models.
+/// The figures that a fitted score looks at: five for each model, three for each two neighbouring models, and, if it looks at
+/// the probe, the logits.
 ///
 /// Of a model: how much likelier the text is than the model expects of its own untruncated writing, first as deployed and
 /// then untruncated, both in standard deviations of the text's surprisal; the entropy, nats; the logarithm of that
@@ -183,7 +203,8 @@ pub fn typicality(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
 /// of their log-likelihoods, untruncated and as deployed, and of their entropies, nats.
 ///
 /// Texts are compared at one length, so sums over their tokens serve as averages.
-pub fn figures(text: &[TextFeatures]) -> Vec<f64> {
+pub fn figures(text: &[TextFeatures], with_probe: bool) -> Vec<f64> {
+    let logits = text.iter().filter_map(|model| model.probe.filter(|_| with_probe));
     let of_model = |own: &TextFeatures| {
         let deviation = own.deviation();
         [
@@ -204,6 +225,7 @@ pub fn figures(text: &[TextFeatures]) -> Vec<f64> {
     text.iter()
         .flat_map(of_model)
         .chain(text.windows(2).flat_map(of_two))
+        .chain(logits.flatten())
         .collect()
 }
 
@@ -237,6 +259,7 @@ pub fn human_scores(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token_stats::{TILT_COUNT, TOP, TokenStats};
 
     /// From the likelihoods as deployed and untruncated, the entropy and the varentropy.
     fn models(figures: &[[f64; 4]]) -> Vec<TextFeatures> {
@@ -245,6 +268,7 @@ mod tests {
             untruncated,
             entropy,
             varentropy,
+            probe: None,
         };
         figures.iter().map(of).collect()
     }
@@ -283,7 +307,7 @@ mod tests {
         let text = models(&[[-10.0, -12.0, 9.0, 4.0], [-15.0, -11.0, 7.0, 25.0]]);
         let of_models = [-0.5, -1.5, 9.0, 2f64.ln(), 2.0, -1.6, -0.8, 7.0, 5f64.ln(), -4.0];
         let expected = [&of_models[..], &[-1.0, 2.0, 5.0]].concat();
-        let found = figures(&text);
+        let found = figures(&text, false);
         assert_eq!(found.len(), expected.len());
         assert!(
             found
@@ -291,7 +315,66 @@ mod tests {
                 .zip(expected)
                 .all(|(found, expected)| (found - expected).abs() < 1e-12)
         );
-        assert_eq!(figures(&text[..1]).len(), 5);
+        assert_eq!(figures(&text[..1], false).len(), 5);
+    }
+
+    #[test]
+    fn the_logits_of_a_text_are_means_over_its_tokens_without_the_first() {
+        let words = 30;
+        let text = "ab ".repeat(words);
+        let scores = TextScores {
+            model: "toy".into(),
+            vocab: 9,
+            symbols: [0; 32],
+            ids: vec![0; words],
+            spans: (0..words).map(|i| (3 * i).saturating_sub(1)..3 * i + 2).collect(),
+            first_scored: 0,
+            betas: vec![1.0],
+            ranks: vec![1; words],
+            stats: vec![
+                TokenStats {
+                    surprisal: 1.0,
+                    entropy: 1.0,
+                    varentropy: 1.0,
+                    ln_space_mass: 0.0,
+                    cgf: [0.0; TILT_COUNT],
+                };
+                words
+            ],
+            decoding: vec![
+                DecodingStats {
+                    ln_z: [0.0; TEMPERATURE_GRID.len()],
+                    ln_above: Default::default(),
+                    ln_space: Default::default(),
+                    top: [0.0; TOP],
+                    seen: -1.0,
+                };
+                words
+            ],
+            penalised: Vec::new(),
+            cross: Vec::new(),
+            probed: (0..words).map(|i| [i as f32, -1.0, 0.333]).collect(),
+        };
+        let features = |scores: &TextScores| text_features(&text, scores, &[SamplingParams::untruncated(1.0)]);
+        let logits: Vec<_> = features(&scores).iter().map(|features| features.probe).collect();
+        // The tokens 3 to 19, and 3 to 29.
+        assert_eq!(logits, [Some([11.0, -1.0, 0.33]), Some([16.0, -1.0, 0.33])]);
+        let unread = TextScores {
+            probed: Vec::new(),
+            ..scores
+        };
+        assert!(features(&unread).iter().all(|features| features.probe.is_none()));
+        let read = |probe| {
+            [TextFeatures {
+                probe,
+                ..features(&unread)[0]
+            }]
+        };
+        let figures = |probe, with_probe| figures(&read(probe), with_probe).len();
+        assert_eq!(
+            [figures(Some([0.0; LOGITS]), true), figures(Some([0.0; LOGITS]), false)],
+            [8, 5]
+        );
     }
 
     #[test]

@@ -227,6 +227,7 @@ mod tests {
             decoding: Vec::new(),
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
             ranks: vec![1; surprisals.len()],
             stats: surprisals.iter().map(|&s| stats(s, -0.1)).collect(),
         }

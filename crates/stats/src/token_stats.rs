@@ -1,5 +1,6 @@
 //! The figures of a scored text: plain numbers, no tensors. The statistics see nothing else of a model.
 
+use crate::probe::LOGITS;
 use std::ops::Range;
 
 /// The tilts s at which the cumulant generating function of every token's surprisal is evaluated.
@@ -167,6 +168,8 @@ pub struct TextScores {
     pub penalised: Vec<(f64, Reduced)>,
     /// What this model, as the author, expects of other models of its vocabulary; empty unless requested.
     pub cross: Vec<CrossScores>,
+    /// The logits of the [probe](crate::probe), one row per scored token; empty if the probe reads another model's states.
+    pub probed: Vec<[f32; LOGITS]>,
 }
 
 impl TextScores {

@@ -382,6 +382,7 @@ pub(super) mod tests {
             decoding: vec![row],
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
         }
     }
 

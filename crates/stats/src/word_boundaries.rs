@@ -143,6 +143,7 @@ mod tests {
             decoding: Vec::new(),
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
             ranks: vec![1; stats.len()],
             stats: stats
                 .iter()

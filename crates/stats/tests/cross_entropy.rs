@@ -37,6 +37,7 @@ fn decided(tokens: Vec<CrossTokenStats>, decoding: &str) -> Decision {
             decoding: Vec::new(),
             penalised: Vec::new(),
             cross,
+            probed: Vec::new(),
         };
         (model.to_owned(), scores)
     };

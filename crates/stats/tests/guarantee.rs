@@ -308,6 +308,7 @@ fn the_token_ratio_and_its_combinations_reject_their_own_author_no_more_often_th
             decoding: Vec::new(),
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
             ranks: vec![1; stats.len()],
             stats,
         }

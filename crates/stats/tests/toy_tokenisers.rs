@@ -137,6 +137,7 @@ impl Toy {
             decoding: Vec::new(),
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
             ranks: vec![1; ids.len()],
             spans,
             first_scored: 0,

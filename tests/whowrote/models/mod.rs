@@ -7,6 +7,7 @@ mod gate;
 mod golden;
 mod known_prompt;
 mod own_samples;
+mod probe;
 mod referee;
 mod runs;
 mod tokenisers;

@@ -18,6 +18,7 @@ fn every_token_of_a_long_text_is_scored_once_and_the_first_window_as_without_win
         betas: vec![1.0],
         window,
         overlap,
+        probe: None,
     };
     let parts = score(&model, text, &windows).unwrap();
     assert_eq!((&parts.ids, &parts.spans), (&whole.ids, &whole.spans));
@@ -46,6 +47,7 @@ fn figures_do_not_depend_on_the_window_where_the_text_fits() {
         betas: vec![1.0],
         window: wide.ids.len() + 1,
         overlap: 4,
+        probe: None,
     };
     let narrow = score(&model, text, &fitting).unwrap();
     assert_eq!(narrow.ranks, wide.ranks);

@@ -1,6 +1,7 @@
 //! The built-in calibrations, of the default models and of people.
 
 use super::Calibration;
+use std::sync::LazyLock;
 
 const BUILT_IN: [(&str, &str); 3] = [
     (
@@ -18,12 +19,15 @@ const BUILT_IN: [(&str, &str); 3] = [
 ];
 
 /// The calibrations that are compiled into the program.
-pub fn built_in() -> Vec<Calibration> {
-    BUILT_IN
-        .iter()
-        // The files are part of the program, and a unit test checks that they parse.
-        .map(|(name, json)| Calibration::from_json(json, name).expect("the built-in calibrations are valid"))
-        .collect()
+pub fn built_in() -> &'static [Calibration] {
+    static CALIBRATIONS: LazyLock<Vec<Calibration>> = LazyLock::new(|| {
+        BUILT_IN
+            .iter()
+            // The files are part of the program, and a unit test checks that they parse.
+            .map(|(name, json)| Calibration::from_json(json, name).expect("the built-in calibrations are valid"))
+            .collect()
+    });
+    &CALIBRATIONS
 }
 
 #[cfg(test)]
@@ -36,7 +40,7 @@ mod tests {
         let all = built_in();
         let authors: Vec<&str> = all.iter().map(|calibration| calibration.author.as_str()).collect();
         assert_eq!(authors, [HUMAN, "smollm2-135m-instruct", "gemma-3-270m"]);
-        for calibration in &all {
+        for calibration in all {
             let shared = calibration.shared(&all[0].models);
             assert_eq!(shared, [(0, 0), (1, 1)], "{}", calibration.author);
         }

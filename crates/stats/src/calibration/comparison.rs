@@ -1,12 +1,14 @@
 //! A text held against texts by known authors: the score, and what it is ranked among.
 
 use super::{
-    Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, least_documents, least_p_value, random,
+    Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, is_probed, least_documents, least_p_value,
+    random,
 };
 use crate::conformal;
 use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures, figures, human_scores, own_scores};
 use crate::e_bh::least_rejections;
 use crate::logistic_regression::{Example, LogisticRegression};
+use crate::probe::Probe;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -23,8 +25,8 @@ pub struct Calibrations {
     fits: Mutex<HashMap<FitKey, Option<Arc<Fit>>>>,
 }
 
-/// The authors of a fit, in their order, the index of the length in [`LENGTHS`], and whether it knows texts that end early.
-type FitKey = (Vec<Member>, usize, bool);
+/// The authors of a fit, in their order, and what it is fitted to.
+type FitKey = (Vec<Member>, FitKind);
 
 /// An author in a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,8 +47,21 @@ pub struct Comparison {
     pub class: usize,
     /// Whether the score is fitted to texts of all authors. If not, or if the fit fails, it needs no texts by others.
     pub fitted: bool,
+    /// Whether a fitted score looks at the probe's logits.
+    pub probed: bool,
     /// The number of documents (or prompts) that are compared, in the smallest group.
     pub documents: usize,
+}
+
+/// What a score is fitted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct FitKind {
+    /// The index of the length in [`LENGTHS`].
+    class: usize,
+    /// Whether it knows texts that end early.
+    with_early: bool,
+    /// Whether it looks at the probe's logits, and so knows only texts that have them.
+    probed: bool,
 }
 
 /// How many documents of a calibration have texts of a length.
@@ -58,6 +73,10 @@ struct Counts {
     compared: usize,
     /// Whether any document of any group is part of the fit.
     has_fit: bool,
+    /// Whether any of them has the probe's logits.
+    has_probed_fit: bool,
+    /// Whether all texts of this length have them.
+    all_probed: bool,
 }
 
 /// What a calibration says about one text.
@@ -144,16 +163,24 @@ impl Calibrations {
     ) -> Option<Comparison> {
         let at = |class: usize| {
             let Counts {
-                documents, compared, ..
+                documents,
+                compared,
+                all_probed,
+                ..
             } = self.counts(author, class, place);
             let mut authors = others.iter().chain([author]);
             let fitted = !others.is_empty()
                 && compared >= least_documents(level, self.confidence)
                 && authors.all(|member| self.counts(member, class, place).has_fit);
+            let mut authors = others.iter().chain([author]);
             Comparison {
                 place,
                 class,
                 fitted,
+                probed: fitted
+                    && all_probed
+                    && self.has_probed_model(author)
+                    && authors.all(|member| self.counts(member, class, place).has_probed_fit),
                 documents: if fitted || self.confidence.is_some() {
                     compared
                 } else {
@@ -173,6 +200,13 @@ impl Calibrations {
             })
     }
 
+    /// Whether the model that the probe reads is among those that are compared.
+    fn has_probed_model(&self, member: &Member) -> bool {
+        let models = &self.known[member.calibration].models;
+        let mut compared = member.columns.iter().map(|column| &models[*column]);
+        compared.any(|model| *model == Probe::built_in().model)
+    }
+
     /// Whether later pieces of a text, which have [`LEAST_PIECE`] words or more, can be compared with enough documents of an
     /// author.
     pub fn knows_later_pieces(&self, author: &Member) -> bool {
@@ -185,7 +219,11 @@ impl Calibrations {
         *self.counts[member.calibration][class][place as usize].get_or_init(|| Counts {
             documents: calibration.fewest(class, place),
             compared: calibration.fewest_compared(class, place),
-            has_fit: calibration.has_texts_for_fit(class),
+            has_fit: calibration.has_texts_for_fit(class, false),
+            has_probed_fit: calibration.has_texts_for_fit(class, true),
+            all_probed: calibration
+                .features_at(class, place, false)
+                .all(|features| is_probed(features)),
         })
     }
 
@@ -214,7 +252,7 @@ impl Calibrations {
             .then(|| self.fit(author, others, comparison))
             .flatten();
         let (ranked, by_fit): (Vec<Ranked>, Option<f64>) = if let Some((fit, of_author)) = fit {
-            let score = fit.regression.ln_odds(of_author, &figures(text));
+            let score = fit.regression.ln_odds(of_author, &figures(text, comparison.probed));
             let rank = |known: &Vec<f64>| conformal::p_of_low(known, score);
             let fitted = groups.iter().map(|(place, _)| &fit.fitted[of_author][*place]);
             let compared = groups.iter().map(|(place, _)| &fit.compared[of_author][*place]);
@@ -261,30 +299,39 @@ impl Calibrations {
         // tells them apart best.
         let mut own = self.known[author.calibration].groups.iter();
         let with_early = comparison.place == Place::Whole && own.any(|group| group.place == Some(Place::Whole));
-        let class = comparison.class;
+        let kind = FitKind {
+            class: comparison.class,
+            with_early,
+            probed: comparison.probed,
+        };
         // A fit either is in the map or is not, even if a thread died while it held the lock.
         let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
         let fit = fits
-            .entry((members.clone(), class, with_early))
-            .or_insert_with(|| Fit::new(&self.known, &members, class, with_early).map(Arc::new));
+            .entry((members.clone(), kind))
+            .or_insert_with(|| Fit::new(&self.known, &members, kind).map(Arc::new));
         Some((fit.clone()?, place))
     }
 }
 
 impl Fit {
-    fn new(known: &[Calibration], members: &[Member], class: usize, with_early: bool) -> Option<Self> {
+    fn new(known: &[Calibration], members: &[Member], kind: FitKind) -> Option<Self> {
+        let FitKind {
+            class,
+            with_early,
+            probed,
+        } = kind;
         // One score judges the beginning and all later pieces, and it is learnt from beginnings.
         let learnt_from = if with_early { Place::Whole } else { Place::Beginning };
         let mut examples = Vec::new();
         for (author, member) in members.iter().enumerate() {
             let groups = known[member.calibration].groups_at(learnt_from);
             let groups: Vec<Vec<(&KnownText, f64)>> = groups
-                .map(|group| group.for_fit(class))
+                .map(|group| group.for_fit(class, probed))
                 .filter(|texts| !texts.is_empty())
                 .collect();
             for (text, share) in groups.iter().flatten() {
                 examples.push(Example {
-                    figures: figures(&text.at(class, &member.columns)),
+                    figures: figures(&text.at(class, &member.columns), probed),
                     author,
                     // Each author counts the same, and so does each of its groups, and each document of a group.
                     weight: share / groups.len() as f64,
@@ -298,9 +345,13 @@ impl Fit {
                     let texts = group
                         .drawn(class, |document| is_for_fit(document) == of_fit)
                         .into_iter();
-                    let score =
-                        |text: &KnownText| regression.ln_odds(author, &figures(&text.at(class, &member.columns)));
-                    texts.map(score).collect()
+                    let score = |text: &KnownText| {
+                        regression.ln_odds(author, &figures(&text.at(class, &member.columns), probed))
+                    };
+                    texts
+                        .filter(|text| !probed || text.is_probed(class))
+                        .map(score)
+                        .collect()
                 };
                 known[member.calibration].groups.iter().map(of_group).collect()
             };
@@ -315,10 +366,10 @@ impl Fit {
 }
 
 impl Calibration {
-    fn has_texts_for_fit(&self, class: usize) -> bool {
+    fn has_texts_for_fit(&self, class: usize, probed: bool) -> bool {
         let beginnings = self.groups_at(Place::Beginning);
         let mut texts = beginnings.flat_map(|group| group.texts_reaching(class));
-        texts.any(|(_, text)| is_for_fit(&text.document))
+        texts.any(|(_, text)| is_for_fit(&text.document) && (!probed || text.is_probed(class)))
     }
 }
 
@@ -339,10 +390,12 @@ impl Group {
         drawn.into_values().map(|(_, text)| text).collect()
     }
 
-    /// The texts of a length that are part of the fit, each with its share of the group: every document has the same.
-    fn for_fit(&self, class: usize) -> Vec<(&KnownText, f64)> {
+    /// The texts of a length that are part of the fit, each with its share of the group: every document has the same. If the
+    /// fit looks at the probe's logits, texts without them are left out.
+    fn for_fit(&self, class: usize, probed: bool) -> Vec<(&KnownText, f64)> {
         let texts = self.texts_reaching(class).map(|(_, text)| text);
-        let texts: Vec<&KnownText> = texts.filter(|text| is_for_fit(&text.document)).collect();
+        let is_known = |text: &&KnownText| is_for_fit(&text.document) && (!probed || text.is_probed(class));
+        let texts: Vec<&KnownText> = texts.filter(is_known).collect();
         let mut pieces: HashMap<&str, f64> = HashMap::new();
         for text in &texts {
             *pieces.entry(&text.document).or_default() += 1.0;
@@ -412,6 +465,7 @@ mod tests {
             untruncated: -60.0 + 8.0 * likelihood,
             entropy: 60.0 + 5.0 * entropy,
             varentropy: 90.0 * varentropy.exp(),
+            probe: None,
         }
     }
 
@@ -671,7 +725,7 @@ mod tests {
     fn a_document_counts_the_same_in_the_fit_however_many_texts_it_has() {
         let features = text([0.0; 3]);
         let own = group((0..90).map(|i| (i / 3 * (i % 2 + 1), features)).collect());
-        let shares = own.for_fit(0);
+        let shares = own.for_fit(0, false);
         let mut documents: HashMap<&str, f64> = HashMap::new();
         for (text, share) in &shares {
             *documents.entry(&text.document).or_default() += share;

@@ -2,20 +2,23 @@
 
 use super::{CalibratedModel, Calibration, Group, HUMAN, KnownText, Place};
 use crate::conformal_scores::{LENGTHS, SKIPPED_WORDS, TextFeatures};
+use crate::probe::{LOGITS, Probe};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
 /// The version of the file format.
-const SCHEMA: u32 = 5;
-/// The oldest version that can still be read. It has no places, and version 4 has no place "whole".
+const SCHEMA: u32 = 6;
+/// The oldest version that can still be read. It has no places, version 4 no place "whole", and version 5 no probe.
 const OLDEST_SCHEMA: u32 = 3;
 /// A longer file is not a calibration.
 const MAX_BYTES: u64 = 256 << 20;
 /// Units per nat.
 const SCALE: f64 = 10.0;
-/// How many numbers [`TextFeatures`] has.
+/// Units per logit.
+const LOGIT_SCALE: f64 = 100.0;
+/// How many numbers [`TextFeatures`] has, without the logits.
 const NUMBERS: usize = 4;
 /// The greatest figure that 150 words can have, in units.
 const GREATEST: u64 = 100_000_000;
@@ -57,6 +60,9 @@ struct FileForm {
     #[serde(rename = "passed_over")]
     skipped_words: usize,
     models: Vec<CalibratedModel>,
+    /// SHA-256 of the probe that read the texts; none if its model did not score them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probe: Option<String>,
     groups: Vec<GroupForm>,
 }
 
@@ -76,6 +82,10 @@ struct GroupForm {
     /// One list per text. For each length that it reaches and each model, it has the log-likelihoods `deployed` and
     /// `untruncated` and the entropy, in tenths of a nat, and the varentropy, in tenths of a nat².
     texts: Vec<Vec<i64>>,
+    /// One list per text: for each length that it reaches the probe's logits, in hundredths. The list is empty for a text
+    /// that the probe has not read. Without lists it has read none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    probed: Vec<Vec<i64>>,
 }
 
 impl Calibration {
@@ -151,11 +161,32 @@ impl Calibration {
                 untruncated: numbers[1] as f64 / SCALE,
                 entropy: numbers[2] as f64 / SCALE,
                 varentropy: numbers[3] as f64 / SCALE,
+                probe: None,
             };
             Ok(numbers
                 .chunks_exact(width)
                 .map(|row| row.chunks_exact(NUMBERS).map(features).collect())
                 .collect())
+        };
+        // The logits of another probe are other figures.
+        let probe = Probe::built_in();
+        let is_ours = form.probe.as_ref() == Some(&probe.sha256);
+        let probed_model = form.models.iter().position(|model| *model == probe.model);
+        let with_logits = |mut features: Vec<Vec<TextFeatures>>, logits: &[i64]| {
+            if !logits.is_empty() && logits.len() != LOGITS * features.len() {
+                return Err(malformed(
+                    "a text's number of logits does not fit its lengths".to_owned(),
+                ));
+            }
+            if logits.iter().any(|logit| logit.unsigned_abs() > GREATEST) {
+                return Err(malformed("a text has impossible figures".to_owned()));
+            }
+            if let Some(model) = probed_model.filter(|_| is_ours) {
+                for (models, logits) in features.iter_mut().zip(logits.chunks_exact(LOGITS)) {
+                    models[model].probe = Some(std::array::from_fn(|i| logits[i] as f64 / LOGIT_SCALE));
+                }
+            }
+            Ok(features)
         };
         let group = |form: GroupForm| -> Result<Group, CalibrationError> {
             if form.ids.len() != form.texts.len() {
@@ -164,7 +195,13 @@ impl Calibration {
             if form.documents.len() != form.texts.len() {
                 return Err(malformed("a group has more or fewer documents than texts".to_owned()));
             }
-            let texts = form.ids.into_iter().zip(form.documents).zip(form.texts);
+            if !form.probed.is_empty() && form.probed.len() != form.texts.len() {
+                return Err(malformed(
+                    "a group has more or fewer lists of logits than texts".to_owned(),
+                ));
+            }
+            let logits = form.probed.into_iter().chain(std::iter::repeat(Vec::new()));
+            let texts = form.ids.into_iter().zip(form.documents).zip(form.texts).zip(logits);
             Ok(Group {
                 name: form.name,
                 place: form.place.or((author != HUMAN).then_some(Place::Beginning)),
@@ -172,11 +209,11 @@ impl Calibration {
                 licence: form.licence,
                 date: form.date,
                 texts: texts
-                    .map(|((id, document), numbers)| {
+                    .map(|(((id, document), numbers), logits)| {
                         Ok(KnownText {
                             id,
                             document,
-                            features: text(numbers)?,
+                            features: with_logits(text(numbers)?, &logits)?,
                         })
                     })
                     .collect::<Result<_, CalibrationError>>()?,
@@ -197,6 +234,13 @@ impl Calibration {
             let numbers = features.flat_map(|a| [a.deployed, a.untruncated, a.entropy, a.varentropy]);
             numbers.map(|figure| (figure * SCALE).round() as i64).collect()
         };
+        let logits = |text: &KnownText| -> Vec<i64> {
+            let features = text.features.iter().flatten();
+            let logits = features.filter_map(|features| features.probe).flatten();
+            logits.map(|logit| (logit * LOGIT_SCALE).round() as i64).collect()
+        };
+        let mut texts = self.groups.iter().flat_map(|group| &group.texts);
+        let is_probed = texts.any(|text| text.features.iter().flatten().any(|features| features.probe.is_some()));
         let form = FileForm {
             schema: SCHEMA,
             author: self.author.clone(),
@@ -204,6 +248,7 @@ impl Calibration {
             lengths: LENGTHS.to_vec(),
             skipped_words: SKIPPED_WORDS,
             models: self.models.clone(),
+            probe: is_probed.then(|| Probe::built_in().sha256.clone()),
             groups: Vec::new(),
         };
         let groups: Vec<String> = self
@@ -219,6 +264,11 @@ impl Calibration {
                     ids: group.texts.iter().map(|text| text.id.clone()).collect(),
                     documents: group.texts.iter().map(|text| text.document.clone()).collect(),
                     texts: group.texts.iter().map(text).collect(),
+                    probed: if is_probed {
+                        group.texts.iter().map(logits).collect()
+                    } else {
+                        Vec::new()
+                    },
                 };
                 serde_json::to_string(&form).unwrap_or_default()
             })
@@ -243,6 +293,7 @@ mod tests {
                 untruncated,
                 entropy,
                 varentropy,
+                probe: None,
             },
         )
     }

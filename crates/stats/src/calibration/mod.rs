@@ -22,6 +22,9 @@ use std::collections::HashSet;
 /// The author of a calibration of human-written texts.
 pub const HUMAN: &str = "human";
 
+/// The author of the built-in calibration of texts by models that are not loaded. Each group is one model.
+pub const ANOTHER_MODEL: &str = "another-model";
+
 /// A group with texts of a length in fewer documents is not used at that length: with 19 documents the least p-value is
 /// 0.05.
 pub const LEAST_DOCUMENTS: usize = 19;
@@ -201,7 +204,17 @@ impl Group {
     }
 }
 
+/// Whether the features of a text include the probe's logits.
+fn is_probed(features: &[TextFeatures]) -> bool {
+    features.iter().any(|model| model.probe.is_some())
+}
+
 impl KnownText {
+    /// Whether the probe has read it, at a length that it reaches.
+    fn is_probed(&self, class: usize) -> bool {
+        is_probed(&self.features[class])
+    }
+
     /// The features of a length that the text reaches, under the models in `columns`.
     fn at(&self, class: usize, columns: &[usize]) -> Vec<TextFeatures> {
         columns.iter().map(|&column| self.features[class][column]).collect()
@@ -213,7 +226,7 @@ impl KnownText {
 const ONE_IN: u64 = 3;
 
 /// Whether the texts of this document are part of the fit of a score, whoever wrote them. Nothing but the name decides.
-fn is_for_fit(document: &str) -> bool {
+pub fn is_for_fit(document: &str) -> bool {
     // FNV-1a spreads names over the integers, and one step of a generator mixes them.
     let hash = document.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)

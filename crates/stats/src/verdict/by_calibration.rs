@@ -112,7 +112,11 @@ impl DecisionContext<'_> {
             1.0
         };
         let of_length = self.settings.level_of_length(author) / factor;
-        calibrations.comparison(&found.member, &found.others, place, reached, level, of_length)
+        let comparison = calibrations.comparison(&found.member, &found.others, place, reached, level, of_length)?;
+        Some(Comparison {
+            probed: comparison.probed && self.observation.is_probed(),
+            ..comparison
+        })
     }
 
     /// The index of a candidate's model among the readers.

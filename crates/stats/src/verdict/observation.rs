@@ -121,6 +121,12 @@ impl<'a> Observation<'a> {
         found.map_or(&[], |(_, features)| features)
     }
 
+    /// Whether the probe has read the text.
+    pub(super) fn is_probed(&self) -> bool {
+        let mut features = self.features.iter().flat_map(|(_, lengths)| lengths).flatten();
+        features.any(|model| model.probe.is_some())
+    }
+
     /// The index of a reader by its name.
     pub(super) fn reader(&self, name: &str) -> Option<usize> {
         self.readers.iter().position(|model| model.name == name)
@@ -228,6 +234,7 @@ mod tests {
             decoding: Vec::new(),
             penalised: Vec::new(),
             cross: Vec::new(),
+            probed: Vec::new(),
         };
         BTreeMap::from([("toy".to_owned(), scores)])
     }
