@@ -895,10 +895,14 @@ mod tests {
         let authors: Vec<_> = catalogue.authors().iter().map(|a| (a.name.as_str(), a.set)).collect();
         assert_eq!(
             authors,
-            [("smollm2-135m-instruct", AuthorSet::A), ("gemma-3-270m", AuthorSet::B)]
+            [
+                ("smollm2-135m-instruct", AuthorSet::A),
+                ("gemma-3-270m", AuthorSet::B),
+                ("another-model", AuthorSet::B)
+            ]
         );
         assert!(catalogue.models().iter().all(|m| m.sha256.is_some() && !m.is_local()));
-        assert_eq!(catalogue.authors_in(AuthorSet::B).count(), 1);
+        assert_eq!(catalogue.authors_in(AuthorSet::B).count(), 2);
     }
 
     #[test]
@@ -1120,7 +1124,7 @@ mod tests {
 
         let message = catalogue.resolve_author("gema", AuthorSet::A).unwrap_err().to_string();
         assert!(
-            message.contains("'gema'") && message.contains("gemma-3-270m, qwen"),
+            message.contains("'gema'") && message.contains("gemma-3-270m, another-model, qwen"),
             "{message}"
         );
         let message = catalogue

@@ -178,7 +178,7 @@ pub fn verdict(report: &ProvenanceReport) -> String {
                 "its beginning"
             };
             format!(
-                "None of the loaded models{} wrote {this}, and {it} is unlike what other models write; a person may have written \
+                "None of the loaded models{} wrote {this}, and {it} is unlike what the other models known here write; a person may have written \
                  {this}.",
                 qualifier(report)
             )
@@ -236,7 +236,13 @@ fn excluded(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
     if let Some(last) = names.last_mut() {
         last.push_str(&qualifier(report));
     }
-    names.extend(known_by_texts.into_iter().map(author));
+    names.extend(known_by_texts.into_iter().map(|h| {
+        if is_another_model(&h) {
+            "the other models known here".to_owned()
+        } else {
+            author(h)
+        }
+    }));
     // A model's name keeps its spelling, even at the beginning of a sentence.
     let begins_with_a_person = names.is_empty();
     names.extend(people.into_iter().map(author));
@@ -688,6 +694,45 @@ pub(crate) mod tests {
         let caveat = Caveat::HumanUntested(HumanUntested::NoCalibration);
         report.warnings.push(Warning::Decision(caveat));
         report
+    }
+
+    /// The default authors of a text without a known prompt, each excluded or not.
+    fn three_and_a_person(excluded: [bool; 4]) -> ProvenanceReport {
+        let by_calibration = |hypothesis: Hypothesis, excluded: bool| Hypothesis {
+            basis: Basis::Calibration,
+            decoding: hypothesis.decoding.map(|_| "deployed".to_owned()),
+            retained: !excluded,
+            ..hypothesis
+        };
+        let another = Hypothesis {
+            model: None,
+            decoding: None,
+            ..model(ANOTHER_MODEL, AuthorSet::B, 0.05, 0.0)
+        };
+        let all = [
+            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
+            model(GEMMA, AuthorSet::B, 0.05, 0.0),
+            another,
+            person(true, Some(0.5)),
+        ];
+        report(
+            all.into_iter()
+                .zip(excluded)
+                .map(|(h, excluded)| by_calibration(h, excluded))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn what_is_said_of_another_model() {
+        let told = |excluded| verdict(&three_and_a_person(excluded));
+        insta::assert_snapshot!(told([true, true, false, true]), @"Probably not written by a person, nor by a loaded model (as such models are usually deployed): of the authors considered here, only another model can have written this.");
+        insta::assert_snapshot!(told([true, true, false, false]), @"None of the loaded models (as such models are usually deployed) wrote this; a person or another model may have.");
+        insta::assert_snapshot!(told([true, true, true, false]), @"None of the loaded models (as such models are usually deployed) wrote this, and it is unlike what the other models known here write; a person may have written this.");
+        insta::assert_snapshot!(told([true, false, false, true]), @"Not sanctioned: of the authors considered here, only gemma-3-270m or another model can have written this; the text does not show which of them.");
+        insta::assert_snapshot!(told([false, true, false, true]), @"gemma-3-270m (as such models are usually deployed) and a person did not write this; smollm2-135m-instruct (in-house) or another model (not sanctioned) may have.");
+        insta::assert_snapshot!(told([true, false, false, false]), @"smollm2-135m-instruct (as such models are usually deployed) did not write this; gemma-3-270m (not sanctioned), another model (not sanctioned) or a person may have.");
+        insta::assert_snapshot!(told([true, true, true, true]), @"Unknown author: smollm2-135m-instruct, gemma-3-270m (as such models are usually deployed), the other models known here and a person did not write this.");
     }
 
     pub(crate) fn attributed_to_a_model() -> ProvenanceReport {

@@ -35,11 +35,6 @@ impl Decide for Defaults {
 /// The lengths of the tables, words.
 const WORDS: [usize; 3] = [40, 80, 150];
 
-/// Scores of texts by models that are not loaded.
-fn not_loaded() -> Calibration {
-    Calibration::from_json(include_str!("validity/not-loaded.json"), "not loaded").unwrap()
-}
-
 /// What became of the texts of one row.
 #[derive(Default)]
 struct Row {
@@ -733,67 +728,6 @@ fn each_genre_left_out_in_turn() {
         writeln!(table, "| {left_out} | {} |", person.cells()).unwrap();
     }
     documented("genres", &table);
-}
-
-#[test]
-fn models_that_are_not_loaded() {
-    let levels = Levels::new(built_in().to_vec());
-    let mut table = format!(
-        "\n| texts by | words | {} |\n|---|---|---|---|---|---|---|\n",
-        Person::HEAD
-    );
-    let people = of_people(built_in().to_vec());
-    let originals = people.groups.iter().flat_map(|group| &group.texts);
-    let originals: BTreeSet<&str> = originals.map(|text| text.document.as_str()).collect();
-    for group in &not_loaded().groups {
-        for words in WORDS {
-            let mut person = Person::default();
-            // A text begins as its original does, so one whose original calibrates is no new text.
-            let new = one_of_each(group, words).into_iter();
-            for (_, text) in new.filter(|(document, _)| !originals.contains(document)) {
-                // Whoever is left alone is wrong, but for a person: that verdict says "or a model that is not loaded".
-                person.add(&levels, text);
-            }
-            writeln!(table, "| {} | {words} | {} |", group.name, person.cells()).unwrap();
-        }
-    }
-    documented("models not loaded", &table);
-    documented("areas of models not loaded", &areas(&levels.strict, &originals));
-}
-
-/// How well the score of "a person wrote it" tells texts of models that are not loaded from people's.
-fn areas(defaults: &Defaults, originals: &BTreeSet<&str>) -> String {
-    let score = |text: &[Vec<TextFeatures>]| {
-        let decision = defaults.decide(text);
-        let person = decision
-            .hypotheses
-            .into_iter()
-            .find(|hypothesis| hypothesis.author == HUMAN);
-        let evidence = person.and_then(|person| person.evidence.into_iter().next());
-        -evidence.map_or(f64::NAN, |evidence| evidence.statistic)
-    };
-    let scored = |groups: &[Group], words: usize, is_sought: bool| -> Vec<(f64, bool, String)> {
-        let texts = groups.iter().flat_map(|group| one_of_each(group, words));
-        texts
-            .filter(|(document, _)| !originals.contains(document))
-            .map(|(document, text)| (score(text), is_sought, document.to_owned()))
-            .collect()
-    };
-    let people = of_people(held_out());
-    let mut table = String::from(
-        "\n| texts by | words | n | human-written | AUROC | found at 5% false alarms | at 1% |\n|---|---|---|---|---|---|---|\n",
-    );
-    for group in &not_loaded().groups {
-        for words in WORDS {
-            let mut all = scored(std::slice::from_ref(group), words, true);
-            let sought = all.len();
-            all.extend(scored(&people.groups, words, false));
-            let cells = area_cells(&all).unwrap();
-            let people = all.len() - sought;
-            writeln!(table, "| {} | {words} | {sought} | {people} | {cells} |", group.name).unwrap();
-        }
-    }
-    table
 }
 
 /// The area under the ROC curve with its interval, and what is found at 5% and 1% false alarms; none if one of the kinds comes

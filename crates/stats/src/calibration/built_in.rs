@@ -1,9 +1,9 @@
-//! The built-in calibrations, of the default models and of people.
+//! The built-in calibrations, of the default models, of people and of models that are not loaded.
 
 use super::Calibration;
 use std::sync::LazyLock;
 
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     (
         "human.json (built in)",
         include_str!("../../../../calibration/human.json"),
@@ -15,6 +15,10 @@ const BUILT_IN: [(&str, &str); 3] = [
     (
         "gemma-3-270m.json (built in)",
         include_str!("../../../../calibration/gemma-3-270m.json"),
+    ),
+    (
+        "another-model.json (built in)",
+        include_str!("../../../../calibration/another-model.json"),
     ),
 ];
 
@@ -33,13 +37,13 @@ pub fn built_in() -> &'static [Calibration] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::HUMAN;
+    use crate::calibration::{ANOTHER_MODEL, HUMAN};
 
     #[test]
-    fn the_built_in_calibrations_are_of_a_person_and_of_the_default_models() {
+    fn the_built_in_calibrations_are_of_a_person_of_the_default_models_and_of_others() {
         let all = built_in();
         let authors: Vec<&str> = all.iter().map(|calibration| calibration.author.as_str()).collect();
-        assert_eq!(authors, [HUMAN, "smollm2-135m-instruct", "gemma-3-270m"]);
+        assert_eq!(authors, [HUMAN, "smollm2-135m-instruct", "gemma-3-270m", ANOTHER_MODEL]);
         for calibration in all {
             let shared = calibration.shared(&all[0].models);
             assert_eq!(shared, [(0, 0), (1, 1)], "{}", calibration.author);

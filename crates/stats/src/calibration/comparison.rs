@@ -502,6 +502,51 @@ mod tests {
         }
     }
 
+    /// The same texts as the model reads them whose states the probe reads, with this logit of another model.
+    fn probed(mut known: Calibration, logit: impl Fn(usize) -> f64) -> Calibration {
+        known.models = vec![Probe::built_in().model.clone()];
+        let texts = known.groups.iter_mut().flat_map(|group| &mut group.texts);
+        for (i, text) in texts.enumerate() {
+            text.features[0][0].probe = Some([logit(i), 0.0, 0.0]);
+        }
+        known
+    }
+
+    /// Texts that nothing but the probe tells apart.
+    #[test]
+    fn a_score_looks_at_the_probe_if_every_text_that_counts_has_been_read_by_it() {
+        let mut rng = StdRng::seed_from_u64(11);
+        let own = probed(calibration("own", vec![alone(0.0, 200, &mut rng)]), |i| {
+            (i % 7) as f64 / 10.0
+        });
+        let other = probed(calibration("other", vec![alone(0.0, 200, &mut rng)]), |i| {
+            2.0 + (i % 7) as f64 / 10.0
+        });
+        let of_other = TextFeatures {
+            probe: Some([2.3, 0.0, 0.0]),
+            ..text([0.0; 3])
+        };
+        let all = Calibrations::from(vec![own.clone(), other.clone()]);
+        let (comparison, found) = judge(&all, &of_other, 0.05);
+        assert!(comparison.fitted && comparison.probed);
+        assert!(found.p_value < 0.02, "{}", found.p_value);
+        // One text of its own that the probe has not read, among those that are compared: nobody is judged by the probe then.
+        let mut partly = own.clone();
+        let mut texts = partly.groups[0].texts.iter_mut();
+        let compared = texts.find(|text| !is_for_fit(&text.document)).unwrap();
+        compared.features[0][0].probe = None;
+        let (comparison, found) = judge(&Calibrations::from(vec![partly, other.clone()]), &of_other, 0.05);
+        assert!(comparison.fitted && !comparison.probed);
+        assert!(found.p_value > 0.05, "{}", found.p_value);
+        // The other author's texts are in the fit only. Those that the probe has not read are left out of it.
+        let mut partly = other;
+        for text in partly.groups[0].texts.iter_mut().step_by(2) {
+            text.features[0][0].probe = None;
+        }
+        let (comparison, found) = judge(&Calibrations::from(vec![own, partly]), &of_other, 0.05);
+        assert!(comparison.probed && found.p_value < 0.02);
+    }
+
     /// Numbers that are not normal, and higher for a greater `shift`.
     fn numbers(shift: f64, rng: &mut StdRng) -> [f64; 3] {
         [(); 3].map(|()| shift - 0.5 * (1.0 - rng.random::<f64>()).ln() - 0.5)
