@@ -20,6 +20,7 @@ draws are hashes of SEED and an id. SOURCES.md describes the sources.
 import argparse
 import collections
 import email
+import functools
 import glob
 import gzip
 import hashlib
@@ -273,6 +274,7 @@ PAIRED = {"xsum": ("news", "2010-2017"), "writing": ("stories", "2014-2018"), "s
 SAME = {"xsum_gpt4turbo", "xsum_claude3haiku", "xsum_claude-3-5-haiku", "xsum_gemini-2.5-flash"}
 
 
+@functools.cache
 def originals(folder):
     """The people's half of the Fast-DetectGPT benchmark's pairs: each original once, by its fingerprint."""
     found = {}
@@ -299,6 +301,22 @@ def fast_detectgpt(folder):
         text = re.sub("[\u00c2\u00c3][\u0080-\u00bf]",
                       lambda m: m[0].encode("latin-1").decode("utf-8"), text)
         yield Document(name, genre, "Fast-DetectGPT " + kind, "MIT (benchmark)", date, [[text]], pieces=1)
+
+
+def not_loaded(folder):
+    """What models that nobody loads wrote after the first 30 tokens of the same originals; those tokens come first.
+
+    The document of such a text is its original, as the people's texts call it.
+    """
+    known = originals(folder)
+    for model in ("gpt-3.5-turbo", "davinci"):
+        for kind in ("xsum", "writing"):
+            name = f"{kind}_{model}"
+            with open(os.path.join(folder, f"{name}.raw_data.json"), encoding="utf-8") as file:
+                pairs = json.load(file)
+            for index, (original, text) in enumerate(zip(pairs["original"], pairs["sampled"])):
+                _, first, _ = known[fingerprint(original)]
+                yield {"id": f"{name}/{index}", "document": f"{PAIRED[kind][0]}/{first}", "group": name, "text": text}
 
 
 BROWN_GENRES = {
@@ -883,8 +901,12 @@ def main():
     parser.add_argument("--cache", required=True, help="folder for the downloads")
     parser.add_argument("--out", required=True, help="JSONL file to write")
     parser.add_argument("--fast-detectgpt", help="folder with the *.raw_data.json files")
+    parser.add_argument("--not-loaded", help="JSONL file for the texts of its models that are not loaded")
     parser.add_argument("--long", help="JSONL file for a few pieces of %d words" % LONG_WORDS)
     args = parser.parse_args()
+    if args.not_loaded and args.fast_detectgpt:
+        with open(args.not_loaded, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(text, ensure_ascii=False) + "\n" for text in not_loaded(args.fast_detectgpt))
     cache = os.path.abspath(args.cache)
 
     documents = []

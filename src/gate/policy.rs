@@ -313,7 +313,7 @@ impl GatePolicy {
                 catalogue
                     .authors()
                     .iter()
-                    .filter_map(|author| author.calibration_file().map(Path::to_owned))
+                    .filter_map(|author| author.calibration.clone())
                     .collect()
             },
         );

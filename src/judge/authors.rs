@@ -5,7 +5,7 @@ use super::error::JudgeError;
 use super::settings::{AuthorChoice, JudgeSettings};
 use crate::model::catalogue::{AuthorEntry, Catalogue, ModelEntry};
 use whowrote_input::printable;
-use whowrote_stats::calibration::{Calibration, HUMAN, built_in};
+use whowrote_stats::calibration::{Calibration, HUMAN};
 use whowrote_stats::verdict::{AuthorSet, Candidate};
 
 /// Who is considered, and what that takes.
@@ -34,7 +34,7 @@ impl Considered {
             if candidates.iter().any(|c| c.author == author.name) {
                 return Err(JudgeError::AuthorTwice(author.name));
             }
-            if let Some(path) = author.calibration_file() {
+            if let Some(path) = &author.calibration {
                 let file = printable(&path.to_string_lossy());
                 let calibration = Calibration::from_file(path, &file)?;
                 if calibration.author != author.name && author.model.as_ref() != Some(&calibration.author) {
@@ -58,9 +58,8 @@ impl Considered {
             }
         }
         for candidate in candidates.iter().filter(|candidate| candidate.model.is_none()) {
-            let own = own.iter().map(|(_, known)| known);
-            let known = own.chain(built_in()).filter(|known| known.author == candidate.author);
-            for reader in known.flat_map(|known| &known.models) {
+            let known = own.iter().filter(|(_, known)| known.author == candidate.author);
+            for reader in known.flat_map(|(_, known)| &known.models) {
                 // A model of the same name in another version is not the reader, and a warning says so.
                 let is_there = models.iter().any(|model| model.name == reader.name);
                 if let (false, Ok(model)) = (is_there, catalogue.model(&reader.name)) {

@@ -25,7 +25,7 @@ pub(super) fn calibrations(
     own: &[(String, Calibration)],
 ) -> Result<Vec<Calibration>, JudgeError> {
     let mut all: Vec<Calibration> = own.iter().map(|(_, calibration)| calibration.clone()).collect();
-    all.extend_from_slice(built_in());
+    all.extend(built_in());
     let Some(genre) = &settings.genre else {
         return Ok(all);
     };

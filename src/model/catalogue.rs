@@ -10,7 +10,6 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
-use whowrote_stats::calibration::built_in;
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::AuthorSet;
 
@@ -19,9 +18,6 @@ const BUILT_IN: &str = include_str!("../../models.toml");
 
 /// What messages call the built-in catalogue.
 const BUILT_IN_NAME: &str = "models.toml (built in)";
-
-/// What `calibration` says of an author whose calibration is part of the program.
-const BUILT_IN_CALIBRATION: &str = "built-in";
 
 /// The largest catalogue that is read. A longer file is something else.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -90,27 +86,8 @@ pub struct AuthorEntry {
     pub model: Option<String>,
     /// How it samples, if that is known.
     pub decoding: Option<SamplingFamily>,
-    /// Its calibration, if the catalogue names one. An author without a model has one.
-    pub calibration: Option<CalibrationSource>,
-}
-
-/// Where an author's calibration is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CalibrationSource {
-    /// In the program.
-    BuiltIn,
-    /// In a file.
-    File(PathBuf),
-}
-
-impl AuthorEntry {
-    /// The file of its calibration, if it has one.
-    pub fn calibration_file(&self) -> Option<&Path> {
-        match &self.calibration {
-            Some(CalibrationSource::File(path)) => Some(path),
-            _ => None,
-        }
-    }
+    /// The file of its calibration, if the catalogue names one. An author without a model has one.
+    pub calibration: Option<PathBuf>,
 }
 
 /// Why a catalogue, or a name looked up in it, was refused.
@@ -753,14 +730,7 @@ impl Reader<'_> {
                 if path.is_empty() {
                     return Err(format!("author '{name}' has an empty calibration; name a file"));
                 }
-                if path == BUILT_IN_CALIBRATION {
-                    return if built_in().iter().any(|known| known.author == name) {
-                        Ok(CalibrationSource::BuiltIn)
-                    } else {
-                        Err(format!("no calibration of author '{name}' is built in; name a file"))
-                    };
-                }
-                self.beside(path).map(CalibrationSource::File)
+                self.beside(path)
             })
         });
         let calibration = calibration.transpose()?;
@@ -895,14 +865,10 @@ mod tests {
         let authors: Vec<_> = catalogue.authors().iter().map(|a| (a.name.as_str(), a.set)).collect();
         assert_eq!(
             authors,
-            [
-                ("smollm2-135m-instruct", AuthorSet::A),
-                ("gemma-3-270m", AuthorSet::B),
-                ("another-model", AuthorSet::B)
-            ]
+            [("smollm2-135m-instruct", AuthorSet::A), ("gemma-3-270m", AuthorSet::B)]
         );
         assert!(catalogue.models().iter().all(|m| m.sha256.is_some() && !m.is_local()));
-        assert_eq!(catalogue.authors_in(AuthorSet::B).count(), 2);
+        assert_eq!(catalogue.authors_in(AuthorSet::B).count(), 1);
     }
 
     #[test]
@@ -1124,7 +1090,7 @@ mod tests {
 
         let message = catalogue.resolve_author("gema", AuthorSet::A).unwrap_err().to_string();
         assert!(
-            message.contains("'gema'") && message.contains("gemma-3-270m, another-model, qwen"),
+            message.contains("'gema'") && message.contains("gemma-3-270m, qwen"),
             "{message}"
         );
         let message = catalogue

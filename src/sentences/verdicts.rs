@@ -3,7 +3,7 @@
 use super::warning;
 use crate::report::{PieceReport, ProvenanceReport, WarningCode};
 use whowrote_input::printable;
-use whowrote_stats::calibration::{ANOTHER_MODEL, HUMAN};
+use whowrote_stats::calibration::HUMAN;
 use whowrote_stats::conformal_scores::PIECE;
 use whowrote_stats::sampling_params::{ANY, DEPLOYED, SamplingFamily};
 use whowrote_stats::verdict::{AuthorSet, Basis, Evidence, Hypothesis, Test, Verdict};
@@ -17,28 +17,21 @@ pub fn set(set: AuthorSet) -> &'static str {
     }
 }
 
-/// An author's name, or "a person" or "another model".
+/// An author's name, or "a person".
 pub fn author(hypothesis: &Hypothesis) -> String {
-    author_name(&hypothesis.author)
+    match hypothesis.set {
+        AuthorSet::Human => "a person".to_owned(),
+        _ => printable(&hypothesis.author),
+    }
 }
 
 /// The same, from the author's name in verdicts.
 pub fn author_name(author: &str) -> String {
-    match author {
-        HUMAN => "a person".to_owned(),
-        ANOTHER_MODEL => "another model".to_owned(),
-        name => printable(name),
+    if author == HUMAN {
+        "a person".to_owned()
+    } else {
+        printable(author)
     }
-}
-
-/// Whether an author is a loaded model.
-fn is_loaded(hypothesis: &&Hypothesis) -> bool {
-    hypothesis.model.is_some()
-}
-
-/// Whether an author is any model that is not loaded.
-fn is_another_model(hypothesis: &&Hypothesis) -> bool {
-    hypothesis.author == ANOTHER_MODEL
 }
 
 /// An author with its set.
@@ -95,7 +88,6 @@ pub fn unlike<'a>(
 pub fn unlike_heading(author: &str) -> String {
     match author {
         HUMAN => "Pieces unlike a person's writing".to_owned(),
-        ANOTHER_MODEL => "Pieces unlike what other models write".to_owned(),
         model => format!("Pieces unlike what {} writes", printable(model)),
     }
 }
@@ -104,7 +96,6 @@ pub fn unlike_heading(author: &str) -> String {
 pub fn unlike_means(report: &ProvenanceReport, author: &str) -> String {
     let writes = match author {
         HUMAN => "people write".to_owned(),
-        ANOTHER_MODEL => "other models write".to_owned(),
         model => format!("{} writes", printable(model)),
     };
     format!(
@@ -139,20 +130,6 @@ pub fn verdict(report: &ProvenanceReport) -> String {
     match (report.verdict, &left[..]) {
         (Verdict::Unable, _) => format!("This text could not be judged: {}", unable_reason(report)),
         (Verdict::Unknown, _) => format!("Unknown author: {} did not write {this}.", excluded(report, &of(false))),
-        (_, [only]) if is_another_model(only) => {
-            let out = of(false);
-            let loaded = if out.iter().all(|h| is_loaded(h) || h.author == HUMAN) && out.iter().any(is_loaded) {
-                format!(", nor by a loaded model{}", qualifier(report))
-            } else {
-                String::new()
-            };
-            let person = if out.iter().any(|h| h.author == HUMAN) {
-                format!("Probably not written by a person{loaded}")
-            } else {
-                capitalised(set(only.set))
-            };
-            format!("{person}: of the authors considered here, only another model can have written {this}.")
-        }
         (_, [first, others @ ..]) if first.set != AuthorSet::Human && others.iter().all(|h| h.set == first.set) => {
             let names: Vec<String> = left.iter().map(|h| author(h)).collect();
             let tail = match others {
@@ -165,35 +142,10 @@ pub fn verdict(report: &ProvenanceReport) -> String {
                 list(&names, "or")
             )
         }
-        (Verdict::Attributed, _) if of(false).iter().all(is_loaded) => format!(
+        (Verdict::Attributed, _) if of(false).iter().all(|h| h.model.is_some()) => format!(
             "None of the loaded models{} wrote {this}; a person may have, or a model that is not loaded here.",
             qualifier(report)
         ),
-        (Verdict::Attributed, _)
-            if of(false).iter().all(|h| is_loaded(h) || is_another_model(h)) && of(false).iter().any(is_loaded) =>
-        {
-            let it = if report.pieces.is_empty() {
-                "it"
-            } else {
-                "its beginning"
-            };
-            format!(
-                "None of the loaded models{} wrote {this}, and {it} is unlike what the other models known here write; a person may have written \
-                 {this}.",
-                qualifier(report)
-            )
-        }
-        (Verdict::Undecided, [one, other])
-            if is_another_model(one)
-                && other.author == HUMAN
-                && of(false).iter().all(is_loaded)
-                && !of(false).is_empty() =>
-        {
-            format!(
-                "None of the loaded models{} wrote {this}; a person or another model may have.",
-                qualifier(report)
-            )
-        }
         (Verdict::Attributed, _) => format!(
             "{} did not write {this}; a person may have, or an author who is not considered here.",
             excluded(report, &of(false))
@@ -236,13 +188,7 @@ fn excluded(report: &ProvenanceReport, hypotheses: &[&Hypothesis]) -> String {
     if let Some(last) = names.last_mut() {
         last.push_str(&qualifier(report));
     }
-    names.extend(known_by_texts.into_iter().map(|h| {
-        if is_another_model(&h) {
-            "the other models known here".to_owned()
-        } else {
-            author(h)
-        }
-    }));
+    names.extend(known_by_texts.into_iter().map(author));
     // A model's name keeps its spelling, even at the beginning of a sentence.
     let begins_with_a_person = names.is_empty();
     names.extend(people.into_iter().map(author));
@@ -471,7 +417,7 @@ pub fn decoding(report: &ProvenanceReport) -> Option<String> {
 
 /// An author's name where a sentence begins. A model's name stays as it is.
 fn begun(name: &str) -> String {
-    if [HUMAN, ANOTHER_MODEL].map(author_name).contains(&name.to_owned()) {
+    if name == author_name(HUMAN) {
         capitalised(name)
     } else {
         name.to_owned()
@@ -533,7 +479,6 @@ pub fn evidence(evidence: &Evidence) -> String {
     } else {
         let name = |author: &String| match author.as_str() {
             HUMAN => "people".to_owned(),
-            ANOTHER_MODEL => "other models".to_owned(),
             model => printable(model),
         };
         let names: Vec<String> = evidence.against.iter().map(name).collect();
@@ -694,45 +639,6 @@ pub(crate) mod tests {
         let caveat = Caveat::HumanUntested(HumanUntested::NoCalibration);
         report.warnings.push(Warning::Decision(caveat));
         report
-    }
-
-    /// The default authors of a text without a known prompt, each excluded or not.
-    fn three_and_a_person(excluded: [bool; 4]) -> ProvenanceReport {
-        let by_calibration = |hypothesis: Hypothesis, excluded: bool| Hypothesis {
-            basis: Basis::Calibration,
-            decoding: hypothesis.decoding.map(|_| "deployed".to_owned()),
-            retained: !excluded,
-            ..hypothesis
-        };
-        let another = Hypothesis {
-            model: None,
-            decoding: None,
-            ..model(ANOTHER_MODEL, AuthorSet::B, 0.05, 0.0)
-        };
-        let all = [
-            model(SMOLLM, AuthorSet::A, 0.05, 0.0),
-            model(GEMMA, AuthorSet::B, 0.05, 0.0),
-            another,
-            person(true, Some(0.5)),
-        ];
-        report(
-            all.into_iter()
-                .zip(excluded)
-                .map(|(h, excluded)| by_calibration(h, excluded))
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn what_is_said_of_another_model() {
-        let told = |excluded| verdict(&three_and_a_person(excluded));
-        insta::assert_snapshot!(told([true, true, false, true]), @"Probably not written by a person, nor by a loaded model (as such models are usually deployed): of the authors considered here, only another model can have written this.");
-        insta::assert_snapshot!(told([true, true, false, false]), @"None of the loaded models (as such models are usually deployed) wrote this; a person or another model may have.");
-        insta::assert_snapshot!(told([true, true, true, false]), @"None of the loaded models (as such models are usually deployed) wrote this, and it is unlike what the other models known here write; a person may have written this.");
-        insta::assert_snapshot!(told([true, false, false, true]), @"Not sanctioned: of the authors considered here, only gemma-3-270m or another model can have written this; the text does not show which of them.");
-        insta::assert_snapshot!(told([false, true, false, true]), @"gemma-3-270m (as such models are usually deployed) and a person did not write this; smollm2-135m-instruct (in-house) or another model (not sanctioned) may have.");
-        insta::assert_snapshot!(told([true, false, false, false]), @"smollm2-135m-instruct (as such models are usually deployed) did not write this; gemma-3-270m (not sanctioned), another model (not sanctioned) or a person may have.");
-        insta::assert_snapshot!(told([true, true, true, true]), @"Unknown author: smollm2-135m-instruct, gemma-3-270m (as such models are usually deployed), the other models known here and a person did not write this.");
     }
 
     pub(crate) fn attributed_to_a_model() -> ProvenanceReport {

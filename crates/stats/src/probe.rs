@@ -8,9 +8,9 @@
 //! l_c(t) = b_c + w_c'h_t/r_t          l_c = mean of l_c(t) over t from SKIPPED_TOKENS to n - 1
 //! ```
 //!
-//! so that l_c is the logit of a multinomial logistic regression on the mean of the scaled states (G. Alain, Y. Bengio,
-//! *Understanding intermediate layers using linear classifier probes*, ICLR workshop 2017). The logits are those against
-//! the first class, a person. The states at the first tokens have a length and a direction of their own, whatever the text
+//! so that l_c is the logit of a logistic regression on the mean of the scaled states (G. Alain, Y. Bengio, *Understanding
+//! intermediate layers using linear classifier probes*, ICLR workshop 2017; docs/THEORY.md 12.1). Each class has its own,
+//! against the first class, people. The states at the first tokens have a length and a direction of their own, whatever the text
 //! says, and are left out.
 //!
 //! The logits are figures like any others. No guarantee without [`super::conformal`].

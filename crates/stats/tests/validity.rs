@@ -12,7 +12,7 @@ use held_out::{ALPHA_HUMAN, Defaults, NEAR_TWINS, cut, held_out};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
-use whowrote_stats::calibration::{ANOTHER_MODEL, Calibration, Group, HUMAN, KnownText, Place, built_in};
+use whowrote_stats::calibration::{Calibration, Group, HUMAN, KnownText, Place, built_in};
 use whowrote_stats::clopper_pearson;
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
 use whowrote_stats::roc::{Area, ScoredText, found_at};
@@ -34,6 +34,11 @@ impl Decide for Defaults {
 
 /// The lengths of the tables, words.
 const WORDS: [usize; 3] = [40, 80, 150];
+
+/// Scores of texts by models that are not loaded.
+fn not_loaded() -> Calibration {
+    Calibration::from_json(include_str!("validity/not-loaded.json"), "not loaded").unwrap()
+}
 
 /// What became of the texts of one row.
 #[derive(Default)]
@@ -255,7 +260,7 @@ struct LongRow {
 /// documents calibrate nothing.
 #[test]
 fn long_texts_in_pieces() {
-    let defaults = Defaults::new(built_in().to_vec());
+    let defaults = Defaults::new(built_in());
     let mut table = String::from(
         "\n| texts | n | the true author of all is left | alone | a person excluded by the first 150 words | by all pieces \
          | texts with a piece unlike a person's | with such a piece mostly by the model | a person's pieces that are so |\n\
@@ -319,7 +324,7 @@ fn long_texts_in_pieces() {
 /// Single pieces of long texts by one author, each at the levels of one text, and what they would be as beginnings.
 #[test]
 fn later_pieces() {
-    let defaults = Defaults::new(built_in().to_vec());
+    let defaults = Defaults::new(built_in());
     let mut table = String::from(
         "\n| texts by | pieces | compared with | n | author retained | author alone |\n|---|---|---|---|---|---|\n",
     );
@@ -363,7 +368,7 @@ fn later_pieces() {
 /// pieces of a long text of another author.
 #[test]
 fn long_texts_that_a_model_only_begins() {
-    let defaults = Defaults::new(built_in().to_vec());
+    let defaults = Defaults::new(built_in());
     let long = long_texts();
     let by = |author: &str| {
         let group = long.groups.iter().find(|group| group.name == author).unwrap();
@@ -433,7 +438,7 @@ fn long_texts_that_a_model_only_begins() {
 
 #[test]
 fn the_three_way_table() {
-    let defaults = Defaults::new(built_in().to_vec());
+    let defaults = Defaults::new(built_in());
     let mut tables = String::new();
     for words in WORDS {
         let mut rows: BTreeMap<String, Row> = BTreeMap::new();
@@ -475,7 +480,7 @@ const INFORMATIVE: [&str; 10] = [
 /// `--genre`: the text is compared with one group of human-written texts only.
 #[test]
 fn a_stated_genre() {
-    let any = Defaults::new(built_in().to_vec());
+    let any = Defaults::new(built_in());
     let mut table = String::from(
         "\n| words | `--genre` | texts by | n | true author alone with it | without | true author retained with it \
          |\n|---|---|---|---|---|---|---|\n",
@@ -489,7 +494,7 @@ fn a_stated_genre() {
                     known
                 }
             };
-            let stated = Defaults::new(built_in().iter().cloned().map(only).collect());
+            let stated = Defaults::new(built_in().into_iter().map(only).collect());
             for held_out in held_out() {
                 let is_of_genre = |(document, _): &(&str, _)| {
                     let is_informative = INFORMATIVE.contains(&document.split('/').next().unwrap());
@@ -528,8 +533,8 @@ fn a_stated_genre() {
 /// People's texts from sources of which the calibration has nothing.
 #[test]
 fn sources_that_calibrate_nothing() {
-    let defaults = Defaults::new(built_in().to_vec());
-    let people = of_people(built_in().to_vec());
+    let defaults = Defaults::new(built_in());
+    let people = of_people(built_in());
     let documents = people.groups.iter().flat_map(|group| &group.texts);
     let known: BTreeSet<&str> = documents.map(|text| source(&text.document)).collect();
     let mut table = String::from(
@@ -553,7 +558,7 @@ fn sources_that_calibrate_nothing() {
 
 #[test]
 fn texts_that_end_early() {
-    let defaults = Defaults::new(built_in().to_vec());
+    let defaults = Defaults::new(built_in());
     let mut table = String::from(
         "\n| texts by | words | n | true author alone | true author retained | wrong author alone | undecided |\n\
          |---|---|---|---|---|---|---|\n",
@@ -594,7 +599,7 @@ const FOLDS: usize = 10;
 /// they are left out of their calibration, and then those to the next.
 #[test]
 fn calibration_texts_that_end_early() {
-    let calibrations = built_in().to_vec();
+    let calibrations = built_in();
     let mut table = String::from("\n| texts by | n | author excluded |\n|---|---|---|\n");
     for (author, calibration) in calibrations.iter().enumerate().filter(|(_, c)| c.author != HUMAN) {
         let texts = calibration.groups_at(Place::Whole).flat_map(|group| &group.texts);
@@ -665,7 +670,7 @@ fn without(calibration: &Calibration, left_out: &str) -> Calibration {
 
 #[test]
 fn each_kind_of_prompt_left_out_in_turn() {
-    let calibrations = built_in().to_vec();
+    let calibrations = built_in();
     let defaults = Defaults::new(calibrations.clone());
     let mut table = String::from(
         "\n| kind left out | author | n | author excluded | author alone | author alone, kind not left out |\n\
@@ -710,7 +715,7 @@ fn each_kind_of_prompt_left_out_in_turn() {
 
 #[test]
 fn each_genre_left_out_in_turn() {
-    let calibrations = built_in().to_vec();
+    let calibrations = built_in();
     let human = calibrations.iter().position(|known| known.author == HUMAN).unwrap();
     let held_out = of_people(held_out());
     let mut table = format!("\n| genre left out | {} |\n|---|---|---|---|---|---|\n", Person::HEAD);
@@ -728,6 +733,67 @@ fn each_genre_left_out_in_turn() {
         writeln!(table, "| {left_out} | {} |", person.cells()).unwrap();
     }
     documented("genres", &table);
+}
+
+#[test]
+fn models_that_are_not_loaded() {
+    let levels = Levels::new(built_in());
+    let mut table = format!(
+        "\n| texts by | words | {} |\n|---|---|---|---|---|---|---|\n",
+        Person::HEAD
+    );
+    let people = of_people(built_in());
+    let originals = people.groups.iter().flat_map(|group| &group.texts);
+    let originals: BTreeSet<&str> = originals.map(|text| text.document.as_str()).collect();
+    for group in &not_loaded().groups {
+        for words in WORDS {
+            let mut person = Person::default();
+            // A text begins as its original does, so one whose original calibrates is no new text.
+            let new = one_of_each(group, words).into_iter();
+            for (_, text) in new.filter(|(document, _)| !originals.contains(document)) {
+                // Whoever is left alone is wrong, but for a person: that verdict says "or a model that is not loaded".
+                person.add(&levels, text);
+            }
+            writeln!(table, "| {} | {words} | {} |", group.name, person.cells()).unwrap();
+        }
+    }
+    documented("models not loaded", &table);
+    documented("areas of models not loaded", &areas(&levels.strict, &originals));
+}
+
+/// How well the score of "a person wrote it" tells texts of models that are not loaded from people's.
+fn areas(defaults: &Defaults, originals: &BTreeSet<&str>) -> String {
+    let score = |text: &[Vec<TextFeatures>]| {
+        let decision = defaults.decide(text);
+        let person = decision
+            .hypotheses
+            .into_iter()
+            .find(|hypothesis| hypothesis.author == HUMAN);
+        let evidence = person.and_then(|person| person.evidence.into_iter().next());
+        -evidence.map_or(f64::NAN, |evidence| evidence.statistic)
+    };
+    let scored = |groups: &[Group], words: usize, is_sought: bool| -> Vec<(f64, bool, String)> {
+        let texts = groups.iter().flat_map(|group| one_of_each(group, words));
+        texts
+            .filter(|(document, _)| !originals.contains(document))
+            .map(|(document, text)| (score(text), is_sought, document.to_owned()))
+            .collect()
+    };
+    let people = of_people(held_out());
+    let mut table = String::from(
+        "\n| texts by | words | n | human-written | AUROC | found at 5% false alarms | at 1% |\n|---|---|---|---|---|---|---|\n",
+    );
+    for group in &not_loaded().groups {
+        for words in WORDS {
+            let mut all = scored(std::slice::from_ref(group), words, true);
+            let sought = all.len();
+            all.extend(scored(&people.groups, words, false));
+            let cells = area_cells(&all).unwrap();
+            let people = all.len() - sought;
+            writeln!(table, "| {} | {words} | {sought} | {people} | {cells} |", group.name).unwrap();
+        }
+    }
+    table
 }
 
 /// The area under the ROC curve with its interval, and what is found at 5% and 1% false alarms; none if one of the kinds comes
@@ -757,24 +823,16 @@ fn area_cells(all: &[(f64, bool, String)]) -> Option<String> {
 /// A data set of texts by a model and by people, with what a probe makes of them that was fitted to no text of its domain, of
 /// its models or of its documents.
 #[derive(serde::Deserialize)]
-struct LeftOut<T> {
+struct LeftOut {
     source: String,
-    /// Who wrote the text, its document, and what was found at the lengths [`WORDS`] that it reaches.
-    texts: Vec<(String, String, [Option<T>; WORDS.len()])>,
-}
-
-impl<T: serde::de::DeserializeOwned> AllLeftOut<T> {
-    fn read(json: &str) -> Vec<LeftOut<T>> {
-        let Self { words, sources } = serde_json::from_str(json).unwrap();
-        assert_eq!(words, WORDS);
-        sources
-    }
+    /// Who wrote the text, its document, and its logits at the lengths [`WORDS`] that it reaches.
+    texts: Vec<(String, String, [Option<f64>; WORDS.len()])>,
 }
 
 #[derive(serde::Deserialize)]
-struct AllLeftOut<T> {
+struct AllLeftOut {
     words: [usize; WORDS.len()],
-    sources: Vec<LeftOut<T>>,
+    sources: Vec<LeftOut>,
 }
 
 /// Models that continue texts and follow no instructions.
@@ -785,7 +843,8 @@ const LEAST_TEXTS: usize = 20;
 
 #[test]
 fn sources_left_out() {
-    let sources = AllLeftOut::<f64>::read(include_str!("validity/left-out.json"));
+    let AllLeftOut { words, sources } = serde_json::from_str(include_str!("validity/left-out.json")).unwrap();
+    assert_eq!(words, WORDS);
     let mut table = String::from(
         "\n| source | words | n | human-written | AUROC | found at 5% false alarms | at 1% |\n|---|---|---|---|---|---|---|\n",
     );
@@ -812,45 +871,4 @@ fn sources_left_out() {
         row("**all but base models, one threshold**", words, &all);
     }
     documented("sources left out", &table);
-}
-
-/// The p-values of a person and of another model, and the authors that are left.
-type PValues = (Option<f64>, Option<f64>, Vec<String>);
-
-#[test]
-fn verdicts_on_sources_left_out() {
-    let sources = AllLeftOut::<PValues>::read(include_str!("validity/left-out-verdicts.json"));
-    let mut table = String::from(
-        "\n| texts by | words | n | a person excluded at 0.01 | at 0.05 | another model excluded | another model alone left \
-         | a loaded model alone left |\n|---|---|---|---|---|---|---|---|\n",
-    );
-    let mut row = |name: &str, words: usize, texts: &[&PValues]| {
-        if texts.len() < LEAST_TEXTS {
-            return;
-        }
-        let count = |is_it: &dyn Fn(&PValues) -> bool| {
-            let count = texts.iter().filter(|text| is_it(text)).count();
-            share(count as u64, texts.len() as u64)
-        };
-        let only = |text: &PValues, is_it: &dyn Fn(&str) -> bool| matches!(&text.2[..], [author] if is_it(author));
-        let excluded = |p_value: Option<f64>, level: f64| p_value.is_some_and(|p| p <= level);
-        let cells = [
-            count(&|text| excluded(text.0, ALPHA_HUMAN)),
-            count(&|text| excluded(text.0, ALPHA)),
-            count(&|text| excluded(text.1, ALPHA)),
-            count(&|text| only(text, &|author| author == ANOTHER_MODEL)),
-            count(&|text| only(text, &|author| author != ANOTHER_MODEL && author != HUMAN)),
-        ];
-        writeln!(table, "| {name} | {words} | {} | {} |", texts.len(), cells.join(" | ")).unwrap();
-    };
-    for (class, words) in WORDS.into_iter().enumerate() {
-        let mut all = Vec::new();
-        for LeftOut { source, texts } in &sources {
-            let of_source: Vec<&PValues> = texts.iter().filter_map(|(_, _, found)| found[class].as_ref()).collect();
-            row(source, words, &of_source);
-            all.extend(of_source);
-        }
-        row("**all**", words, &all);
-    }
-    documented("verdicts on sources left out", &table);
 }

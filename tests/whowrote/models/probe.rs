@@ -7,7 +7,6 @@
 //! sources they were not fitted to into `crates/stats/tests/validity/left-out.json`.
 
 use crate::common;
-use crate::common::held_out::{Defaults, cut};
 use candle_core::Device;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -16,27 +15,25 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use whowrote::model::LanguageModel;
-use whowrote::scoring::scaled_states;
-use whowrote::stats::calibration::{
-    ANOTHER_MODEL, CalibratedModel, Calibration, HUMAN, KnownText, Place, built_in, is_for_fit,
-};
-use whowrote::stats::conformal_scores::{LENGTHS, PIECE, beginning, word_ends};
+use whowrote::scoring::{Scoring, scaled_states, score};
+use whowrote::stats::calibration::{ANOTHER_MODEL, CalibratedModel, HUMAN, is_for_fit};
+use whowrote::stats::conformal_scores::{LENGTHS, beginning, text_features, word_ends};
 use whowrote::stats::logistic_regression::{Example, fit_linear};
 use whowrote::stats::probe::{LOGITS, Probe, SKIPPED_TOKENS};
+use whowrote::stats::sampling_params::SamplingFamily;
+use whowrote::stats::truncated_likelihood::members;
 use whowrote::stats::verdict::DomainCheck;
 
 const READER: &str = "gemma-3-270m";
 const CLASSES: [&str; LOGITS + 1] = [HUMAN, ANOTHER_MODEL, "smollm2-135m-instruct", READER];
 /// 5/8 of the depth of 18. Nearer to either end, states tell authors apart less well.
 const LAYER: usize = 11;
-/// Between 0.02 and 0.2 the figures of texts from other sources hardly change.
-const RIDGE: f64 = 0.05;
+/// Between 0.1 and 1 the figures of texts from other sources hardly change.
+const RIDGE: f64 = 0.3;
 /// Models that continue texts and follow no instructions. They read like people, and the probe is not fitted to them.
 const BASE: [&str; 1] = ["davinci"];
 /// Where texts from left-out sources are read; the fit takes each text at the longest length that it reaches.
 const WORDS: [usize; 3] = [40, 80, 150];
-/// Of how many parts the fit leaves out one, to read it by what it learnt from the others.
-const FOLDS: usize = 5;
 /// Tokens in one pass, and texts that are read together.
 const PACK: usize = 1024;
 const READ: usize = 256;
@@ -45,7 +42,6 @@ const KEY: usize = 8;
 
 /// A text whose author is known.
 struct Text {
-    id: String,
     document: String,
     label: String,
     /// The genre, the model or the way of sampling.
@@ -53,6 +49,8 @@ struct Text {
     domain: String,
     /// The data set; none for texts of the calibrations.
     source: Option<String>,
+    /// Whether it may be part of the fit: not if people's texts of its document are kept for tests.
+    is_open: bool,
     text: String,
 }
 
@@ -75,23 +73,24 @@ fn lines(path: &Path) -> Vec<Value> {
 fn texts(folder: &Path) -> Vec<Text> {
     let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let people = lines(&folder.join("people.jsonl"));
+    let of_tests = people.iter().filter(|line| line["part"] != "calibrate");
+    let of_tests: BTreeSet<String> = of_tests.map(|line| string(&line["document"])).collect();
     let people = people
         .iter()
         .filter(|line| line["part"] == "calibrate")
         .map(|line| Text {
-            id: string(&line["id"]),
             document: string(&line["document"]),
             label: HUMAN.to_owned(),
             group: string(&line["genre"]),
             domain: string(&line["genre"]),
             source: None,
+            is_open: true,
             text: string(&line["text"]),
         });
     let others = lines(&folder.join("other-models.jsonl"));
     let others = others.iter().map(|line| {
         let (label, domain, source) = (string(&line["label"]), string(&line["domain"]), string(&line["source"]));
         Text {
-            id: string(&line["id"]),
             document: string(&line["document"]),
             group: if label == HUMAN {
                 format!("{domain} ({source})")
@@ -101,6 +100,7 @@ fn texts(folder: &Path) -> Vec<Text> {
             label,
             domain,
             source: Some(source),
+            is_open: !of_tests.contains(line["document"].as_str().unwrap()),
             text: string(&line["text"]),
         }
     });
@@ -110,12 +110,12 @@ fn texts(folder: &Path) -> Vec<Text> {
             .filter(|line| line["copied"].as_f64().unwrap_or(0.0) <= 0.2)
             .filter(|line| is_for_fit(line["prompt"]["id"].as_str().unwrap()))
             .map(|line| Text {
-                id: string(&line["id"]),
                 document: string(&line["prompt"]["id"]),
                 label: (*model).to_owned(),
                 group: string(&line["decoding"]),
                 domain: "prompts".to_owned(),
                 source: None,
+                is_open: true,
                 text: string(&line["text"]),
             })
     });
@@ -138,7 +138,7 @@ fn states(folder: &Path, texts: &[Text]) -> Vec<States> {
         .unwrap()
         .without_chat();
     let width = model.decoder().architecture().hidden;
-    let kept = folder.join("probe-states.f32");
+    let kept = folder.join(format!("{READER}.{LAYER}.f32"));
     let key = |text: &str| -> [u8; KEY] { Sha256::digest(text)[..KEY].try_into().unwrap() };
     let row = 4 * width;
     let mut known: HashMap<[u8; KEY], States> = HashMap::new();
@@ -223,8 +223,8 @@ fn read_states(model: &LanguageModel, texts: &[&str]) -> Vec<States> {
     all
 }
 
-/// The probe fitted to these texts. Each class counts the same, and so does each of its groups, and each document of a
-/// group.
+/// The probe fitted to these texts: for each class a regression of it against people. Both count the same, and so does each
+/// of their groups, and each document of a group.
 fn fit(texts: &[(&Text, &Vec<f32>)], model: &CalibratedModel) -> Probe {
     let mut documents: BTreeMap<(usize, &str), BTreeMap<&str, f64>> = BTreeMap::new();
     for (text, _) in texts {
@@ -242,15 +242,28 @@ fn fit(texts: &[(&Text, &Vec<f32>)], model: &CalibratedModel) -> Probe {
         }
     };
     let examples: Vec<Example> = texts.iter().map(example).collect();
-    let weights = fit_linear(&examples, CLASSES.len(), RIDGE).unwrap();
-    let against_people = |class: usize, i: usize| (weights[class + 1][i] - weights[0][i]) as f32;
-    let width = weights[0].len() - 1;
+    let against_people = |class: usize| -> Vec<f32> {
+        let of_both = examples
+            .iter()
+            .filter(|example| example.author == 0 || example.author == class);
+        let of_both = of_both.map(|example| Example {
+            author: usize::from(example.author == class),
+            ..example.clone()
+        });
+        let weights = fit_linear(&of_both.collect::<Vec<_>>(), 2, RIDGE).unwrap();
+        weights[1]
+            .iter()
+            .zip(&weights[0])
+            .map(|(own, people)| (own - people) as f32)
+            .collect()
+    };
+    let mut weights: [Vec<f32>; LOGITS] = std::array::from_fn(|class| against_people(class + 1));
     Probe {
         model: model.clone(),
         layer: LAYER,
         classes: CLASSES.map(str::to_owned).to_vec(),
-        constants: std::array::from_fn(|class| against_people(class, width)),
-        weights: std::array::from_fn(|class| (0..width).map(|i| against_people(class, i)).collect()),
+        constants: std::array::from_fn(|class| weights[class].pop().unwrap()),
+        weights,
         sha256: String::new(),
     }
 }
@@ -261,7 +274,8 @@ fn known<'a>(
     states: &'a [States],
     left_out: impl Fn(&Text) -> bool,
 ) -> Vec<(&'a Text, &'a Vec<f32>)> {
-    let is_known = |text: &Text| text.class().is_some() && is_for_fit(&text.document) && !left_out(text);
+    let is_known =
+        |text: &Text| text.class().is_some() && text.is_open && is_for_fit(&text.document) && !left_out(text);
     let known = texts.iter().zip(states).filter(|(text, _)| is_known(text));
     known
         .filter_map(|(text, states)| Some((text, states.last()?)))
@@ -331,20 +345,6 @@ fn write_sources(name: &str, sources: &[Value]) {
     std::fs::write(folder.join(name), json).unwrap();
 }
 
-fn fold(document: &str) -> usize {
-    usize::from(Sha256::digest(document)[0]) % FOLDS
-}
-
-/// For each fold the probe that is fitted to the others, and last the one that is fitted to all.
-fn probes_by_fold(texts: &[Text], states: &[States], left_out: impl Fn(&Text) -> bool) -> Vec<Probe> {
-    let model = &Probe::built_in().model;
-    let of_fold = |fold_out: usize| {
-        let is_left_out = |text: &Text| left_out(text) || fold(&text.document) == fold_out;
-        fit(&known(texts, states, is_left_out), model)
-    };
-    (0..=FOLDS).map(of_fold).collect()
-}
-
 /// A logit as calibrations keep it.
 fn kept(logit: f64) -> f64 {
     (logit * 100.0).round() / 100.0
@@ -401,123 +401,33 @@ fn probe() {
     }
 }
 
-/// What the probe makes of the texts that it was fitted to looks better than what it makes of others, and a score that is
-/// fitted to these logits would trust them too much. So the calibrations have, for these texts, the logits of probes that
-/// were fitted to the other documents.
+/// The scoring pass keeps three numbers a token and no state. Their means are the logits of the mean states.
 #[test]
-#[ignore = "needs the texts that calibration/make gathers, in the folder VALIDITY_TEXTS"]
-fn logits_of_the_fit() {
-    let texts = texts(&folder());
-    let states = states(&folder(), &texts);
-    let model = &Probe::built_in().model;
-    let probes = probes_by_fold(&texts, &states, |_| false);
-    let mut of_fit: HashMap<(&str, &str), Vec<[f64; LOGITS]>> = HashMap::new();
-    for (text, states) in texts.iter().zip(&states) {
-        if let Some(class) = text.class().filter(|_| is_for_fit(&text.document)) {
-            let probe = &probes[fold(&text.document)];
-            let logits = states.iter().map(|states| logits(probe, states)).collect();
-            of_fit.insert((CLASSES[class], &text.id), logits);
-        }
-    }
-    for author in CLASSES {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("calibration/{author}.json"));
-        let mut calibration = Calibration::from_file(&path, author).unwrap();
-        let column = calibration.models.iter().position(|known| known == model).unwrap();
-        let mut replaced = 0;
-        for text in calibration.groups.iter_mut().flat_map(|group| &mut group.texts) {
-            if let Some(logits) = of_fit.get(&(author, text.id.as_str())) {
-                for (features, logits) in text.features.iter_mut().zip(logits) {
-                    features[column].probe = Some(logits.map(kept));
-                }
-                replaced += 1;
+fn the_pass_gives_the_logits_of_the_mean_states() {
+    let path = common::model_file(READER);
+    let model = LanguageModel::load(READER, &path, &Device::Cpu, u64::MAX)
+        .unwrap()
+        .without_chat();
+    let probe = Probe::built_in();
+    let letter = include_str!("../../../samples/letter.txt");
+    let short =
+        "Nobody had told the ferryman, so he waited until dark with the lamp lit, and rowed home alone across the bay.";
+    let scoring = Scoring::at(vec![1.0]).with_probe_of(&probe.model);
+    for (text, states) in [letter, short].into_iter().zip(read_states(&model, &[letter, short])) {
+        let scores = score(&model, beginning(text), &scoring).unwrap();
+        let features = text_features(beginning(text), &scores, &members(&SamplingFamily::Deployed));
+        assert!(!states.is_empty() && features.len() == states.len());
+        for (features, states) in features.iter().zip(&states) {
+            for (found, expected) in features.probe.unwrap().iter().zip(logits(probe, states)) {
+                assert!((found - expected).abs() < 0.02, "{found} {expected}");
             }
         }
-        println!("{author}: logits of {replaced} texts replaced");
-        if is_update() {
-            std::fs::write(&path, calibration.to_json()).unwrap();
-        }
     }
-}
-
-/// What the program would decide of texts by models that it does not know, in domains that it does not know: the probe and the
-/// score are fitted without the source's domain, models and documents, and the source's models are no groups of "another
-/// model".
-#[test]
-#[ignore = "needs the texts that calibration/make gathers, in the folder VALIDITY_TEXTS"]
-fn verdicts_on_sources_left_out() {
-    let texts = texts(&folder());
-    let states = states(&folder(), &texts);
-    let by_id: HashMap<(&str, &str), usize> = texts
-        .iter()
-        .enumerate()
-        .filter_map(|(i, text)| Some(((CLASSES[text.class()?], text.id.as_str()), i)))
-        .collect();
-    let column = |calibration: &Calibration| {
-        let model = &Probe::built_in().model;
-        calibration.models.iter().position(|known| known == model).unwrap()
+    // Another model's states are not read.
+    let other = CalibratedModel {
+        sha256: String::new(),
+        ..probe.model.clone()
     };
-    let known: HashMap<&str, &KnownText> = built_in()
-        .iter()
-        .filter(|calibration| calibration.author == ANOTHER_MODEL)
-        .flat_map(|calibration| &calibration.groups)
-        .flat_map(|group| &group.texts)
-        .map(|text| (text.id.as_str(), text))
-        .collect();
-    let mut found = Vec::new();
-    for source in sources(&texts) {
-        let probes = probes_by_fold(&texts, &states, |text| source.leaves_out(text));
-        let probed = |text: &KnownText, i: Option<usize>, column: usize, probe: &Probe| {
-            let mut text = text.clone();
-            for (class, features) in text.features.iter_mut().enumerate() {
-                let states = i.and_then(|i| states[i].get(class));
-                features[column].probe = states.map(|states| logits(probe, states).map(kept));
-            }
-            text
-        };
-        let mut calibrations = built_in().to_vec();
-        for calibration in &mut calibrations {
-            let (author, column) = (calibration.author.clone(), column(calibration));
-            if author == ANOTHER_MODEL {
-                calibration.groups.retain(|group| !source.models.contains(&group.name));
-            }
-            for text in calibration.groups.iter_mut().flat_map(|group| &mut group.texts) {
-                let i = by_id.get(&(author.as_str(), text.id.as_str())).copied();
-                let is_of_fit = is_for_fit(&text.document);
-                let probe = if is_of_fit { fold(&text.document) } else { FOLDS };
-                *text = probed(text, i, column, &probes[probe]);
-                if is_of_fit && i.is_some_and(|i| source.leaves_out(&texts[i])) {
-                    // It reaches no length, so it is not in the fit.
-                    text.features.clear();
-                }
-            }
-        }
-        let another = calibrations
-            .iter()
-            .find(|calibration| calibration.author == ANOTHER_MODEL);
-        let column = column(another.unwrap());
-        let defaults = Defaults::new(calibrations);
-        let mut rows = Vec::new();
-        for &i in &source.texts {
-            let Some(text) = known.get(texts[i].id.as_str()) else {
-                continue;
-            };
-            let text = probed(text, Some(i), column, &probes[FOLDS]);
-            let at = |words: &usize| {
-                let place = if *words < PIECE { Place::Whole } else { Place::Beginning };
-                let decision = defaults.decide_piece(cut(&text, *words)?, place, 1);
-                let p_value = |author: &str| {
-                    let mut hypotheses = decision.hypotheses.iter();
-                    hypotheses.find(|hypothesis| hypothesis.author == author)?.p_value
-                };
-                Some(json!([p_value(HUMAN), p_value(ANOTHER_MODEL), decision.authors]))
-            };
-            let decisions: Vec<Option<Value>> = WORDS.iter().map(at).collect();
-            rows.push(json!([texts[i].label, texts[i].document, decisions]));
-        }
-        println!("{}: {} texts judged", source.name, rows.len());
-        found.push(json!({"source": source.name, "texts": rows}));
-    }
-    if is_update() {
-        write_sources("left-out-verdicts.json", &found);
-    }
+    let unread = score(&model, short, &Scoring::at(vec![1.0]).with_probe_of(&other)).unwrap();
+    assert!(unread.probed.is_empty());
 }

@@ -72,7 +72,7 @@ fn gated_in<'a>(
 /// The texts of each author that calibrate nothing, cut to a length, as the gate judges them in a run of `many`, each
 /// with its group.
 fn submissions(words: usize, many: usize) -> BTreeMap<String, Vec<(String, ProvenanceReport)>> {
-    let mut defaults = Defaults::new(built_in().to_vec());
+    let mut defaults = Defaults::new(built_in());
     defaults.settings.alpha_together = Some(ALPHA / many as f64);
     let reports = |held_out: Calibration| {
         let of_group = |group: &Group| {

@@ -38,7 +38,7 @@ pub struct Member {
 }
 
 /// The length at which a text is compared with an author's texts, with which of them, and the kind of score. None of these
-/// depends on anything in the text but its length.
+/// depends on anything in the text but its length and whether the probe has read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// The groups of this place are compared.

@@ -173,6 +173,9 @@ impl Calibration {
         let is_ours = form.probe.as_ref() == Some(&probe.sha256);
         let probed_model = form.models.iter().position(|model| *model == probe.model);
         let with_logits = |mut features: Vec<Vec<TextFeatures>>, logits: &[i64]| {
+            let Some(model) = probed_model.filter(|_| is_ours) else {
+                return Ok(features);
+            };
             if !logits.is_empty() && logits.len() != LOGITS * features.len() {
                 return Err(malformed(
                     "a text's number of logits does not fit its lengths".to_owned(),
@@ -181,10 +184,8 @@ impl Calibration {
             if logits.iter().any(|logit| logit.unsigned_abs() > GREATEST) {
                 return Err(malformed("a text has impossible figures".to_owned()));
             }
-            if let Some(model) = probed_model.filter(|_| is_ours) {
-                for (models, logits) in features.iter_mut().zip(logits.chunks_exact(LOGITS)) {
-                    models[model].probe = Some(std::array::from_fn(|i| logits[i] as f64 / LOGIT_SCALE));
-                }
+            for (models, logits) in features.iter_mut().zip(logits.chunks_exact(LOGITS)) {
+                models[model].probe = Some(std::array::from_fn(|i| logits[i] as f64 / LOGIT_SCALE));
             }
             Ok(features)
         };

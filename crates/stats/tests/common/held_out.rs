@@ -1,6 +1,6 @@
 //! Texts that calibrate nothing, by their figures, and what the program decides of them.
 
-use whowrote_stats::calibration::{ANOTHER_MODEL, Calibration, HUMAN, KnownText, Place};
+use whowrote_stats::calibration::{Calibration, HUMAN, KnownText, Place};
 use whowrote_stats::conformal_scores::{LENGTHS, TextFeatures};
 use whowrote_stats::sampling_params::SamplingFamily;
 use whowrote_stats::verdict::{
@@ -9,9 +9,6 @@ use whowrote_stats::verdict::{
 
 /// The level at which a person is excluded.
 pub const ALPHA_HUMAN: f64 = ALPHA / HUMAN_DIVISOR;
-
-/// The model of the default set A.
-const IN_HOUSE: &str = "smollm2-135m-instruct";
 
 /// Test prompts that ask for what a prompt of the calibrations also asks for.
 pub const NEAR_TWINS: [&str; 4] = ["answer-47", "email-44", "news-44", "review-45"];
@@ -49,18 +46,14 @@ pub struct Defaults {
 impl Defaults {
     pub fn new(calibrations: Vec<Calibration>) -> Self {
         let models = calibrations.iter().filter(|calibration| calibration.author != HUMAN);
-        let candidate = |calibration: &Calibration| Candidate {
+        let candidate = |(calibration, set): (&Calibration, AuthorSet)| Candidate {
             author: calibration.author.clone(),
-            set: if calibration.author == IN_HOUSE {
-                AuthorSet::A
-            } else {
-                AuthorSet::B
-            },
-            model: Some(calibration.author.clone()).filter(|author| author != ANOTHER_MODEL),
+            set,
+            model: Some(calibration.author.clone()),
             decoding: SamplingFamily::Deployed,
         };
         Self {
-            candidates: models.map(candidate).collect(),
+            candidates: models.zip([AuthorSet::A, AuthorSet::B]).map(candidate).collect(),
             settings: DecisionSettings {
                 alpha: ALPHA,
                 alpha_human: ALPHA_HUMAN,
