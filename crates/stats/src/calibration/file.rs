@@ -363,6 +363,58 @@ mod tests {
         }
     }
 
+    /// Two texts, of which the probe has read one.
+    fn probed() -> Calibration {
+        let features = |probe| TextFeatures {
+            deployed: -60.0,
+            untruncated: -61.5,
+            entropy: 58.2,
+            varentropy: 90.0,
+            probe,
+        };
+        let text = |id: &str, logits: &[Option<[f64; LOGITS]>]| KnownText {
+            id: id.to_owned(),
+            document: id.to_owned(),
+            features: logits.iter().map(|logits| vec![features(*logits)]).collect(),
+        };
+        let logits = [Some([1.25, -0.5, 0.0]), Some([1.5, -12.34, 0.01])];
+        Calibration {
+            author: "own".to_owned(),
+            family: "deployed".to_owned(),
+            models: vec![Probe::built_in().model.clone()],
+            groups: vec![Group {
+                name: "group".to_owned(),
+                place: Some(Place::Beginning),
+                source: String::new(),
+                licence: String::new(),
+                date: String::new(),
+                texts: vec![text("read", &logits), text("unread", &[None, None])],
+            }],
+        }
+    }
+
+    #[test]
+    fn logits_are_those_of_the_probe_that_the_file_names() {
+        let calibration = probed();
+        let json = calibration.to_json();
+        assert_eq!(Calibration::from_json(&json, "it").unwrap(), calibration);
+        let other = json.replace(&Probe::built_in().sha256, &"0".repeat(64));
+        let mut unread = calibration;
+        for features in unread.groups[0].texts[0].features.iter_mut().flatten() {
+            features.probe = None;
+        }
+        assert_eq!(Calibration::from_json(&other, "it").unwrap(), unread);
+        let refused = |from: &str, to: &str| {
+            assert!(json.contains(from), "{json}");
+            Calibration::from_json(&json.replace(from, to), "it")
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused("[125,-50,0,150,", "[125,-50,0,").contains("does not fit its lengths"));
+        assert!(refused("[125,-50,", "[900000000,-50,").contains("impossible figures"));
+        assert!(refused(",[]]", "]").contains("fewer lists of logits than texts"));
+    }
+
     #[test]
     fn a_file_that_does_not_fit_is_refused_with_the_reason() {
         let json = |schema: u32, skipped_words: usize, ids: &str, texts: &str| {
