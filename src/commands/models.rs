@@ -7,9 +7,11 @@ use crate::model::store::{Store, Verification, megabytes};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use whowrote_input::printable;
+use whowrote_stats::calibration::Calibration;
 use whowrote_stats::verdict::AuthorSet;
 
 /// The version of the JSON of `models list`.
@@ -48,7 +50,7 @@ pub enum ModelsCommand {
     List,
     /// Fetch models into the cache
     Pull {
-        /// Models or authors [default: the models of all authors]
+        /// Models or authors [default: all that the authors need]
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
@@ -210,14 +212,18 @@ impl ListedAuthor<'_> {
 }
 
 fn pull(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Write) -> Result<()> {
+    let mut failed = Vec::new();
     let models = if names.is_empty() {
-        let of_authors = || catalogue.authors().iter().filter_map(|author| author.model.as_ref());
-        let used = |model: &&ModelEntry| of_authors().any(|name| *name == model.name);
-        catalogue.models().iter().filter(used).collect()
+        let (used, unreadable) = used_by_authors(catalogue);
+        failed.extend(unreadable);
+        catalogue
+            .models()
+            .iter()
+            .filter(|model| used.contains(&model.name))
+            .collect()
     } else {
         find_all(catalogue, names)?
     };
-    let mut failed = Vec::new();
     for model in models {
         match store.ensure(model) {
             Ok(stored) => writeln!(out, "{}  {}", model.name, stored.path.display())?,
@@ -230,6 +236,24 @@ fn pull(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Wr
     } else {
         bail!("{}", failed.join("\n"))
     }
+}
+
+/// The models of the authors, and those that read the texts of authors without a model; and why a calibration cannot tell.
+fn used_by_authors(catalogue: &Catalogue) -> (BTreeSet<String>, Vec<String>) {
+    let (mut used, mut unreadable) = (BTreeSet::new(), Vec::new());
+    for author in catalogue.authors() {
+        match (&author.model, &author.calibration) {
+            (Some(model), _) => {
+                used.insert(model.clone());
+            }
+            (None, Some(path)) => match Calibration::from_file(path, &printable(&path.to_string_lossy())) {
+                Ok(known) => used.extend(known.models.into_iter().map(|reader| reader.name)),
+                Err(error) => unreadable.push(error.to_string()),
+            },
+            (None, None) => {}
+        }
+    }
+    (used, unreadable)
 }
 
 fn verify(catalogue: &Catalogue, store: &Store, names: &[String], out: &mut dyn Write) -> Result<()> {

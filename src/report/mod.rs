@@ -257,9 +257,10 @@ impl Warning {
             Self::Decision(caveat) => match caveat {
                 Caveat::RatioVoid(_) => WarningCode::RatioVoid,
                 Caveat::Untested { .. } => WarningCode::Untested,
-                Caveat::Uncalibrated { .. } | Caveat::ReadByOthers { .. } | Caveat::SmallCalibration { .. } => {
-                    WarningCode::Uncalibrated
-                }
+                Caveat::Uncalibrated { .. }
+                | Caveat::ReadByOthers { .. }
+                | Caveat::ReadByFewer { .. }
+                | Caveat::SmallCalibration { .. } => WarningCode::Uncalibrated,
                 Caveat::HumanUntested(_) => WarningCode::HumanUntested,
                 Caveat::Outside(_) | Caveat::PiecesOutside { .. } => WarningCode::OutsideCalibration,
                 Caveat::Memorised { .. } => WarningCode::Memorised,

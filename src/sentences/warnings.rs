@@ -93,6 +93,14 @@ fn caveat(caveat: &Caveat) -> String {
              them, with --models, or calibrate again with these.",
             authors.join(" and ")
         ),
+        Caveat::ReadByFewer { authors } => {
+            let names: Vec<String> = authors.iter().map(|author| author_name(author)).collect();
+            format!(
+                "No score is fitted to the texts of all authors, so fewer of them can be excluded: the calibration of {} lacks a \
+                 model that the others' texts were read by. Calibrate again with the same models (`calibrate --model`).",
+                list(&names, "and")
+            )
+        }
         Caveat::SmallCalibration {
             author,
             confidence: Some(confidence),

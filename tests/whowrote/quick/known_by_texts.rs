@@ -101,6 +101,35 @@ fn detect(folder: &Path, arguments: &[&str], text: &str) -> Value {
 }
 
 #[test]
+fn a_calibration_by_fewer_models_is_told() {
+    let folder = folder();
+    let mut rng = StdRng::seed_from_u64(27);
+    let own = text("gpt-9", &mut rng);
+    let told = |report: &Value| -> Vec<String> {
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        let of_code = warnings.filter(|warning| warning["code"] == "uncalibrated");
+        of_code
+            .map(|warning| warning["message"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert!(told(&detect(folder.path(), &CATALOGUE, &own)).is_empty());
+    let line = |i: usize| json!({"text": text("gpt-9", &mut rng), "document": format!("gpt-9 {i}")}).to_string();
+    let lines: Vec<String> = (0..60).map(line).collect();
+    std::fs::write(folder.path().join("texts.jsonl"), lines.join("\n")).unwrap();
+    whowrote(folder.path())
+        .args(["calibrate", "texts.jsonl", "--models", "models.toml", "--model", "one"])
+        .args(["--author", "gpt-9", "-o", "gpt-9.json"])
+        .assert()
+        .code(0);
+    let report = detect(folder.path(), &CATALOGUE, &own);
+    let told = told(&report);
+    assert!(
+        told.len() == 1 && told[0].contains("the calibration of gpt-9 lacks a model"),
+        "{report:#}"
+    );
+}
+
+#[test]
 fn an_author_without_a_model_is_tested_by_its_texts() {
     let folder = folder();
     let mut rng = StdRng::seed_from_u64(25);
@@ -198,6 +227,19 @@ fn what_cannot_be_done_with_such_an_author_is_told() {
         "gpt-9",
     ];
     assert!(told(&calibrate).contains("gpt-9 is known by its texts alone, so it cannot read others"));
+    // Whoever is known by texts needs the models that read them, even if these are no authors.
+    let catalogue = std::fs::read_to_string(folder.path().join("models.toml")).unwrap();
+    let (models, authors) = catalogue.split_at(catalogue.find("[[author]]").unwrap());
+    let gpt = authors.find("[[author]]\nname = \"gpt-9\"").unwrap();
+    std::fs::write(folder.path().join("texts.toml"), format!("{models}{}", &authors[gpt..])).unwrap();
+    let pull = ["models", "--models", "texts.toml", "--offline", "pull"];
+    let pulled = whowrote(folder.path()).args(pull).assert().code(0);
+    let pulled = String::from_utf8(pulled.get_output().stdout.clone()).unwrap();
+    let pulled: Vec<&str> = pulled
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(pulled, ["one", "two"]);
     let pull = ["models", "--models", "models.toml", "path", "gpt-9"];
     assert!(told(&pull).contains("gpt-9"), "{}", told(&pull));
     std::fs::copy(folder.path().join("one.json"), folder.path().join("gpt-9.json")).unwrap();

@@ -7,6 +7,7 @@ use super::whole::factor;
 use crate::calibration::{Calibration, Comparison, HUMAN, Member, Place, least_documents, least_p_value};
 use crate::conformal_scores::{LENGTHS, TextFeatures};
 use crate::sampling_params::SamplingFamily;
+use std::collections::HashSet;
 
 /// An author's calibration, and the readers of the text that it also has.
 struct Calibrated {
@@ -93,6 +94,41 @@ impl DecisionContext<'_> {
         Some(others)
     }
 
+    /// The calibrations that the authors are compared with, people's last.
+    fn found(&self) -> Vec<Calibrated> {
+        let of_models = self.candidates.iter().map(|candidate| {
+            let names: Vec<&str> = candidate.names().collect();
+            self.calibration(&names, &candidate.decoding, self.place(candidate))
+        });
+        let of_people = self.calibration(&[HUMAN], &SamplingFamily::Deployed, None);
+        of_models.chain([of_people]).flatten().collect()
+    }
+
+    /// The authors who have calibrations, but none by all of the models that another author's texts were read by.
+    pub(super) fn read_by_fewer(&self) -> Vec<String> {
+        let readers = &self.observation.readers;
+        let mut fewer: Vec<String> = Vec::new();
+        for found in self.found().iter().filter(|found| found.others.is_empty()) {
+            let known = self.known(found);
+            let models = found.readers.iter().map(|reader| &readers[*reader]);
+            let lacks = |author: &str, names: &[&str]| {
+                let all = self.calibrations(names, &known.family);
+                let mut all = all.iter().map(|calibration| &self.settings.calibrations[*calibration]);
+                let has = |of: &Calibration| models.clone().all(|model| of.models.contains(model));
+                author != known.author && all.len() > 0 && !all.any(has)
+            };
+            for candidate in self.candidates {
+                if lacks(&candidate.author, &candidate.names().collect::<Vec<_>>()) {
+                    fewer.push(candidate.author.clone());
+                }
+            }
+            fewer.extend(lacks(HUMAN, &[HUMAN]).then(|| HUMAN.to_owned()));
+        }
+        let mut told = HashSet::new();
+        fewer.retain(|author| told.insert(author.clone()));
+        fewer
+    }
+
     fn known(&self, found: &Calibrated) -> &Calibration {
         &self.settings.calibrations[found.member.calibration]
     }
@@ -127,30 +163,26 @@ impl DecisionContext<'_> {
     /// Why the text lies outside the range of all calibrations together: it is easier, or harder, to predict for one of
     /// the models than all of their texts. Among n + 1 exchangeable texts, at most two are.
     pub(super) fn out_of_range(&self) -> Option<Outside> {
-        let of_models = self.candidates.iter().map(|candidate| {
-            let names: Vec<&str> = candidate.names().collect();
-            self.calibration(&names, &candidate.decoding, self.place(candidate))
-        });
-        let of_people = self.calibration(&[HUMAN], &SamplingFamily::Deployed, None);
-        let found: Vec<Calibrated> = of_models.chain([of_people]).flatten().collect();
+        let found = self.found();
         let text = self.observation.features_under(&SamplingFamily::Deployed);
-        let comparisons = found.iter().map(|found| {
+        // An author with too few texts to compare with does not extend the range.
+        let compared = found.iter().filter_map(|found| {
             let known = self.known(found);
             // An author who is not tested by later pieces has beginnings, and they show the range well enough.
             let place = match self.observation.place {
                 Place::Later if !known.covers(Place::Later) => Place::Beginning,
                 place => place,
             };
-            self.comparison(&known.author, found, place, text.len())
+            Some((found, self.comparison(&known.author, found, place, text.len())?))
         });
-        let comparisons = comparisons.collect::<Option<Vec<Comparison>>>()?;
-        let class = comparisons.iter().map(|comparison| comparison.class).min()?;
+        let compared: Vec<(&Calibrated, Comparison)> = compared.collect();
+        let class = compared.iter().map(|(_, comparison)| comparison.class).min()?;
         // In a run of texts, the range must not depend on what fitted scores are ranked among (docs/THEORY.md 14.1).
-        let fitted = comparisons.iter().any(|comparison| comparison.fitted);
+        let fitted = compared.iter().any(|(_, comparison)| comparison.fitted);
         let readers = text[class].iter().zip(self.observation.readers).enumerate();
         for (reader, (own, known)) in readers {
             let own = own.untruncated;
-            let columns = found.iter().zip(&comparisons).filter_map(|(found, comparison)| {
+            let columns = compared.iter().filter_map(|(found, comparison)| {
                 let column = found.member.columns[found.place(reader)?];
                 Some((self.known(found), column, comparison.place))
             });
@@ -249,5 +281,69 @@ impl DecisionContext<'_> {
                 by_fit: judged.by_fit,
             }),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::built_in;
+    use crate::verdict::{ALPHA, Caveat, DecisionSettings, HUMAN_DIVISOR, Observation, PromptKnowledge, decide};
+
+    /// A text that both models predict better than all known texts, beside an author with five texts a group.
+    #[test]
+    fn an_author_with_few_texts_does_not_hide_that_a_text_is_out_of_range() {
+        let mut calibrations = built_in();
+        let mut few = calibrations[2].clone();
+        few.author = "few".to_owned();
+        few.groups.iter_mut().for_each(|group| group.texts.truncate(5));
+        calibrations.push(few);
+        let readers = calibrations[0].models.clone();
+        let candidate = |author: &str, model: Option<&str>| Candidate {
+            author: author.to_owned(),
+            set: AuthorSet::B,
+            model: model.map(str::to_owned),
+            decoding: SamplingFamily::Deployed,
+        };
+        let settings = DecisionSettings {
+            alpha: ALPHA,
+            alpha_human: ALPHA / HUMAN_DIVISOR,
+            alpha_together: None,
+            tests: Vec::new(),
+            prompt: PromptKnowledge::Unknown,
+            calibrations: calibrations.into(),
+        };
+        let certain = TextFeatures {
+            deployed: -1.0,
+            untruncated: -1.0,
+            entropy: 1.0,
+            varentropy: 1.0,
+            probe: None,
+        };
+        let observation = Observation {
+            words: 150,
+            scored_tokens: 150,
+            outside: None,
+            readers: &readers,
+            features: vec![(
+                SamplingFamily::Deployed,
+                vec![vec![certain; readers.len()]; LENGTHS.len()],
+            )],
+            memorised: Vec::new(),
+            repeats: false,
+            place: Place::Beginning,
+            pieces: 1,
+            prompted: None,
+        };
+        let own = readers[0].name.as_str();
+        for candidates in [
+            vec![candidate(own, Some(own))],
+            vec![candidate(own, Some(own)), candidate("few", None)],
+        ] {
+            let decision = decide(&observation, &candidates, &settings);
+            let is_easier = |caveat: &Caveat| matches!(caveat, Caveat::Outside(Outside::Easier { .. }));
+            assert!(decision.caveats.iter().any(is_easier), "{:?}", decision.caveats);
+            assert!(decision.hypotheses.iter().all(|hypothesis| hypothesis.retained));
+        }
     }
 }

@@ -23,6 +23,11 @@ pub enum Caveat {
         /// The authors.
         authors: Vec<String>,
     },
+    /// The calibrations of these authors lack a model that others' texts were read by, so no score is fitted to the texts of all.
+    ReadByFewer {
+        /// The authors.
+        authors: Vec<String>,
+    },
     /// A group of an author's calibration is too small for the author to be excluded at this level.
     SmallCalibration {
         /// The author.

@@ -170,6 +170,10 @@ impl<'a> DecisionContext<'a> {
         if !authors.is_empty() {
             caveats.push(Caveat::ReadByOthers { authors });
         }
+        let authors = self.read_by_fewer();
+        if !authors.is_empty() {
+            caveats.push(Caveat::ReadByFewer { authors });
+        }
         for tested in models.iter().chain([human]) {
             let author = &tested.hypothesis.author;
             let level = self.settings.level(author);
