@@ -6,7 +6,7 @@ use whowrote_input::InputSummary;
 use whowrote_input::disguise::{Disguise, DisguiseKind};
 use whowrote_input::spelling::Misspelling;
 use whowrote_stats::calibration::CalibratedModel;
-use whowrote_stats::probe::{Probe, logits};
+use whowrote_stats::calibration::probe::{Probe, logits};
 use whowrote_stats::token_stats::{TextScores, TokenStats};
 use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
 

@@ -2,7 +2,8 @@
 
 use crate::model::error::Result;
 use candle_core::{D, Tensor};
-use whowrote_stats::probe::{LOGITS, Probe};
+use whowrote_stats::calibration::probe::Probe;
+use whowrote_stats::token_stats::LOGITS;
 
 /// Each row of a residual stream `(rows, hidden)` divided by its root mean square.
 pub fn scaled_states(states: &Tensor) -> Result<Tensor> {

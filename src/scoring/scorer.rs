@@ -9,8 +9,9 @@ use crate::model::tokenizer::Tokens;
 use candle_core::Tensor;
 use std::cell::OnceCell;
 use whowrote_stats::calibration::CalibratedModel;
-use whowrote_stats::probe::{LOGITS, Probe};
+use whowrote_stats::calibration::probe::Probe;
 use whowrote_stats::sampling_params::SamplingParams;
+use whowrote_stats::token_stats::LOGITS;
 use whowrote_stats::token_stats::{DecodingStats, Reduced, TextScores};
 
 /// The least number of a text's tokens that must fit beside a prompt.

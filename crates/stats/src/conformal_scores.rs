@@ -5,9 +5,8 @@
 //! first cut to the same number of words, so that only the author differs (docs/THEORY.md 12).
 
 use super::truncated_likelihood::LnLikelihoods;
-use crate::probe::{LOGITS, SKIPPED_TOKENS};
 use crate::sampling_params::SamplingParams;
-use crate::token_stats::{DecodingStats, SPACE, TEMPERATURE_GRID, TextScores};
+use crate::token_stats::{DecodingStats, LOGITS, SKIPPED_TOKENS, SPACE, TEMPERATURE_GRID, TextScores};
 
 /// The lengths, in words between white space, to which texts are cut before they are compared. Each is at most half as
 /// long again as the one before, and at most 30% longer from 40 words on; that much of a text's end may remain unused.

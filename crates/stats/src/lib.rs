@@ -24,7 +24,7 @@
 //!   grid. Never below any of them by more than rounding.
 //! - [`conformal_scores`]: four numbers per model for the beginning of a text, and scores computed from them. No
 //!   guarantee without [`conformal`].
-//! - [`probe`]: how likely a text is by a person or by a model, from hidden states. No guarantee without [`conformal`].
+//! - [`calibration::probe`]: how likely a text is by a person or by a model, from hidden states. No guarantee without [`conformal`].
 //! - [`logistic_regression`]: how much likelier one author's figures are than those of others. No guarantee without
 //!   [`conformal`].
 //! - [`conformal`]: ranks a score among the scores of texts by known authors. Exact for exchangeable texts.
@@ -70,7 +70,6 @@ mod linear_algebra;
 pub mod logistic_regression;
 pub mod max_likelihood;
 pub mod mixture;
-pub mod probe;
 pub mod roc;
 pub mod sampling_params;
 pub mod token_stats;

@@ -1,7 +1,12 @@
 //! The figures of a scored text: plain numbers, no tensors. The statistics see nothing else of a model.
 
-use crate::probe::LOGITS;
 use std::ops::Range;
+
+/// The number of the probe's logits: one for each class but people.
+pub const LOGITS: usize = 3;
+
+/// How many tokens at the beginning of a text the probe leaves out.
+pub const SKIPPED_TOKENS: usize = 3;
 
 /// The tilts s at which the cumulant generating function of every token's surprisal is evaluated.
 ///
@@ -168,7 +173,7 @@ pub struct TextScores {
     pub penalised: Vec<(f64, Reduced)>,
     /// What this model, as the author, expects of other models of its vocabulary; empty unless requested.
     pub cross: Vec<CrossScores>,
-    /// The logits of the [probe](crate::probe), one row per scored token; empty if the probe reads another model's states.
+    /// The logits of the [probe](crate::calibration::probe), one row per scored token; empty if the probe reads another model's states.
     pub probed: Vec<[f32; LOGITS]>,
 }
 

@@ -16,11 +16,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use whowrote::model::LanguageModel;
 use whowrote::scoring::{Scoring, scaled_states, score};
+use whowrote::stats::calibration::probe::Probe;
 use whowrote::stats::calibration::{ANOTHER_MODEL, CalibratedModel, HUMAN, is_for_fit};
 use whowrote::stats::conformal_scores::{LENGTHS, beginning, text_features, word_ends};
 use whowrote::stats::logistic_regression::{Example, fit_linear};
-use whowrote::stats::probe::{LOGITS, Probe, SKIPPED_TOKENS};
 use whowrote::stats::sampling_params::SamplingFamily;
+use whowrote::stats::token_stats::{LOGITS, SKIPPED_TOKENS};
 use whowrote::stats::truncated_likelihood::members;
 use whowrote::stats::verdict::DomainCheck;
 

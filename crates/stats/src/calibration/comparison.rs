@@ -1,5 +1,6 @@
 //! A text held against texts by known authors: the score, and what it is ranked among.
 
+use super::probe::Probe;
 use super::{
     Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, is_probed, least_documents, least_p_value,
     random,
@@ -8,7 +9,6 @@ use crate::conformal;
 use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures, figures, human_scores, own_scores};
 use crate::e_bh::least_rejections;
 use crate::logistic_regression::{Example, LogisticRegression};
-use crate::probe::Probe;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

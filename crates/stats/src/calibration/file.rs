@@ -1,8 +1,9 @@
 //! A calibration as a file: JSON, with figures in tenths of a nat.
 
+use super::probe::Probe;
 use super::{CalibratedModel, Calibration, Group, HUMAN, KnownText, Place};
 use crate::conformal_scores::{LENGTHS, SKIPPED_WORDS, TextFeatures};
-use crate::probe::{LOGITS, Probe};
+use crate::token_stats::LOGITS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Read;

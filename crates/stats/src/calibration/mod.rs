@@ -9,6 +9,7 @@
 mod built_in;
 mod comparison;
 mod file;
+pub mod probe;
 
 pub use built_in::built_in;
 pub use comparison::{Calibrations, Comparison, Conformal, Member};

@@ -13,25 +13,19 @@
 //! against the first class, people. The states at the first tokens have a length and a direction of their own, whatever the text
 //! says, and are left out.
 //!
-//! The logits are figures like any others. No guarantee without [`super::conformal`].
+//! The logits are figures like any others. No guarantee without [`crate::conformal`].
 
-use crate::calibration::CalibratedModel;
-use crate::token_stats::TextScores;
+use super::CalibratedModel;
+use crate::token_stats::{LOGITS, SKIPPED_TOKENS, TextScores};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
-
-/// The number of logits: one for each class but the first.
-pub const LOGITS: usize = 3;
-
-/// How many tokens at the beginning of a text are left out.
-pub const SKIPPED_TOKENS: usize = 3;
 
 /// The version of the file format.
 const SCHEMA: u32 = 1;
 
 /// The probe that is compiled into the program.
-const BUILT_IN: &str = include_str!("../../../calibration/probe.json");
+const BUILT_IN: &str = include_str!("../../../../calibration/probe.json");
 
 /// A fitted probe.
 #[derive(Clone, Debug, PartialEq)]
