@@ -174,7 +174,7 @@ impl Decoder {
     /// Hidden states after the last norm, `(ids, hidden)`, of several texts. `ids` contains the texts one after
     /// another, and `lengths` has the number of tokens of each. No text attends to another. All follow the only row of
     /// `prefix`, which does not change. `show` gets the residual stream `(ids, hidden)` after each layer, with the number of
-    /// layers before it.
+    /// layers so far.
     ///
     /// # Errors
     /// When an id is not in the vocabulary, the lengths do not add up, the prefix does not have exactly one row, a text

@@ -6,7 +6,7 @@ use whowrote_input::InputSummary;
 use whowrote_input::disguise::{Disguise, DisguiseKind};
 use whowrote_input::spelling::Misspelling;
 use whowrote_stats::calibration::CalibratedModel;
-use whowrote_stats::calibration::probe::{Probe, logits};
+use whowrote_stats::calibration::probe::Probe;
 use whowrote_stats::token_stats::{TextScores, TokenStats};
 use whowrote_stats::verdict::{Caveat, Hypothesis, Verdict};
 
@@ -132,7 +132,7 @@ impl ProbeFigures {
         let classes = probe.classes.iter().skip(1).map(String::as_str);
         Some(Self {
             sha256: &probe.sha256,
-            logits: classes.zip(logits(scores)?).collect(),
+            logits: classes.zip(scores.logits(scores.scored())?).collect(),
         })
     }
 }

@@ -11,8 +11,7 @@ use std::cell::OnceCell;
 use whowrote_stats::calibration::CalibratedModel;
 use whowrote_stats::calibration::probe::Probe;
 use whowrote_stats::sampling_params::SamplingParams;
-use whowrote_stats::token_stats::LOGITS;
-use whowrote_stats::token_stats::{DecodingStats, Reduced, TextScores};
+use whowrote_stats::token_stats::{DecodingStats, LOGITS, Reduced, TextScores};
 
 /// The least number of a text's tokens that must fit beside a prompt.
 const LEAST_ROOM: usize = 32;

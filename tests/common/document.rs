@@ -24,6 +24,11 @@ pub fn share(k: u64, n: u64) -> String {
 /// Tests run side by side, and each writes the whole document.
 static WRITING: Mutex<()> = Mutex::new(());
 
+/// Whether files are to be written anew rather than checked.
+pub fn is_update() -> bool {
+    std::env::var_os("UPDATE_VALIDITY").is_some()
+}
+
 /// Holds that the document has this table between its marks, or puts it there.
 pub fn documented(mark: &str, table: &str) {
     let _writing = WRITING.lock();
@@ -32,7 +37,7 @@ pub fn documented(mark: &str, table: &str) {
     let from = document.find(&begin).unwrap_or_else(|| panic!("no mark {mark}")) + begin.len();
     let to = from + document[from..].find(&end).unwrap();
     println!("{table}");
-    if std::env::var_os("UPDATE_VALIDITY").is_some() {
+    if is_update() {
         std::fs::write(path(), format!("{}{table}{}", &document[..from], &document[to..])).unwrap();
     } else {
         assert!(

@@ -2,19 +2,30 @@
 
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
-/// The authors and texts of a file of lines `{"author": …, "text": …}` in the folder of `VALIDITY_TEXTS`.
+/// The folder that `calibration/make` wrote.
+pub fn folder() -> PathBuf {
+    std::env::var_os("VALIDITY_TEXTS")
+        .expect("VALIDITY_TEXTS names the folder of the texts")
+        .into()
+}
+
+/// The JSON lines of a file in that folder.
+pub fn lines(file: &str) -> Vec<Value> {
+    let path = folder().join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The authors and texts of a file of lines `{"author": …, "text": …}` in that folder.
 pub fn known_texts(file: &str) -> Vec<(String, String)> {
-    let folder = std::env::var_os("VALIDITY_TEXTS").expect("VALIDITY_TEXTS names no folder");
-    let lines = std::fs::read_to_string(Path::new(&folder).join(file)).unwrap();
-    let text = |line: &str| {
-        let line: Value = serde_json::from_str(line).unwrap();
+    let text = |line: &Value| {
         let field = |name: &str| line[name].as_str().unwrap().to_owned();
         (field("author"), field("text"))
     };
-    lines.lines().map(text).collect()
+    lines(file).iter().map(text).collect()
 }
 
 /// The program's reports on texts of these names, in their order.

@@ -14,7 +14,8 @@
 
 use crate::texts::{Figures, LabelledText};
 use serde::Serialize;
-use whowrote_stats::calibration::{ANOTHER_MODEL, HUMAN};
+use whowrote_stats::calibration::HUMAN;
+use whowrote_stats::calibration::probe::ANOTHER_MODEL;
 
 /// A score of a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

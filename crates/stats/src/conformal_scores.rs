@@ -6,7 +6,7 @@
 
 use super::truncated_likelihood::LnLikelihoods;
 use crate::sampling_params::SamplingParams;
-use crate::token_stats::{DecodingStats, LOGITS, SKIPPED_TOKENS, SPACE, TEMPERATURE_GRID, TextScores};
+use crate::token_stats::{DecodingStats, LOGITS, SPACE, TEMPERATURE_GRID, TextScores};
 
 /// The lengths, in words between white space, to which texts are cut before they are compared. Each is at most half as
 /// long again as the one before, and at most 30% longer from 40 words on; that much of a text's end may remain unused.
@@ -68,8 +68,6 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
     let Some(at_one) = scores.beta_index(1.0).map(|beta| scores.at(beta)) else {
         return Vec::new();
     };
-    let mut probed = scores.probed.iter().zip(spans).enumerate().peekable();
-    let (mut logits, mut tokens) = ([0.0; LOGITS], 0.0);
     let rows = family.rows().zip(&scores.decoding).zip(at_one).zip(spans);
     let mut rows = rows.skip(skipped).peekable();
     let mut deployed = vec![0.0; family.decodings()];
@@ -86,22 +84,15 @@ pub fn text_features(text: &str, scores: &TextScores, decodings: &[SamplingParam
             entropy += at_one.entropy;
             varentropy += at_one.varentropy;
         }
-        while let Some((row, (token, _))) = probed.next_if(|(_, (_, span))| span.end <= cut) {
-            if row + scores.first_scored >= SKIPPED_TOKENS {
-                logits
-                    .iter_mut()
-                    .zip(token)
-                    .for_each(|(sum, logit)| *sum += f64::from(*logit));
-                tokens += 1.0;
-            }
-        }
         let greatest = |totals: &[f64]| totals.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         TextFeatures {
             deployed: tenths(greatest(&deployed)),
             untruncated: tenths(greatest(&untruncated)),
             entropy: tenths(entropy),
             varentropy: tenths(varentropy),
-            probe: (tokens > 0.0).then(|| logits.map(|logit| hundredths(logit / tokens))),
+            probe: scores
+                .logits(spans.partition_point(|span| span.end <= cut))
+                .map(|logits| logits.map(hundredths)),
         }
     };
     cuts.into_iter().map(at).collect()
@@ -191,6 +182,11 @@ pub fn typicality(texts: &[Vec<TextFeatures>]) -> Vec<Vec<f64>> {
         texts.iter().map(of_text).collect()
     };
     (0..models).map(of_model).collect()
+}
+
+/// Whether what the models say about a text includes the probe's logits.
+pub(crate) fn is_probed(models: &[TextFeatures]) -> bool {
+    models.iter().any(|model| model.probe.is_some())
 }
 
 /// The figures that a fitted score looks at: five for each model, three for each two neighbouring models, and, if it looks at

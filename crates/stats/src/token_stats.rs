@@ -188,6 +188,15 @@ impl TextScores {
         self.stats.iter().skip(beta).step_by(self.betas.len().max(1))
     }
 
+    /// The probe's logits of the first `scored` scored tokens: the means over those that count. None if the probe has not read
+    /// the text, or none of them counts.
+    pub fn logits(&self, scored: usize) -> Option<[f64; LOGITS]> {
+        let skipped = SKIPPED_TOKENS.saturating_sub(self.first_scored);
+        let tokens = self.probed.get(skipped..scored.min(self.probed.len()))?;
+        let sum = |class: usize| tokens.iter().map(|logits| f64::from(logits[class])).sum::<f64>();
+        (!tokens.is_empty()).then(|| std::array::from_fn(|class| sum(class) / tokens.len() as f64))
+    }
+
     /// The index of an inverse temperature in `betas`; none if it is not there.
     pub fn beta_index(&self, beta: f64) -> Option<usize> {
         self.betas.iter().position(|b| (b - beta).abs() < 1e-12)

@@ -788,7 +788,7 @@ fn areas(defaults: &Defaults, originals: &BTreeSet<&str>) -> String {
             let mut all = scored(std::slice::from_ref(group), words, true);
             let sought = all.len();
             all.extend(scored(&people.groups, words, false));
-            let cells = area_cells(&all).unwrap();
+            let cells = area_cells(&all);
             let people = all.len() - sought;
             writeln!(table, "| {} | {words} | {sought} | {people} | {cells} |", group.name).unwrap();
         }
@@ -796,9 +796,9 @@ fn areas(defaults: &Defaults, originals: &BTreeSet<&str>) -> String {
     table
 }
 
-/// The area under the ROC curve with its interval, and what is found at 5% and 1% false alarms; none if one of the kinds comes
-/// from fewer than two documents. A text has its score, whether it is sought, and its document.
-fn area_cells(all: &[(f64, bool, String)]) -> Option<String> {
+/// The area under the ROC curve with its interval, and what is found at 5% and 1% false alarms; each kind
+/// comes from two documents or more. A text has its score, whether it is sought, and its document.
+fn area_cells(all: &[(f64, bool, String)]) -> String {
     let texts: Vec<ScoredText> = all
         .iter()
         .map(|(score, is_sought, document)| ScoredText {
@@ -807,17 +807,13 @@ fn area_cells(all: &[(f64, bool, String)]) -> Option<String> {
             document,
         })
         .collect();
-    let area = Area::of(&texts)?;
+    let area = Area::of(&texts).unwrap();
     let (low, high) = area.interval(0.95);
     let [five, one] = [0.05, 0.01].map(|false_alarms| {
         let (found, of) = found_at(&texts, false_alarms);
         share(found, of)
     });
-    Some(format!(
-        "{:.3} ({low:.3}–{:.3}) | {five} | {one}",
-        area.value,
-        high.min(1.0)
-    ))
+    format!("{:.3} ({low:.3}–{:.3}) | {five} | {one}", area.value, high.min(1.0))
 }
 
 /// A data set of texts by a model and by people, with what a probe makes of them that was fitted to no text of its domain, of
@@ -852,7 +848,7 @@ fn sources_left_out() {
         let sought = texts.iter().filter(|(_, is_sought, _)| *is_sought).count();
         let people = texts.len() - sought;
         if sought.min(people) >= LEAST_TEXTS {
-            let cells = area_cells(texts).unwrap();
+            let cells = area_cells(texts);
             writeln!(table, "| {name} | {words} | {sought} | {people} | {cells} |").unwrap();
         }
     };

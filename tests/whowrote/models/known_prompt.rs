@@ -8,10 +8,10 @@
 
 use crate::common;
 use crate::common::document::{documented, share};
+use crate::common::known::lines;
 use candle_core::Device;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
 use whowrote::judge::scoring_for;
 use whowrote::model::LanguageModel;
 use whowrote::model::chat::{Prompt, prompt_ids};
@@ -54,23 +54,17 @@ struct Sample {
     prompts: [Option<Prompt>; 2],
 }
 
-fn lines(path: PathBuf) -> Vec<serde_json::Value> {
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// The models' texts of the files `MODEL.KIND.jsonl`, and human-written ones of another file: up to `per_genre` of each
 /// of these genres, or of every genre if none is named.
-fn samples(folder: &str, kind: &str, people: &str, genres: &[&str], per_genre: usize) -> Vec<Sample> {
+fn samples(kind: &str, people: &str, genres: &[&str], per_genre: usize) -> Vec<Sample> {
     let prompts: BTreeMap<String, serde_json::Value> = PROMPTS
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .map(|prompt| (prompt["id"].as_str().unwrap().to_owned(), prompt))
         .collect();
-    let file = |name: &str| lines(PathBuf::from(folder).join(name));
     let mut samples = Vec::new();
     for (author, name) in NAMES.iter().enumerate() {
-        for line in file(&format!("{name}.{kind}.jsonl")) {
+        for line in lines(&format!("{name}.{kind}.jsonl")) {
             let prompt = &prompts[line["prompt"]["id"].as_str().unwrap()];
             // As `detect --prompt` gives it: one text, a turn for the one and an opening for the other.
             let given = prompt[if author == 0 { "instruction" } else { "opening" }]
@@ -91,7 +85,7 @@ fn samples(folder: &str, kind: &str, people: &str, genres: &[&str], per_genre: u
         }
     }
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    for line in file(people) {
+    for line in lines(people) {
         let genre = line["genre"].as_str().unwrap();
         let count = taken.entry(genre.to_owned()).or_default();
         *count += 1;
@@ -291,15 +285,10 @@ fn judged(samples: &[Sample], families: &[SamplingFamily], lengths: &[usize], en
     (rows, mixtures)
 }
 
-fn texts() -> String {
-    std::env::var("VALIDITY_TEXTS").expect("VALIDITY_TEXTS names the folder that calibration/make wrote")
-}
-
 #[test]
 #[ignore = "takes the texts that calibration/make writes, in the folder VALIDITY_TEXTS"]
 fn what_is_decided_where_the_prompt_is_known() {
-    let folder = texts();
-    let samples = samples(&folder, "known", "people.jsonl", &GENRES, 100);
+    let samples = samples("known", "people.jsonl", &GENRES, 100);
     let stated = DECODINGS.iter().map(|decoding| decoding.parse().unwrap());
     let families: Vec<SamplingFamily> = stated.chain([SamplingFamily::Deployed, SamplingFamily::Any]).collect();
     let (rows, _) = judged(&samples, &families, &TOKENS, Ended::Counted);
@@ -347,8 +336,7 @@ fn mixture_table(mixtures: &Mixtures) -> String {
 #[test]
 #[ignore = "takes the texts that calibration/make writes, in the folder VALIDITY_TEXTS"]
 fn what_length_adds_where_any_decoding_is_possible() {
-    let folder = texts();
-    let samples = samples(&folder, "long", "people.long.jsonl", &[], usize::MAX);
+    let samples = samples("long", "people.long.jsonl", &[], usize::MAX);
     let families: Vec<SamplingFamily> = ["temperature=1", "any"].map(|family| family.parse().unwrap()).into();
     let (rows, mixtures) = judged(&samples, &families, &LONG_TOKENS, Ended::LeftOut);
     let mut table = String::from(

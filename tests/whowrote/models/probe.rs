@@ -7,17 +7,19 @@
 //! sources they were not fitted to into `crates/stats/tests/validity/left-out.json`.
 
 use crate::common;
+use crate::common::document::is_update;
+use crate::common::known::{folder, lines};
 use candle_core::Device;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use whowrote::model::LanguageModel;
 use whowrote::scoring::{Scoring, scaled_states, score};
-use whowrote::stats::calibration::probe::Probe;
-use whowrote::stats::calibration::{ANOTHER_MODEL, CalibratedModel, HUMAN, is_for_fit};
+use whowrote::stats::calibration::probe::{ANOTHER_MODEL, Probe};
+use whowrote::stats::calibration::{CalibratedModel, HUMAN, is_for_fit};
 use whowrote::stats::conformal_scores::{LENGTHS, beginning, text_features, word_ends};
 use whowrote::stats::logistic_regression::{Example, fit_linear};
 use whowrote::stats::sampling_params::SamplingFamily;
@@ -31,8 +33,6 @@ const CLASSES: [&str; LOGITS + 1] = [HUMAN, ANOTHER_MODEL, "smollm2-135m-instruc
 const LAYER: usize = 11;
 /// Between 0.1 and 1 the figures of texts from other sources hardly change.
 const RIDGE: f64 = 0.3;
-/// Models that continue texts and follow no instructions. They read like people, and the probe is not fitted to them.
-const BASE: [&str; 1] = ["davinci"];
 /// Where texts from left-out sources are read; the fit takes each text at the longest length that it reaches.
 const WORDS: [usize; 3] = [40, 80, 150];
 /// Tokens in one pass, and texts that are read together.
@@ -50,30 +50,23 @@ struct Text {
     domain: String,
     /// The data set; none for texts of the calibrations.
     source: Option<String>,
-    /// Whether it may be part of the fit: not if people's texts of its document are kept for tests.
+    /// Whether it may be part of the fit: not if people's texts of its document are kept for tests, nor if a base model wrote
+    /// it, which continues texts, follows no instructions and reads like people.
     is_open: bool,
     text: String,
 }
 
 impl Text {
-    fn class(&self) -> Option<usize> {
-        match CLASSES.iter().position(|class| *class == self.label) {
-            None if BASE.contains(&self.label.as_str()) => None,
-            known => Some(known.unwrap_or(1)),
-        }
+    fn class(&self) -> usize {
+        CLASSES.iter().position(|class| *class == self.label).unwrap_or(1)
     }
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// People's texts of the calibration, texts of the benchmarks, and those texts of the default models' calibrations that are
 /// part of the fit.
-fn texts(folder: &Path) -> Vec<Text> {
+fn texts() -> Vec<Text> {
     let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let people = lines(&folder.join("people.jsonl"));
+    let people = lines("people.jsonl");
     let of_tests = people.iter().filter(|line| line["part"] != "calibrate");
     let of_tests: BTreeSet<String> = of_tests.map(|line| string(&line["document"])).collect();
     let people = people
@@ -88,7 +81,7 @@ fn texts(folder: &Path) -> Vec<Text> {
             is_open: true,
             text: string(&line["text"]),
         });
-    let others = lines(&folder.join("other-models.jsonl"));
+    let others = lines("other-models.jsonl");
     let others = others.iter().map(|line| {
         let (label, domain, source) = (string(&line["label"]), string(&line["domain"]), string(&line["source"]));
         Text {
@@ -101,12 +94,12 @@ fn texts(folder: &Path) -> Vec<Text> {
             label,
             domain,
             source: Some(source),
-            is_open: !of_tests.contains(line["document"].as_str().unwrap()),
+            is_open: line["part"] != "base" && !of_tests.contains(line["document"].as_str().unwrap()),
             text: string(&line["text"]),
         }
     });
     let own = CLASSES[2..].iter().flat_map(|model| {
-        let lines = lines(&folder.join(format!("{model}.probe.jsonl"))).into_iter();
+        let lines = lines(&format!("{model}.probe.jsonl")).into_iter();
         lines
             .filter(|line| line["copied"].as_f64().unwrap_or(0.0) <= 0.2)
             .filter(|line| is_for_fit(line["prompt"]["id"].as_str().unwrap()))
@@ -133,13 +126,13 @@ type States = Vec<Vec<f32>>;
 
 /// The states of each text. What was found is kept beside the texts, because it takes minutes: for each text the first
 /// bytes of its SHA-256, and its states at every length, not numbers where it is shorter.
-fn states(folder: &Path, texts: &[Text]) -> Vec<States> {
+fn states(texts: &[Text]) -> Vec<States> {
     let path = common::model_file(READER);
     let model = LanguageModel::load(READER, &path, &Device::Cpu, u64::MAX)
         .unwrap()
         .without_chat();
     let width = model.decoder().architecture().hidden;
-    let kept = folder.join(format!("{READER}.{LAYER}.f32"));
+    let kept = folder().join(format!("{READER}.{LAYER}.f32"));
     let key = |text: &str| -> [u8; KEY] { Sha256::digest(text)[..KEY].try_into().unwrap() };
     let row = 4 * width;
     let mut known: HashMap<[u8; KEY], States> = HashMap::new();
@@ -158,8 +151,8 @@ fn states(folder: &Path, texts: &[Text]) -> Vec<States> {
             numbers.take_while(|row| !row[0].is_nan()).collect(),
         );
     }
-    let new: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
-    let new: Vec<&str> = new.into_iter().filter(|text| !known.contains_key(&key(text))).collect();
+    let new = texts.iter().map(|text| text.text.as_str());
+    let new: Vec<&str> = new.filter(|text| !known.contains_key(&key(text))).collect();
     let mut file = OpenOptions::new().create(true).append(true).open(&kept).unwrap();
     for (at, texts) in new.chunks(READ).enumerate() {
         for (text, states) in texts.iter().zip(read_states(&model, texts)) {
@@ -229,12 +222,12 @@ fn read_states(model: &LanguageModel, texts: &[&str]) -> Vec<States> {
 fn fit(texts: &[(&Text, &Vec<f32>)], model: &CalibratedModel) -> Probe {
     let mut documents: BTreeMap<(usize, &str), BTreeMap<&str, f64>> = BTreeMap::new();
     for (text, _) in texts {
-        let of_group = documents.entry((text.class().unwrap(), &text.group)).or_default();
+        let of_group = documents.entry((text.class(), &text.group)).or_default();
         *of_group.entry(&text.document).or_default() += 1.0;
     }
     let groups = |class: usize| documents.keys().filter(|(of, _)| *of == class).count() as f64;
     let example = |(text, states): &(&Text, &Vec<f32>)| {
-        let class = text.class().unwrap();
+        let class = text.class();
         let of_group = &documents[&(class, text.group.as_str())];
         Example {
             figures: states.iter().copied().map(f64::from).collect(),
@@ -275,21 +268,11 @@ fn known<'a>(
     states: &'a [States],
     left_out: impl Fn(&Text) -> bool,
 ) -> Vec<(&'a Text, &'a Vec<f32>)> {
-    let is_known =
-        |text: &Text| text.class().is_some() && text.is_open && is_for_fit(&text.document) && !left_out(text);
+    let is_known = |text: &Text| text.is_open && is_for_fit(&text.document) && !left_out(text);
     let known = texts.iter().zip(states).filter(|(text, _)| is_known(text));
     known
         .filter_map(|(text, states)| Some((text, states.last()?)))
         .collect()
-}
-
-/// The folder of the texts.
-fn folder() -> PathBuf {
-    PathBuf::from(std::env::var("VALIDITY_TEXTS").expect("VALIDITY_TEXTS names the folder of the texts"))
-}
-
-fn is_update() -> bool {
-    std::env::var_os("UPDATE_VALIDITY").is_some()
 }
 
 /// Texts of a data set and, where it has several, of a domain.
@@ -363,8 +346,8 @@ fn logits(probe: &Probe, states: &[f32]) -> [f64; LOGITS] {
 #[test]
 #[ignore = "needs the texts that calibration/make gathers, in the folder VALIDITY_TEXTS"]
 fn probe() {
-    let texts = texts(&folder());
-    let states = states(&folder(), &texts);
+    let texts = texts();
+    let states = states(&texts);
     let model = &Probe::built_in().model;
     let all = known(&texts, &states, |_| false);
     let built_in = fit(&all, model);

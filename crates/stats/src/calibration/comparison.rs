@@ -2,11 +2,10 @@
 
 use super::probe::Probe;
 use super::{
-    Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, is_probed, least_documents, least_p_value,
-    random,
+    Calibration, Group, KnownText, LEAST_DOCUMENTS, Place, is_for_fit, least_documents, least_p_value, random,
 };
 use crate::conformal;
-use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures, figures, human_scores, own_scores};
+use crate::conformal_scores::{LEAST_PIECE, LENGTHS, TextFeatures, figures, human_scores, is_probed, own_scores};
 use crate::e_bh::least_rejections;
 use crate::logistic_regression::{Example, LogisticRegression};
 use std::collections::{BTreeMap, HashMap};
@@ -168,19 +167,18 @@ impl Calibrations {
                 all_probed,
                 ..
             } = self.counts(author, class, place);
-            let mut authors = others.iter().chain([author]);
+            let all = |has: fn(&Counts) -> bool| {
+                let mut authors = others.iter().chain([author]);
+                authors.all(|member| has(&self.counts(member, class, place)))
+            };
             let fitted = !others.is_empty()
                 && compared >= least_documents(level, self.confidence)
-                && authors.all(|member| self.counts(member, class, place).has_fit);
-            let mut authors = others.iter().chain([author]);
+                && all(|counts| counts.has_fit);
             Comparison {
                 place,
                 class,
                 fitted,
-                probed: fitted
-                    && all_probed
-                    && self.has_probed_model(author)
-                    && authors.all(|member| self.counts(member, class, place).has_probed_fit),
+                probed: fitted && all_probed && self.has_probed_model(author) && all(|counts| counts.has_probed_fit),
                 documents: if fitted || self.confidence.is_some() {
                     compared
                 } else {

@@ -2,7 +2,7 @@
 
 use super::probe::Probe;
 use super::{CalibratedModel, Calibration, Group, HUMAN, KnownText, Place};
-use crate::conformal_scores::{LENGTHS, SKIPPED_WORDS, TextFeatures};
+use crate::conformal_scores::{LENGTHS, SKIPPED_WORDS, TextFeatures, is_probed};
 use crate::token_stats::LOGITS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -242,7 +242,7 @@ impl Calibration {
             logits.map(|logit| (logit * LOGIT_SCALE).round() as i64).collect()
         };
         let mut texts = self.groups.iter().flat_map(|group| &group.texts);
-        let is_probed = texts.any(|text| text.features.iter().flatten().any(|features| features.probe.is_some()));
+        let is_probed = texts.any(|text| text.features.iter().any(|models| is_probed(models)));
         let form = FileForm {
             schema: SCHEMA,
             author: self.author.clone(),

@@ -16,15 +16,12 @@ pub use comparison::{Calibrations, Comparison, Conformal, Member};
 pub use file::CalibrationError;
 
 use crate::conformal::confident_p;
-use crate::conformal_scores::TextFeatures;
+use crate::conformal_scores::{TextFeatures, is_probed};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// The author of a calibration of human-written texts.
 pub const HUMAN: &str = "human";
-
-/// The author of the built-in calibration of texts by models that are not loaded. Each group is one model.
-pub const ANOTHER_MODEL: &str = "another-model";
 
 /// A group with texts of a length in fewer documents is not used at that length: with 19 documents the least p-value is
 /// 0.05.
@@ -203,11 +200,6 @@ impl Group {
         let documents: HashSet<&str> = documents.filter(|name| meets(name)).collect();
         documents.len()
     }
-}
-
-/// Whether the features of a text include the probe's logits.
-fn is_probed(features: &[TextFeatures]) -> bool {
-    features.iter().any(|model| model.probe.is_some())
 }
 
 impl KnownText {

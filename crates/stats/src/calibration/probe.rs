@@ -16,10 +16,13 @@
 //! The logits are figures like any others. No guarantee without [`crate::conformal`].
 
 use super::CalibratedModel;
-use crate::token_stats::{LOGITS, SKIPPED_TOKENS, TextScores};
+use crate::token_stats::{LOGITS, SKIPPED_TOKENS};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
+
+/// The probe's class of models that are not loaded.
+pub const ANOTHER_MODEL: &str = "another-model";
 
 /// The version of the file format.
 const SCHEMA: u32 = 1;
@@ -42,15 +45,6 @@ pub struct Probe {
     pub weights: [Vec<f32>; LOGITS],
     /// SHA-256 of the file, lower-case hexadecimal.
     pub sha256: String,
-}
-
-/// The logits of all of a text, or of a piece of it: the means over its tokens. None if the probe has not read it, or it has no
-/// token that counts.
-pub fn logits(scores: &TextScores) -> Option<[f64; LOGITS]> {
-    let skipped = SKIPPED_TOKENS.saturating_sub(scores.first_scored);
-    let tokens = scores.probed.get(skipped..).filter(|tokens| !tokens.is_empty())?;
-    let sum = |class: usize| tokens.iter().map(|logits| f64::from(logits[class])).sum::<f64>();
-    Some(std::array::from_fn(|class| sum(class) / tokens.len() as f64))
 }
 
 #[derive(Serialize, Deserialize)]

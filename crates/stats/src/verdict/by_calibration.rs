@@ -7,7 +7,6 @@ use super::whole::factor;
 use crate::calibration::{Calibration, Comparison, HUMAN, Member, Place, least_documents, least_p_value};
 use crate::conformal_scores::{LENGTHS, TextFeatures};
 use crate::sampling_params::SamplingFamily;
-use std::collections::HashSet;
 
 /// An author's calibration, and the readers of the text that it also has.
 struct Calibrated {
@@ -63,18 +62,7 @@ impl DecisionContext<'_> {
     /// All authors except the author of this calibration, as read by the models that the calibration and this text
     /// share. None if an author has no calibration that covers all of these models under the same family.
     fn others_known(&self, of: &Member, readers: &[usize], family: &str) -> Option<Vec<Member>> {
-        let known = |names: &[&str]| {
-            self.calibrations(names, family).into_iter().find_map(|calibration| {
-                let models = &self.settings.calibrations[calibration].models;
-                let column = |reader: &usize| {
-                    models
-                        .iter()
-                        .position(|known| *known == self.observation.readers[*reader])
-                };
-                let columns = readers.iter().map(column).collect::<Option<Vec<_>>>()?;
-                Some(Member { calibration, columns })
-            })
-        };
+        let known = |names: &[&str]| self.covering(names, family, readers);
         let of_models = self
             .candidates
             .iter()
@@ -94,6 +82,20 @@ impl DecisionContext<'_> {
         Some(others)
     }
 
+    /// The first calibration for one of these names and this family that covers all of these readers.
+    fn covering(&self, names: &[&str], family: &str, readers: &[usize]) -> Option<Member> {
+        self.calibrations(names, family).into_iter().find_map(|calibration| {
+            let models = &self.settings.calibrations[calibration].models;
+            let column = |reader: &usize| {
+                models
+                    .iter()
+                    .position(|known| *known == self.observation.readers[*reader])
+            };
+            let columns = readers.iter().map(column).collect::<Option<Vec<_>>>()?;
+            Some(Member { calibration, columns })
+        })
+    }
+
     /// The calibrations that the authors are compared with, people's last.
     fn found(&self) -> Vec<Calibrated> {
         let of_models = self.candidates.iter().map(|candidate| {
@@ -106,27 +108,25 @@ impl DecisionContext<'_> {
 
     /// The authors who have calibrations, but none by all of the models that another author's texts were read by.
     pub(super) fn read_by_fewer(&self) -> Vec<String> {
-        let readers = &self.observation.readers;
-        let mut fewer: Vec<String> = Vec::new();
-        for found in self.found().iter().filter(|found| found.others.is_empty()) {
-            let known = self.known(found);
-            let models = found.readers.iter().map(|reader| &readers[*reader]);
-            let lacks = |author: &str, names: &[&str]| {
-                let all = self.calibrations(names, &known.family);
-                let mut all = all.iter().map(|calibration| &self.settings.calibrations[*calibration]);
-                let has = |of: &Calibration| models.clone().all(|model| of.models.contains(model));
-                author != known.author && all.len() > 0 && !all.any(has)
-            };
-            for candidate in self.candidates {
-                if lacks(&candidate.author, &candidate.names().collect::<Vec<_>>()) {
-                    fewer.push(candidate.author.clone());
-                }
-            }
-            fewer.extend(lacks(HUMAN, &[HUMAN]).then(|| HUMAN.to_owned()));
-        }
-        let mut told = HashSet::new();
-        fewer.retain(|author| told.insert(author.clone()));
-        fewer
+        let unfitted: Vec<Calibrated> = self
+            .found()
+            .into_iter()
+            .filter(|found| found.others.is_empty())
+            .collect();
+        let is_one = |author: &str, names: &[&str]| {
+            unfitted.iter().any(|found| {
+                let known = self.known(found);
+                let lacks = || self.covering(names, &known.family, &found.readers).is_none();
+                author != known.author && !self.calibrations(names, &known.family).is_empty() && lacks()
+            })
+        };
+        let models = self.candidates.iter().filter(|candidate| {
+            let names: Vec<&str> = candidate.names().collect();
+            is_one(&candidate.author, &names)
+        });
+        let models = models.map(|candidate| candidate.author.clone());
+        let people = is_one(HUMAN, &[HUMAN]).then(|| HUMAN.to_owned());
+        models.chain(people).collect()
     }
 
     fn known(&self, found: &Calibrated) -> &Calibration {

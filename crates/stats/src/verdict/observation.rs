@@ -5,7 +5,7 @@ use super::domain_check::{DomainCheck, OutsideDomain};
 use super::hypothesis::Candidate;
 use super::settings::{DecisionSettings, PromptKnowledge};
 use crate::calibration::{CalibratedModel, Place};
-use crate::conformal_scores::{LENGTHS, TextFeatures, beginning, text_features, word_ends};
+use crate::conformal_scores::{LENGTHS, TextFeatures, beginning, is_probed, text_features, word_ends};
 use crate::sampling_params::SamplingFamily;
 use crate::token_stats::TextScores;
 use crate::truncated_likelihood::members;
@@ -123,8 +123,8 @@ impl<'a> Observation<'a> {
 
     /// Whether the probe has read the text.
     pub(super) fn is_probed(&self) -> bool {
-        let mut features = self.features.iter().flat_map(|(_, lengths)| lengths).flatten();
-        features.any(|model| model.probe.is_some())
+        let mut lengths = self.features.iter().flat_map(|(_, lengths)| lengths);
+        lengths.any(|models| is_probed(models))
     }
 
     /// The index of a reader by its name.
